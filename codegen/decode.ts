@@ -1,0 +1,59 @@
+/** Batches to row objects, and single rows from one layout to another. */
+import type { Expression, ObjectExpression } from 'estree'
+import { allColumns } from '../src/circuit/substitute.js'
+import { type Layout, type RowSchema, flatLayout } from '../src/schema/schema.js'
+import type { Value } from '../src/schema/types.js'
+import type { Batch } from '../src/zset/batch.js'
+import { decodeRow, projectRow } from '../templates/project.js'
+import { cond, lit } from './ast.js'
+import { type RowProgram, rowProgram } from './rows.js'
+import { type Macro, macro } from './specialise/types.js'
+import { type CodeContext, SourceList, make } from './steps.js'
+
+export type DecodeRow = (batch: Batch, i: number) => Record<string, Value>
+export type ProjectRow = (from: Batch, i: number, to: Batch, k: number) => void
+
+function identity(schema: RowSchema, input: Layout): RowProgram {
+  return rowProgram({ inputs: [{ layout: input, name: 'input' }], filter: null, outputs: allColumns(schema), schema })
+}
+
+/** Reads a row of `input` as a plain object with the schema's columns in order. */
+export function rowDecoder(context: CodeContext, input: Layout, sources = new SourceList()): DecodeRow {
+  const $row = identity(input.schema, input)
+  return make<DecodeRow>(context, sources, 'decodeRow', decodeRow, { $row, $object: objectOf($row) })
+}
+
+/** Copies the first columns of a row, those of `schema`, into a flat batch. */
+export function rowProjector(context: CodeContext, input: Layout, schema: RowSchema, sources: SourceList): ProjectRow {
+  const $row = identity(schema, input)
+  const $store = $row.storeInto(flatLayout(schema))
+  return make<ProjectRow>(context, sources, 'projectRow', projectRow, { $row, $store })
+}
+
+/** An object literal of all outputs. Names are string keys, computed where `__proto__` would mean something else. */
+function objectOf(program: RowProgram): Macro {
+  const generic = (): Record<string, unknown> => {
+    const entries = program.outputs.map((o) => [o.name, callNull(o.isNull) ? null : callValue(o.value)])
+    return Object.fromEntries(entries) as Record<string, unknown>
+  }
+  return macro(generic, (_args, ctx) => {
+    const object: ObjectExpression = { type: 'ObjectExpression', properties: [] }
+    for (const output of program.outputs) {
+      const value = output.value.expand([], ctx) as Expression
+      const isNull = output.nullable ? output.isNull.expand([], ctx) : null
+      object.properties.push({
+        type: 'Property',
+        kind: 'init',
+        method: false,
+        shorthand: false,
+        computed: output.name === '__proto__',
+        key: lit(output.name),
+        value: isNull === null ? value : cond(isNull, lit(null), value),
+      })
+    }
+    return object
+  })
+}
+
+const callNull = (m: Macro): boolean => (m as unknown as () => boolean)()
+const callValue = (m: Macro): Value => (m as unknown as () => Value)()

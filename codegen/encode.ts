@@ -1,0 +1,156 @@
+/**
+ * Between a user's values and batches: row objects and column arrays in, row objects out. Encoders are generated
+ * per table; what they refuse is looked at again here, slowly, to say what is wrong.
+ */
+import { RowError, quote, show } from '../src/base/errors.js'
+import type { Column, RowSchema } from '../src/schema/schema.js'
+import { MAX_STRING_BYTES, type TypeName } from '../src/schema/types.js'
+import { Problem, normalise } from '../src/schema/values.js'
+import type { Batch } from '../src/zset/batch.js'
+import type { Heap } from '../src/zset/heap.js'
+import { encodeString } from '../src/zset/strings.js'
+import { $put, encodeRows } from '../templates/rows.js'
+import { type Built, type Mode, build } from './build.js'
+import { writeValue } from './expr/plain.js'
+import { type Template, external } from './specialise/types.js'
+
+export type EncodeRows = (rows: readonly unknown[], batch: Batch, weight: bigint) => void
+
+/** What `encodeRows` needs to know of a column at compile time. */
+function columnStatics(column: Column) {
+  const { info } = column
+  const isSmallInteger = info.js === 'number' && info.min !== null && column.type !== 'date'
+  return {
+    name: column.name,
+    index: column.index,
+    type: column.type,
+    storage: info.storage,
+    nullable: column.nullable,
+    nullBit: column.nullBit,
+    isSmallInteger,
+    min: isSmallInteger ? Number(info.min) : 0,
+    max: isSmallInteger ? Number(info.max) : 0,
+    // A name that every object seems to have is looked for on the row itself.
+    inherited: column.name in {},
+    put: $put,
+  }
+}
+
+/** The encoder of a table: throws RowError on the first row that does not fit, leaving the batch's length alone. */
+export function rowEncoder(schema: RowSchema, mode: Mode = 'compiled'): Built<EncodeRows> {
+  const unit = { name: schema.name, provenance: ['row objects to columns'] }
+  return build<EncodeRows>(mode, unit, 'encodeRows', encodeRows as unknown as Template, {
+    $columns: schema.columns.map(columnStatics),
+    $nullWords: schema.nullWords,
+    $ownProperty: external(ownProperty),
+    $putString: external(putString),
+    $putOther: external(putOther),
+    $countNames: external(countNames),
+    $check: external((rows: readonly unknown[], i: number) => checkRow(schema, rows, i), 'checkRow'),
+    $reject: external((rows: readonly unknown[], i: number) => reject(schema, rows, i), 'reject'),
+  })
+}
+
+function ownProperty(row: object, name: string): unknown {
+  return Object.hasOwn(row, name) ? (row as Record<string, unknown>)[name] : undefined
+}
+
+/** Stores a string if it is one, well formed and not too long. */
+export function putString(value: unknown, lanes: Uint32Array, at: number, heap: Heap): 0 | 1 {
+  if (typeof value !== 'string' || value.length > MAX_STRING_BYTES || !isWellFormed(value)) return 0
+  if (value.length * 3 > MAX_STRING_BYTES && Buffer.byteLength(value) > MAX_STRING_BYTES) return 0
+  encodeString(value, lanes, at, heap)
+  return 1
+}
+
+/** False if the text has lone surrogates, which UTF-8 cannot say. */
+function isWellFormed(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit < 0xd800 || unit > 0xdfff) continue
+    if (unit > 0xdbff || i + 1 === text.length) return false
+    const next = text.charCodeAt(++i)
+    if (next < 0xdc00 || next > 0xdfff) return false
+  }
+  return true
+}
+
+function putOther(type: TypeName, value: unknown, batch: Batch, index: number, k: number): 0 | 1 {
+  if (value === undefined || value === null) return 0
+  const canonical = normalise(type, value)
+  if (canonical instanceof Problem) return 0
+  writeValue(batch, batch.layout.schema.columns[index], k, canonical)
+  return 1
+}
+
+function countNames(row: object): number {
+  let count = 0
+  for (const _ in row) count++
+  return count
+}
+
+function reject(schema: RowSchema, rows: readonly unknown[], i: number): never {
+  checkRow(schema, rows, i)
+  throw new RowError(schema.name, null, i, 'the row changed while it was read')
+}
+
+/** Says what is wrong with a row, if anything is. */
+function checkRow(schema: RowSchema, rows: readonly unknown[], i: number): void {
+  const row = rows[i]
+  if (typeof row !== 'object' || row === null) {
+    throw new RowError(schema.name, null, i, `expected a row object, found ${show(row)}`)
+  }
+  for (const column of schema.columns) {
+    const value = ownProperty(row, column.name) ?? (column.name in {} ? undefined : (row as never)[column.name])
+    const problem = problemOf(column, value)
+    if (problem !== null) throw new RowError(schema.name, column.name, i, problem)
+  }
+  const known = new Set(schema.columns.map((c) => c.name))
+  for (const name in row) {
+    if (!known.has(name) && (row as Record<string, unknown>)[name] !== undefined) {
+      const names = schema.columns.map((c) => quote(c.name)).join(', ')
+      throw new RowError(schema.name, name, i, `the table has no such column; it has ${names}`)
+    }
+  }
+}
+
+function problemOf(column: Column, value: unknown): string | null {
+  if (value === undefined || value === null) {
+    if (column.nullable) return null
+    return value === null ? 'expected a value, found null in a column that is not nullable' : 'the column is missing'
+  }
+  const canonical = normalise(column.type, value)
+  return canonical instanceof Problem ? canonical.message : null
+}
+
+/**
+ * Writes a user's array, of any kind, into a column. `nulls[i]` = 1, null and undefined are NULL.
+ * Throws RowError on the first value that does not fit. REQUIRES: null bits of the column are 0.
+ */
+export function encodeColumn(
+  batch: Batch,
+  column: Column,
+  values: ArrayLike<unknown>,
+  nulls: Uint8Array | null,
+  rows: number,
+): void {
+  const { name } = batch.layout.schema
+  for (let i = 0; i < rows; i++) {
+    const value = nulls !== null && nulls[i] !== 0 ? null : values[i]
+    if (value === null || value === undefined) {
+      const problem = problemOf(column, value)
+      if (problem !== null) throw new RowError(name, column.name, i, problem)
+      writeValue(batch, column, i, null)
+      continue
+    }
+    const canonical = column.type === 'bool' && typeof value === 'number' ? boolOf(value) : normalise(column.type, value)
+    if (canonical instanceof Problem) throw new RowError(name, column.name, i, canonical.message)
+    writeValue(batch, column, i, canonical)
+  }
+}
+
+/** In columns, 0 and 1 of a typed array stand for booleans. */
+function boolOf(value: number): boolean | Problem {
+  if (value === 0 || value === 1) return value === 1
+  return new Problem(`expected a boolean, 0 or 1, found ${value}`)
+}

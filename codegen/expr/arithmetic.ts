@@ -1,0 +1,149 @@
+/**
+ * Arithmetic. Floats follow IEEE; integers are exact and fail outside their type's range.
+ *
+ * 64-bit integers stay machine integers: every result goes through `BigInt.asIntN`, overflow is told from the signs,
+ * and a product of operands that both fit 32 bits needs no further check.
+ */
+import type { Expression } from 'estree'
+import type { CallExpr, Op } from '../../src/circuit/expr.js'
+import { isFloat, isNumberType, TYPES, type TypeName } from '../../src/schema/types.js'
+import { asInt } from '../access.js'
+import { bin, call, ifStmt, lit, logic, member, unary } from '../ast.js'
+import { anyNull, operands, plainZero } from './compile.js'
+import { and, not, type Operand, or, type Scope } from './scope.js'
+
+const SYMBOL = { add: '+', sub: '-', mul: '*', div: '/', rem: '%', pow: '**' } as const
+type Binary = keyof typeof SYMBOL
+
+const NAME: Partial<Record<Op, string>> = {
+  add: 'sum',
+  sub: 'difference',
+  mul: 'product',
+  div: 'quotient',
+  rem: 'remainder',
+  neg: 'negated',
+}
+
+/** add, sub, mul, div, rem, neg, pow. Null for operands of mixed 64-bit types. */
+export function arithmetic(expr: CallExpr, scope: Scope): Operand | null {
+  const { type } = expr
+  const numbers = expr.args.every(arg => isNumberType(arg.type))
+  if (isFloat(type)) return numbers ? float(expr, operands(expr, scope), scope) : null
+  if (expr.op === 'pow') return null
+  if (isNumberType(type)) return numbers && !expr.args.some(a => isFloat(a.type)) ? small(expr, scope) : null
+  const { storage } = TYPES[type]
+  if ((storage !== 'i64' && storage !== 'u64') || type === 'time') return null
+  const fits = expr.args.every(arg =>
+    arg.kind === 'literal' && typeof arg.value === 'bigint'
+      ? inRange(type, arg.value)
+      : TYPES[arg.type].storage === storage,
+  )
+  return fits ? wide(expr, scope) : null
+}
+
+function inRange(type: TypeName, value: bigint): boolean {
+  const { min, max } = TYPES[type]
+  return min !== null && max !== null && value >= min && value <= max
+}
+
+function float(expr: CallExpr, args: readonly Operand[], scope: Scope): Operand {
+  const isNull = anyNull(args)
+  const [a, b] = args.map(arg => scope.valueOf(arg))
+  const rounded = (value: Expression) => (expr.type === 'f32' ? call(member('Math', 'fround'), value) : value)
+  if (expr.op === 'neg') return { type: expr.type, isNull, value: rounded(unary('-', a)), negativeZero: true }
+  // Only a divisor and a base make something else of -0 than of +0.
+  const x = expr.op === 'pow' ? plainZero(args[0], scope) : a
+  const y = expr.op === 'div' ? plainZero(args[1], scope) : b
+  const additive = expr.op === 'add' || expr.op === 'sub'
+  const negativeZero = !additive || args.some(arg => arg.negativeZero === true)
+  return { type: expr.type, isNull, value: rounded(bin(SYMBOL[expr.op as Binary], x, y)), negativeZero }
+}
+
+/** Integers of at most 32 bits: doubles hold every sum and tell every product out of range. */
+function small(expr: CallExpr, scope: Scope): Operand {
+  const args = operands(expr, scope)
+  const isNull = anyNull(args)
+  const [a, b] = args.map(arg => scope.bind(scope.valueOf(arg), 'operand'))
+  const { min, max } = TYPES[expr.type]
+  const divides = expr.op === 'div' || expr.op === 'rem'
+  const raw = expr.op === 'neg' ? bin('-', lit(0), a) : bin(SYMBOL[expr.op as Binary], a, b)
+  const whole = expr.op === 'div' ? call(member('Math', 'trunc'), raw) : raw
+  const plain = expr.op === 'add' || expr.op === 'sub' || expr.op === 'neg' ? whole : bin('+', whole, lit(0))
+  const value = scope.bind(plain, NAME[expr.op] ?? expr.op)
+  const outside = logic('||', bin('<', value, lit(Number(min))), bin('>', value, lit(Number(max))))
+  scope.failIf(divides ? logic('||', bin('===', b, lit(0)), outside) : outside, isNull)
+  return { type: expr.type, isNull, value }
+}
+
+function wide(expr: CallExpr, scope: Scope): Operand {
+  const args = operands(expr, scope)
+  const isNull = anyNull(args)
+  const signed = TYPES[expr.type].storage === 'i64'
+  if (expr.op === 'div' || expr.op === 'rem') return division(expr, args, isNull, scope)
+  const [a, b] = bound(args, scope)
+  const raw = expr.op === 'neg' ? unary('-', a) : bin(SYMBOL[expr.op as Binary], a, b)
+  const value = scope.bind(asInt(raw, signed), NAME[expr.op] ?? expr.op)
+  scope.failIf(overflow(expr.op, args, [a, b], value, signed, scope), isNull)
+  return { type: expr.type, isNull, value }
+}
+
+const bound = (args: readonly Operand[], scope: Scope): Expression[] =>
+  args.map((arg, n) => scope.bind(scope.valueOf(arg), n === 0 ? 'left' : 'right'))
+
+const LEAST = -(2n ** 63n)
+
+/** Whether `value`, the low 64 bits of the result, is not the result. */
+function overflow(
+  op: Op,
+  args: readonly Operand[],
+  [a, b]: readonly Expression[],
+  value: Expression,
+  signed: boolean,
+  scope: Scope,
+): Expression {
+  if (op === 'neg') return signed ? bin('===', a, scope.negative(LEAST)) : bin('!==', a, lit(0n))
+  if (op === 'mul') return productOverflow(args, [a, b], signed, scope)
+  if (!signed) return op === 'add' ? bin('<', value, a) : bin('<', a, b)
+  const known = args[1].literal
+  // Adding what is not negative must not make it less.
+  if (typeof known === 'bigint') return bin(known >= 0n === (op === 'add') ? '<' : '>', value, a)
+  const changed = bin('^', a, value)
+  const signs = op === 'add' ? bin('&', changed, bin('^', b, value)) : bin('&', bin('^', a, b), changed)
+  return bin('<', asInt(signs, true), lit(0n))
+}
+
+function productOverflow(
+  args: readonly Operand[],
+  [a, b]: readonly Expression[],
+  signed: boolean,
+  scope: Scope,
+): Expression {
+  const exact = scope.ctx.constant(signed ? overflowsI64 : overflowsU64, signed ? 'overflowsI64' : 'overflowsU64')
+  const large = (arg: Operand, x: Expression) => (isSmall(arg) ? lit(false) : bin('!==', asInt(x, signed, 32), x))
+  return and(or(large(args[0], a), large(args[1], b)), call(exact, a, b))
+}
+
+/** A literal that is known to fit 32 bits. */
+const isSmall = ({ literal }: Operand): boolean =>
+  typeof literal === 'bigint' && literal < 2n ** 31n && literal >= -(2n ** 31n)
+
+const overflowsI64 = (a: bigint, b: bigint): boolean => BigInt.asIntN(64, a * b) !== a * b
+const overflowsU64 = (a: bigint, b: bigint): boolean => BigInt.asUintN(64, a * b) !== a * b
+
+/** Never divides by zero, which would throw; a failed or NULL row gets any value. */
+function division(expr: CallExpr, args: readonly Operand[], isNull: Expression | null, scope: Scope): Operand {
+  const signed = TYPES[expr.type].storage === 'i64'
+  const [a, b] = bound(args, scope)
+  const quotient = asInt(bin(SYMBOL[expr.op as Binary], a, b), signed)
+  const divisor = args[1].literal
+  if (typeof divisor === 'bigint' && divisor !== 0n && divisor !== -1n)
+    return { type: expr.type, isNull, value: quotient }
+  const join = scope.join(expr.type, false, NAME[expr.op] ?? expr.op)
+  const good = scope.child()
+  join.set(good, { type: expr.type, isNull: null, value: quotient })
+  const failing = isNull === null ? scope.fail() : ifStmt(not(isNull), [scope.fail()])
+  const overflows = and(bin('===', b, scope.negative(-1n)), bin('===', a, scope.negative(LEAST)))
+  const zero = bin('===', b, lit(0n))
+  scope.emit(ifStmt(expr.op === 'div' && signed ? or(zero, overflows) : zero, [failing], good.body))
+  return { ...join.operand, isNull }
+}

@@ -1,0 +1,144 @@
+/**
+ * From expressions to code: the table of operators, and the one way that serves all of them.
+ *
+ * Operators that have no code of their own, or not for these types, call the interpreter for that one operator
+ * (`interpreted`): always right, never fast. An operator gets code of its own by an entry in `operators`.
+ */
+import type { Expression } from 'estree'
+import { evaluate } from '../../src/circuit/eval.js'
+import type { CallExpr, Expr, LiteralExpr, Op } from '../../src/circuit/expr.js'
+import { Failure } from '../../src/circuit/scalar.js'
+import { canFail as mayFail } from '../../src/circuit/substitute.js'
+import type { Value } from '../../src/schema/types.js'
+import { canonicalFloat, uuidToWords } from '../../src/schema/values.js'
+import { readOperand } from '../access.js'
+import { assign, bin, call, cond, exprStmt, ifStmt, lit, member, variable } from '../ast.js'
+import { arithmetic } from './arithmetic.js'
+import { comparison, distinctness } from './compare.js'
+import { cast } from './convert.js'
+import { datePart } from './dates.js'
+import { choice, coalesce, junction, negation } from './logic.js'
+import { eitherNull, type Operand, type Scope, zeroExpression } from './scope.js'
+import { text } from './text.js'
+
+/** Writes code for one operator; null if it has none for these operands. */
+export type Operator = (expr: CallExpr, scope: Scope) => Operand | null
+
+const operators: Partial<Record<Op, Operator>> = {
+  ...fill(['add', 'sub', 'mul', 'div', 'rem', 'neg', 'pow'], (expr, scope) => arithmetic(expr, scope)),
+  ...fill(['eq', 'ne', 'lt', 'le', 'gt', 'ge'], (expr, scope) => comparison(expr, scope)),
+  ...fill(['is', 'isnt'], (expr, scope) => distinctness(expr, scope)),
+  ...fill(['and', 'or'], (expr, scope) => junction(expr, scope)),
+  not: (expr, scope) => negation(expr, scope),
+  if: (expr, scope) => choice(expr, scope),
+  coalesce: (expr, scope) => coalesce(expr, scope),
+  ...fill(
+    ['concat', 'startsWith', 'endsWith', 'includes', 'slice', 'length', 'upper', 'lower', 'trim'],
+    (expr, scope) => text(expr, scope),
+  ),
+  isNull: (expr, scope) => ({ type: 'bool', isNull: null, value: compile(expr.args[0], scope).isNull ?? lit(false) }),
+  math: (expr, scope) => {
+    const args = operands(expr, scope)
+    const value = call(member('Math', expr.detail ?? ''), ...args.map(a => plainZero(a, scope)))
+    return { type: 'f64', isNull: anyNull(args), value, negativeZero: true }
+  },
+  cast: (expr, scope) => cast(expr, scope),
+  datePart: (expr, scope) => datePart(expr, scope),
+}
+
+function fill(ops: readonly Op[], operator: Operator): Partial<Record<Op, Operator>> {
+  return Object.fromEntries(ops.map(op => [op, operator]))
+}
+
+/**
+ * Writes code for `expr` into `scope` and says what it has become.
+ * REQUIRES: columns refer to `scope.places`; `scope.status` is there if `canFail(expr)`.
+ */
+export function compile(expr: Expr, scope: Scope): Operand {
+  if (expr.kind === 'literal') return literalOperand(expr)
+  if (expr.kind === 'column') return readOperand(scope.places[expr.input], expr.index, scope)
+  return operators[expr.op]?.(expr, scope) ?? interpreted(expr, scope)
+}
+
+/** The operands of an operator that evaluates all of them, from left to right. */
+export function operands(expr: CallExpr, scope: Scope): Operand[] {
+  return expr.args.map(arg => compile(arg, scope))
+}
+
+/** NULL if any is. */
+export function anyNull(args: readonly Operand[]): Expression | null {
+  return args.reduce<Expression | null>((test, arg) => eitherNull(test, arg.isNull), null)
+}
+
+/** The value of a float, -0 made +0: needed where a function or a division can tell them apart. */
+export function plainZero(operand: Operand, scope: Scope): Expression {
+  const value = scope.valueOf(operand)
+  return operand.negativeZero === true ? bin('+', value, lit(0)) : value
+}
+
+function literalOperand({ type, value }: LiteralExpr): Operand {
+  if (value === null) return { type, isNull: lit(true), value: zeroExpression(type), literal: null }
+  if (value instanceof Uint8Array) {
+    const decode = (scope: Scope) => scope.ctx.constant(value, 'literal')
+    return { type, isNull: null, value: null, decode, literal: value }
+  }
+  const plain = typeof value === 'number' ? canonicalFloat(value) : value
+  if (typeof plain === 'bigint' && plain < 0n) {
+    return { type, isNull: null, value: null, decode: scope => scope.negative(plain), literal: plain }
+  }
+  return { type, isNull: null, value: lit(plain), literal: plain, ...literalWords(plain, type) }
+}
+
+function literalWords(value: Exclude<Value, null | Uint8Array>, type: LiteralExpr['type']): Pick<Operand, 'words'> {
+  if (type === 'uuid' && typeof value === 'string') {
+    const [low, high] = uuidToWords(value)
+    return { words: { low: lit(low), high: lit(high) } }
+  }
+  if (type !== 'u128' || typeof value !== 'bigint') return {}
+  return { words: { low: lit(BigInt.asUintN(64, value)), high: lit(value >> 64n) } }
+}
+
+/** Whether evaluating `expr` can fail, as far as generated code is concerned. */
+export function canFail(expr: Expr): boolean {
+  if (expr.kind !== 'call') return false
+  return mayFail(expr) || LENGTHENING.includes(expr.op) || expr.args.some(canFail)
+}
+
+/** These fail on results longer than a string may be. */
+const LENGTHENING: readonly Op[] = ['concat', 'upper', 'lower']
+
+/** Calls the interpreter for this one operator, on values. */
+export function interpreted(expr: CallExpr, scope: Scope): Operand {
+  const args = operands(expr, scope).map(arg => {
+    const value = plainZero(arg, scope)
+    return arg.isNull === null ? value : cond(arg.isNull, lit(null), value)
+  })
+  const helper = scope.ctx.constant(operatorFunction(expr), expr.udf === null ? expr.op : `call_${expr.udf.name}`)
+  const name = scope.ctx.fresh(expr.udf?.name ?? expr.detail ?? expr.op)
+  scope.emit(variable(name, call(helper, ...args)))
+  if (scope.status !== null && canFail(expr)) {
+    const failed = bin('===', name, lit(undefined))
+    scope.emit(ifStmt(failed, [scope.fail(), exprStmt(assign(name, zeroExpression(expr.type)))]))
+  }
+  if (!expr.nullable) return { type: expr.type, isNull: null, value: name }
+  const isNull = scope.bind(bin('===', name, lit(null)), `${name.name}_null`)
+  scope.emit(ifStmt(isNull, [exprStmt(assign(name, zeroExpression(expr.type)))]))
+  return { type: expr.type, isNull, value: name }
+}
+
+/** The operator as a function of its operands' values; undefined where it fails. */
+function operatorFunction(expr: CallExpr): (...args: Value[]) => Value | undefined {
+  const args = expr.args.map((arg, index): Expr => {
+    const { type, nullable } = arg
+    return { kind: 'column', input: 0, index, name: `operand ${index}`, type, nullable }
+  })
+  const alone: CallExpr = { ...expr, args }
+  return (...values) => {
+    try {
+      return evaluate(alone, values)
+    } catch (failure) {
+      if (failure instanceof Failure) return undefined
+      throw failure
+    }
+  }
+}

@@ -1,0 +1,50 @@
+/** String operators: on decoded text, except for what the lanes of a stored value can tell. */
+import type { Expression } from 'estree'
+import type { CallExpr } from '../../src/circuit/expr.js'
+import { slice } from '../../src/circuit/scalar.js'
+import { bin, call, index, lit, logic, member } from '../ast.js'
+import { anyNull, operands } from './compile.js'
+import type { GermanCell, Operand, Scope } from './scope.js'
+
+/** All but the operators whose result may be too long, which go by the interpreter. */
+export function text(expr: CallExpr, scope: Scope): Operand | null {
+  switch (expr.op) {
+    case 'startsWith':
+    case 'endsWith':
+    case 'includes':
+    case 'slice':
+    case 'length':
+    case 'trim':
+      return plain(expr, operands(expr, scope), scope)
+    default:
+      return null
+  }
+}
+
+function plain(expr: CallExpr, args: readonly Operand[], scope: Scope): Operand {
+  const isNull = anyNull(args)
+  return { type: expr.type, isNull, value: valueFor(expr, args, scope) }
+}
+
+function valueFor(expr: CallExpr, args: readonly Operand[], scope: Scope): Expression {
+  const [first, second] = args
+  if (expr.op === 'length' && first.type === 'bytes' && first.german !== undefined) {
+    return index(first.german.lanes, first.german.at)
+  }
+  if (expr.op === 'startsWith' && first.german !== undefined && typeof second.literal === 'string') {
+    const prefix = new TextEncoder().encode(second.literal)
+    if (prefix.length > 0 && prefix.length <= 4) return startsWithBytes(first.german, prefix)
+  }
+  const [subject, ...rest] = args.map(arg => scope.valueOf(arg))
+  if (expr.op === 'length') return member(subject, 'length')
+  if (expr.op === 'slice') return call(scope.ctx.constant(slice, 'slice'), subject, ...rest)
+  return call(member(subject, expr.op), ...rest)
+}
+
+function startsWithBytes({ lanes, at }: GermanCell, prefix: Uint8Array): Expression {
+  const word = prefix.reduce((all, byte, n) => all | (byte << (n * 8)), 0)
+  const first = index(lanes, bin('+', at, lit(1)))
+  // The bitwise operators give signed numbers, on both sides.
+  const bytes = prefix.length === 4 ? bin('|', first, lit(0)) : bin('&', first, lit(2 ** (prefix.length * 8) - 1))
+  return logic('&&', bin('>=', index(lanes, at), lit(prefix.length)), bin('===', bytes, lit(word)))
+}

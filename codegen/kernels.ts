@@ -1,0 +1,101 @@
+/**
+ * Makes the `Kernels` of a layout from the templates, generic or specialised. Specialised kernels are cached by the
+ * layout's fingerprint, so that every arrangement of the same shape and the same relation name shares its code.
+ */
+import { WeightOverflowError } from '../src/base/errors.js'
+import { type Layout, layoutFingerprint } from '../src/schema/schema.js'
+import type { Kernels } from '../src/zset/kernels.js'
+import { compareGerman, copyString } from '../src/zset/strings.js'
+import { absorb } from '../templates/absorb.js'
+import { $compareColumns, $compareKeys, compareGroups, comparePayload, compareRows } from '../templates/compare.js'
+import { consolidate } from '../templates/consolidate.js'
+import { $copyRow, copyRow } from '../templates/copy.js'
+import { lookup } from '../templates/lookup.js'
+import { merge } from '../templates/merge.js'
+import { mergeAll } from '../templates/mergeall.js'
+import { $below, $equal, seek } from '../templates/seek.js'
+import { build, type Mode, type Unit } from './build.js'
+import { type Template, external } from './specialise/types.js'
+
+type Slots = { -readonly [K in keyof Kernels]: Kernels[K] }
+type KernelName = Exclude<keyof Kernels, 'layout'>
+
+export interface CompiledKernels extends Kernels {
+  /** The generated functions by name, as far as they have been needed. */
+  readonly sources: ReadonlyMap<string, string>
+}
+
+const cache = new Map<string, CompiledKernels>()
+
+/** Kernels of a layout; the name of the schema appears in the code. */
+export function kernelsOf(layout: Layout, mode: Mode = 'compiled'): CompiledKernels {
+  const key = `${mode}|${layout.schema.name}|${layoutFingerprint(layout)}`
+  let kernels = cache.get(key)
+  if (kernels === undefined) {
+    kernels = makeKernels(layout, mode)
+    if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value as string)
+    cache.set(key, kernels)
+  }
+  return kernels
+}
+
+/** Layouts whose kernels are remembered; the oldest go first. */
+const MAX_CACHED = 1024
+
+/** Moves a string cell inside one batch: the bytes stay where they are in the heap. */
+export function moveString(from: Uint32Array, at: number, _heap: unknown, to: Uint32Array, toAt: number): void {
+  to[toAt] = from[at]
+  to[toAt + 1] = from[at + 1]
+  to[toAt + 2] = from[at + 2]
+  to[toAt + 3] = from[at + 3]
+}
+
+export function layoutUnit(layout: Layout): Unit {
+  return { name: layout.schema.name, provenance: [`layout ${layoutFingerprint(layout)}`] }
+}
+
+function makeKernels(layout: Layout, mode: Mode): CompiledKernels {
+  const unit = layoutUnit(layout)
+  const sources = new Map<string, string>()
+  const overflow = () => {
+    throw new WeightOverflowError(`relation ${JSON.stringify(layout.schema.name)}`)
+  }
+  const common: Record<string, unknown> = {
+    $layout: layout,
+    $words: layout.key.words,
+    $prefix: layout.key.kind === 'hash' ? layout.order.slice(0, layout.key.columns.length) : [],
+    $compareKeys,
+    $compareColumns,
+    $copyRow,
+    $below,
+    $equal,
+    $compareStrings: external(compareGerman),
+    $copyString: external(copyString),
+    $moveString: external(moveString),
+    $overflow: external(overflow, 'overflow'),
+  }
+  const kernels = { layout, sources } as unknown as CompiledKernels
+  // Compiled when first called: a view needs few of them, and some only long after it was made.
+  const lazily = <K extends KernelName>(name: K, template: unknown) => {
+    const make = () => {
+      const built = build<Kernels[K]>(mode, unit, name, template as Template, common)
+      sources.set(name, built.source)
+      ;(kernels as Pick<Slots, K>)[name] = built.fn
+      return built.fn as (...args: unknown[]) => unknown
+    }
+    ;(kernels as Pick<Slots, K>)[name] = ((...args: unknown[]) => make()(...args)) as Kernels[K]
+  }
+  lazily('comparePayload', comparePayload)
+  common.$payload = external((...args: Parameters<Kernels['comparePayload']>) => kernels.comparePayload(...args), 'comparePayload')
+  lazily('compareRows', compareRows)
+  common.$compareRows = external((...args: Parameters<Kernels['compareRows']>) => kernels.compareRows(...args), 'compareRows')
+  lazily('compareGroups', compareGroups)
+  lazily('copyRow', copyRow)
+  lazily('consolidate', consolidate)
+  lazily('merge', merge)
+  lazily('mergeAll', mergeAll)
+  lazily('absorb', absorb)
+  lazily('seek', seek)
+  lazily('lookup', lookup)
+  return kernels
+}

@@ -1,0 +1,79 @@
+/** Reads a template's source into ESTree, and reports problems with the place in that source. */
+import { parse } from 'acorn'
+import type { ArrowFunctionExpression, FunctionExpression, Identifier, Node } from 'estree'
+import { CompileError, quote } from '../../src/base/errors.js'
+import { someNode } from './tree.js'
+import type { Template } from './types.js'
+
+export interface ParsedTemplate {
+  readonly name: string
+  readonly source: string
+  readonly fn: FunctionExpression | ArrowFunctionExpression
+  readonly params: readonly Identifier[]
+  /** Names that are assigned somewhere in the body; a name is taken for assigned wherever it is declared. */
+  readonly assigned: ReadonlySet<string>
+}
+
+const cache = new WeakMap<Template, ParsedTemplate>()
+
+/** Parses the template's own text (`Function.prototype.toString`). Throws CompileError if it is not a plain function. */
+export function parseTemplate(template: Template): ParsedTemplate {
+  const known = cache.get(template)
+  if (known !== undefined) return known
+  const source = Function.prototype.toString.call(template)
+  const name = template.name === '' ? '(anonymous)' : template.name
+  const fn = parseFunction(name, source)
+  const parsed: ParsedTemplate = { name, source, fn, params: [], assigned: assignedNames(fn.body) }
+  const complete = { ...parsed, params: fn.params.map(param => plainParameter(parsed, param)) }
+  cache.set(template, complete)
+  return complete
+}
+
+function parseFunction(name: string, source: string): FunctionExpression | ArrowFunctionExpression {
+  let node: Node | undefined
+  try {
+    const program = parse(`(${source}\n)`, { ecmaVersion: 2022, locations: true }) as unknown as { body: Node[] }
+    const statement = program.body[0]
+    node = statement?.type === 'ExpressionStatement' ? statement.expression : undefined
+  } catch (error) {
+    throw new CompileError(`template ${quote(name)} cannot be read: ${String(error)}`)
+  }
+  if (node?.type !== 'FunctionExpression' && node?.type !== 'ArrowFunctionExpression') {
+    throw new CompileError(`template ${quote(name)}: expected a function or arrow function, found ${node?.type}`)
+  }
+  if (node.async === true || node.generator === true) {
+    throw new CompileError(`template ${quote(name)}: expected a plain function, found an async one or a generator`)
+  }
+  return node
+}
+
+function plainParameter(template: ParsedTemplate, param: Node): Identifier {
+  if (param.type === 'Identifier') return param
+  throw problem(template, param, 'expected parameters that are plain names, found a pattern, default or rest')
+}
+
+/** The error for something at `node`: template name, line, column and a code frame. */
+export function problem(template: ParsedTemplate, node: Node, what: string, hint?: string): CompileError {
+  const start = node.loc?.start
+  if (start === undefined) return new CompileError(`template ${quote(template.name)}: ${what}`, { hint })
+  // The text was parsed with one parenthesis before it.
+  const column = start.line === 1 ? start.column - 1 : start.column
+  const line = template.source.split('\n')[start.line - 1] ?? ''
+  const gutter = `${start.line} | `
+  const frame = `${gutter}${line}\n${' '.repeat(gutter.length + column)}^`
+  return new CompileError(`template ${quote(template.name)}, line ${start.line}, column ${column + 1}: ${what}`, {
+    frame,
+    hint,
+  })
+}
+
+function assignedNames(body: Node): Set<string> {
+  const names = new Set<string>()
+  someNode(body, node => {
+    const target =
+      node.type === 'AssignmentExpression' ? node.left : node.type === 'UpdateExpression' ? node.argument : null
+    if (target?.type === 'Identifier') names.add(target.name)
+    return false
+  })
+  return names
+}

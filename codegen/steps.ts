@@ -1,0 +1,148 @@
+/**
+ * The step functions of operators: row programs put into the loops of `templates/`. One function here per kind of
+ * loop; the operators in `src/engine/operators` call what these return.
+ */
+import { WeightOverflowError } from '../src/base/errors.js'
+import type { Expr } from '../src/circuit/expr.js'
+import type { Column, Layout, RowSchema } from '../src/schema/schema.js'
+import type { Value } from '../src/schema/types.js'
+import type { Batch } from '../src/zset/batch.js'
+import { sameCell } from '../src/zset/cells.js'
+import { copyString } from '../src/zset/strings.js'
+import { clamp } from '../templates/clamp.js'
+import { $copyRow } from '../templates/copy.js'
+import { pairsStore, scanStore } from '../templates/linear.js'
+import { probe } from '../templates/probe.js'
+import { $below, $equal } from '../templates/seek.js'
+import { $multiply } from '../templates/weights.js'
+import { type Mode, type Statics, build } from './build.js'
+import { readRow } from './expr/plain.js'
+import { type RowProgram, rowProgram } from './rows.js'
+import { type Template, external, type Macro } from './specialise/types.js'
+
+/** Where code is made for: its mode, the view (or table) it belongs to, and where its text is collected. */
+export interface CodeContext {
+  readonly mode: Mode
+  readonly unit: string
+  /** Header lines. */
+  readonly provenance: readonly string[]
+}
+
+/** A fused linear pipeline as data: what one feed does to each row it reads. */
+export interface PipelineSpec {
+  readonly filter: Expr | null
+  readonly exprs: readonly Expr[]
+  /** Of the rows that come out. */
+  readonly schema: RowSchema
+  readonly negate: boolean
+}
+
+/** Collects the text of generated functions under unique names. */
+export class SourceList {
+  readonly texts = new Map<string, string>()
+  add(name: string, text: string): void {
+    let unique = name
+    for (let n = 2; this.texts.has(unique) && this.texts.get(unique) !== text; n++) unique = `${name}_${n}`
+    this.texts.set(unique, text)
+  }
+}
+
+export function make<F>(context: CodeContext, sources: SourceList, name: string, template: unknown, statics: Statics): F {
+  const unit = { name: context.unit, provenance: context.provenance }
+  const built = build<F>(context.mode, unit, name, template as Template, statics)
+  sources.add(name, built.source)
+  return built.fn
+}
+
+const wideProduct = (where: string) =>
+  external((x: bigint, y: bigint): bigint => {
+    const product = x * y
+    if (BigInt.asIntN(64, product) !== product) throw new WeightOverflowError(where)
+    return product
+  }, 'wideProduct')
+
+/** What every loop over a program needs: the program, its failures, and how weights of pairs multiply. */
+export function loopStatics(context: CodeContext, pipeline: PipelineSpec, inputs: readonly Layout[]): Statics & { $row: RowProgram } {
+  const names = inputs.length === 1 ? ['input'] : ['left', 'right']
+  const $row = rowProgram({
+    inputs: inputs.map((layout, n) => ({ layout, name: names[n] })),
+    filter: pipeline.filter,
+    outputs: pipeline.exprs,
+    schema: pipeline.schema,
+  })
+  return {
+    $row,
+    $failure: failureOf($row),
+    $negate: pipeline.negate,
+    $multiply,
+    $wide: wideProduct(`view ${JSON.stringify(context.unit)}`),
+  }
+}
+
+/** A failed row as data: message and the values it was computed from. */
+function failureOf(program: RowProgram): Macro {
+  const message = program.failure as unknown as (...args: unknown[]) => string
+  return external((left: Batch, i: number, right?: Batch, j?: number) => {
+    const row: Value[] = readRow(left, i)
+    if (right === undefined || j === undefined) return { message: message(left, i), row }
+    return { message: message(left, i, right, j), row: [...row, ...readRow(right, j)] }
+  }, 'failure')
+}
+
+/** Loops that write into a batch of layout `out`: flat, or arranged (raw, to be sorted). */
+export function storeCode(context: CodeContext, pipeline: PipelineSpec, out: Layout, describe: readonly string[]) {
+  const sources = new SourceList()
+  const statics = (inputs: readonly Layout[]): Statics => {
+    const base = loopStatics(context, pipeline, inputs)
+    return { ...base, $store: base.$row.storeInto(out) }
+  }
+  const name = out.key.kind === 'none' ? 'store' : 'arrange'
+  return {
+    sources: sources.texts,
+    description: [...describe],
+    scan: <F>(input: Layout): F => make<F>(context, sources, `${name}Rows`, scanStore, statics([input])),
+    pairs: <F>(left: Layout, right: Layout): F =>
+      make<F>(context, sources, `${name}Pairs`, pairsStore, statics([left, right])),
+  }
+}
+
+/** Both probe directions of a join. REQUIRES: the keys have the same columns' types, in the same order. */
+export function joinCode<F>(context: CodeContext, left: Layout, right: Layout) {
+  const sources = new SourceList()
+  const probeOf = (name: string, delta: Layout, run: Layout): F =>
+    make<F>(context, sources, name, probe, {
+      $words: delta.key.words,
+      $below,
+      $equal,
+      $confirm: delta.key.kind === 'hash' ? external(confirmKeys(delta, run), 'sameKey') : null,
+    })
+  return {
+    leftProbe: probeOf('probeLeft', left, right),
+    rightProbe: probeOf('probeRight', right, left),
+    sources: sources.texts,
+  }
+}
+
+/** Equality of the key columns of rows in two layouts. */
+function confirmKeys(delta: Layout, run: Layout): (a: Batch, i: number, b: Batch, j: number) => boolean {
+  const pairs = delta.key.columns.map((c, k): readonly [Column, Column] => [
+    delta.schema.columns[c],
+    run.schema.columns[run.key.columns[k]],
+  ])
+  return (a, i, b, j) => pairs.every(([x, y]) => sameCell(a, x, i, b, y, j))
+}
+
+/** The clamp kernel of an arrangement by all columns. */
+export function clampCode<F>(context: CodeContext, layout: Layout, mode: string): { fn: F; sources: Map<string, string> } {
+  const sources = new SourceList()
+  const fn = make<F>(context, sources, 'clamp', clamp, {
+    $layout: layout,
+    $mode: mode,
+    $copyRow,
+    $copyString: external(copyString),
+    $overflow: external(() => {
+      throw new WeightOverflowError(`view ${JSON.stringify(context.unit)}`)
+    }, 'overflow'),
+  })
+  return { fn, sources: sources.texts }
+}

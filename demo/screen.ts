@@ -1,0 +1,98 @@
+/** Where frames go: a terminal that is redrawn in place, or plain lines for a pipe, a file or `--plain`. */
+import { ANSI, type Frame, PLAIN, renderFrame, renderPanel } from './layout.js'
+
+export interface Screen {
+  /** Shows progress. `frame` is only called when it is time to draw again, so it may read whole views. */
+  update(frame: () => Frame): void
+  /** Shows the last state of a phase, in any case. */
+  finish(frame: () => Frame): void
+  /** Gives the terminal back. Lines can be printed from then on. Calling it again does nothing. */
+  close(): void
+}
+
+/** The part of a terminal or file that a screen needs; `process.stdout` is one. */
+export interface Output {
+  readonly columns?: number
+  readonly rows?: number
+  write(text: string): unknown
+}
+
+const FRAME_MS = 100
+const ENTER = '\x1b[?1049h\x1b[?25l'
+const LEAVE = '\x1b[?25h\x1b[?1049l'
+
+/** Redraws the alternate screen of a terminal at most ten times a second. */
+export class LiveScreen implements Screen {
+  readonly #output: Output
+  #drawnAt = Number.NEGATIVE_INFINITY
+  #open = true
+
+  constructor(output: Output) {
+    this.#output = output
+    output.write(ENTER)
+  }
+
+  update(frame: () => Frame): void {
+    const now = performance.now()
+    if (now - this.#drawnAt < FRAME_MS) return
+    this.finish(frame)
+  }
+
+  finish(frame: () => Frame): void {
+    if (!this.#open) return
+    const { columns = 80, rows = 24 } = this.#output
+    const lines = renderFrame(frame(), columns, rows - 1, ANSI)
+    // Each line erases what was right of it, the last one everything below: nothing flickers.
+    this.#output.write(`\x1b[H${lines.map(line => `${line}\x1b[K`).join('\r\n')}\x1b[J`)
+    this.#drawnAt = performance.now()
+  }
+
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#output.write(LEAVE)
+  }
+}
+
+/** One line per tenth of a phase, and the tables once, when the first phase that has some is over. */
+export class PlainScreen implements Screen {
+  readonly #output: Output
+  #drawnAt = Number.NEGATIVE_INFINITY
+  #phase = ''
+  #tenth = 0
+  #tablesShown = false
+
+  constructor(output: Output) {
+    this.#output = output
+  }
+
+  update(frame: () => Frame): void {
+    const now = performance.now()
+    if (now - this.#drawnAt < FRAME_MS) return
+    this.#drawnAt = now
+    const state = frame()
+    const tenth = state.total === 0 ? 0 : Math.floor((10 * state.done) / state.total)
+    if (state.phase === this.#phase && tenth <= this.#tenth) return
+    this.#phase = state.phase
+    this.#tenth = tenth
+    this.#line(state)
+  }
+
+  finish(frame: () => Frame): void {
+    const state = frame()
+    this.#line(state)
+    this.#phase = ''
+    if (this.#tablesShown || state.panels.length === 0) return
+    this.#tablesShown = true
+    const tables = state.panels.map(panel => renderPanel(panel, 120, PLAIN).join('\n'))
+    this.#output.write(`\n${tables.join('\n\n')}\n\n`)
+  }
+
+  close(): void {}
+
+  #line({ phase, done, total, position, facts }: Frame): void {
+    const percent = total === 0 ? 100 : Math.floor((100 * done) / total)
+    const parts = [phase.padEnd(12), `${String(percent).padStart(3)} %`, position, facts]
+    this.#output.write(`${parts.filter(part => part !== '').join('  ')}\n`)
+  }
+}

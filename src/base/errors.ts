@@ -1,0 +1,115 @@
+/**
+ * Every error that gnitz throws on purpose. `code` is stable and meant for programs, `message` for people:
+ * what was expected, what was found, and where.
+ */
+
+export type ErrorCode =
+  | 'SCHEMA' // a table or view definition that cannot be
+  | 'ROW' // a row or column array that does not fit its table
+  | 'COMPILE' // a lambda or circuit outside the language
+  | 'WEIGHT_OVERFLOW' // a weight that left the i64 range
+  | 'USAGE' // a call at the wrong time or with the wrong object
+  | 'EXPRESSION' // an expression that failed on a row; kept as data, raised on read
+  | 'INTERNAL' // an invariant of gnitz itself is broken
+
+/** Base class: `error instanceof GnitzError` tells ours from the rest. */
+export class GnitzError extends Error {
+  readonly code: ErrorCode
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+    this.code = code
+  }
+}
+
+export class SchemaError extends GnitzError {
+  constructor(message: string) {
+    super('SCHEMA', message)
+  }
+}
+
+/** A row that was refused. Nothing of its transaction was applied. */
+export class RowError extends GnitzError {
+  readonly table: string
+  readonly column: string | null
+  readonly row: number | null
+  constructor(table: string, column: string | null, row: number | null, problem: string) {
+    const where = [
+      `table ${quote(table)}`,
+      ...(column === null ? [] : [`column ${quote(column)}`]),
+      ...(row === null ? [] : [`row ${row}`]),
+    ]
+    super('ROW', `${where.join(', ')}: ${problem}`)
+    this.table = table
+    this.column = column
+    this.row = row
+  }
+}
+
+/** A lambda or circuit that cannot be compiled. `frame` shows the place in the user's source, if there is one. */
+export class CompileError extends GnitzError {
+  readonly frame: string | null
+  readonly hint: string | null
+  constructor(problem: string, details: { frame?: string; hint?: string } = {}) {
+    super('COMPILE', [problem, details.frame, details.hint && `hint: ${details.hint}`].filter(Boolean).join('\n'))
+    this.frame = details.frame ?? null
+    this.hint = details.hint ?? null
+  }
+}
+
+export class WeightOverflowError extends GnitzError {
+  constructor(where: string) {
+    super('WEIGHT_OVERFLOW', `${where}: a weight left the range of a 64-bit integer; nothing was applied`)
+  }
+}
+
+export class UsageError extends GnitzError {
+  constructor(message: string) {
+    super('USAGE', message)
+  }
+}
+
+/** Thrown when a view that holds failed rows is read. The rows are listed by `view.errors()`. */
+export class ExpressionError extends GnitzError {
+  constructor(message: string) {
+    super('EXPRESSION', message)
+  }
+}
+
+/** For invariants: `assert(cond, 'what must hold')`. */
+export function assert(condition: boolean, what: string): asserts condition {
+  if (!condition) throw new GnitzError('INTERNAL', `internal invariant broken: ${what}`)
+}
+
+/** A name as it may appear in a message: JSON-quoted, so that newlines and control characters stay visible. */
+export function quote(name: string): string {
+  return JSON.stringify(name.length > 80 ? `${name.slice(0, 77)}...` : name)
+}
+
+/** A value as it may appear in a message: short, typed, never throwing. */
+export function show(value: unknown): string {
+  if (value === null) return 'null'
+  switch (typeof value) {
+    case 'undefined':
+      return 'undefined'
+    case 'string':
+      return `the string ${quote(value)}`
+    case 'bigint':
+      return `${value}n`
+    case 'number':
+      return Object.is(value, -0) ? '-0' : String(value)
+    case 'boolean':
+      return String(value)
+    case 'function':
+      return 'a function'
+    case 'symbol':
+      return 'a symbol'
+    default:
+      return value instanceof Date ? `the Date ${String(value)}` : `an object (${constructorName(value)})`
+  }
+}
+
+function constructorName(value: object): string {
+  const name: unknown = (Object.getPrototypeOf(value) as { constructor?: { name?: unknown } } | null)?.constructor?.name
+  return typeof name === 'string' && name !== '' ? name : 'null prototype'
+}

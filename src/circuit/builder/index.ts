@@ -1,0 +1,18 @@
+/** The typed builder. */
+export { type Aggregate, type Aggregates, avg, count, max, min, sum } from './aggregates.js'
+export { type QueryRoot, type ViewOptions, view } from './definitions.js'
+export { Grouped, type Order, Query } from './query.js'
+export { sourceOwners } from './sources.js'
+export type {
+  Cell,
+  Cells,
+  Context,
+  ContextValue,
+  Ctx,
+  Handle,
+  InsertType,
+  RowType,
+  Scalar,
+  Source,
+  ViewDef,
+} from './types.js'

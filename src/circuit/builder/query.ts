@@ -1,0 +1,314 @@
+/**
+ * Queries: immutable descriptions of circuits, typed from the tables they begin with.
+ *
+ * Every method gives a new query. Lambdas are read when the method is called, so a mistake shows at its line. Weights:
+ * `filter`, `map`, joins, `unionAll`, `minus` and `negate` are linear (duplicates stay duplicates); `distinct` and the
+ * set operations are SQL's.
+ */
+import { CompileError, quote, show } from '../../base/errors.js'
+import { type ColumnSpec, type RowSchema, rowSchema } from '../../schema/schema.js'
+import type { ROW, Simplify } from '../columns.js'
+import type { Expr } from '../expr.js'
+import { columnsLambda, conditionLambda, type NamedExpr, valueLambda } from '../lambda/index.js'
+import type { AggregateRel, Rel, SetRel, TopKRel } from '../rel.js'
+import { columnOf } from '../substitute.js'
+import { cast } from '../typing.js'
+import { type Aggregates, compileAggregate, type GlobalValues, type GroupValues } from './aggregates.js'
+import { type JoinType, joinRel } from './joins.js'
+import { alignSchemas } from './sets.js'
+import { refuseSource, sourceRel } from './sources.js'
+import type { Alike, Both, Cell, Cells, Context, Ctx, Joined, NoContext, Nullable, RowFrom, Source } from './types.js'
+
+/** One term of the order of `top`. */
+export interface Order<R, C extends Context = NoContext> {
+  readonly by: (row: R, ctx: Ctx<C>) => Cell
+  readonly desc?: boolean
+  readonly ctx?: C
+}
+
+/** The relation that `source` stands for. Throws CompileError if it is none. */
+export function relOf(source: unknown, what: string): Rel {
+  return source instanceof Query ? source.rel : (sourceRel(source) ?? refuseSource(what, source))
+}
+
+/** A query with rows `R`. Made by `q.from(…)` inside `view(name, q => …)`. */
+export class Query<R> {
+  declare readonly [ROW]: R
+  readonly kind = 'query'
+  readonly rel: Rel
+
+  constructor(rel: Rel) {
+    this.rel = Object.freeze(rel)
+    Object.freeze(this)
+  }
+
+  /** Names and types of the columns. */
+  get schema(): RowSchema {
+    return this.rel.schema
+  }
+
+  /** Keeps the rows for which `predicate` is true (not false, not NULL). */
+  filter<C extends Context = NoContext>(
+    predicate: (row: R, ctx: Ctx<C>) => boolean | null | undefined,
+    ctx?: C,
+  ): Query<R> {
+    const { rel } = this
+    const condition = conditionLambda({ fn: predicate, ctx, rows: [rel.schema], what: 'filter' })
+    return new Query<R>({ kind: 'filter', input: rel, predicate: condition, schema: rel.schema })
+  }
+
+  /** Makes a new row of each: `r => ({ ...r, total: r.price * r.quantity })`. */
+  map<S extends Cells, C extends Context = NoContext>(make: (row: R, ctx: Ctx<C>) => S, ctx?: C): Query<RowFrom<S>> {
+    return new Query<RowFrom<S>>(
+      mapRel(this.rel, columnsLambda({ fn: make, ctx, rows: [this.rel.schema], what: 'map' })),
+    )
+  }
+
+  /** Negates all weights. */
+  negate(): Query<R> {
+    return new Query<R>({ kind: 'negate', input: this.rel, schema: this.rel.schema })
+  }
+
+  /** Each row once, if its weight is positive. */
+  distinct(): Query<R> {
+    return new Query<R>({ kind: 'distinct', input: this.rel, schema: this.rel.schema })
+  }
+
+  /** All rows of both: weights add. Columns are matched by name here and in all set operations. */
+  unionAll<S extends Alike<R>>(other: Source<S>): Query<Joined<R, S>> {
+    const [left, right, schema] = alignSchemas(this.rel, relOf(other, 'unionAll'), 'unionAll')
+    return new Query<Joined<R, S>>({ kind: 'plus', inputs: Object.freeze([left, right]), schema })
+  }
+
+  /** Weights of `other` are subtracted; they may become negative. */
+  minus<S extends Alike<R>>(other: Source<S>): Query<Joined<R, S>> {
+    const [left, right, schema] = alignSchemas(this.rel, relOf(other, 'minus'), 'minus')
+    const negated: Rel = Object.freeze({ kind: 'negate', input: right, schema: right.schema })
+    return new Query<Joined<R, S>>({ kind: 'plus', inputs: Object.freeze([left, negated]), schema })
+  }
+
+  /** Rows that are in either, each once. */
+  union<S extends Alike<R>>(other: Source<S>): Query<Joined<R, S>> {
+    return this.#set('union', other)
+  }
+
+  /** Rows that are in both, each once. */
+  intersect<S extends Alike<R>>(other: Source<S>): Query<Joined<R, S>> {
+    return this.#set('intersect', other)
+  }
+
+  /** Each row as often as in the side that has it less often. */
+  intersectAll<S extends Alike<R>>(other: Source<S>): Query<Joined<R, S>> {
+    return this.#set('intersectAll', other)
+  }
+
+  /** Rows that are here and not in `other`, each once. */
+  except<S extends Alike<R>>(other: Source<S>): Query<Joined<R, S>> {
+    return this.#set('except', other)
+  }
+
+  /** Each row as often as it is here, less as often as in `other`. */
+  exceptAll<S extends Alike<R>>(other: Source<S>): Query<Joined<R, S>> {
+    return this.#set('exceptAll', other)
+  }
+
+  #set<T>(op: SetRel['op'], other: unknown): Query<T> {
+    const [left, right, schema] = alignSchemas(this.rel, relOf(other, op), op)
+    return new Query<T>({ kind: 'set', op, left, right, schema })
+  }
+
+  /**
+   * Pairs of rows for which `on` is true. It must contain an equality `a.x === b.y` between the sides; other
+   * conditions may follow with `&&`. Without `select` a pair has all columns of both.
+   */
+  join<S, C extends Context = NoContext>(
+    right: Source<S>,
+    on: (left: R, right: S, ctx: Ctx<C>) => boolean,
+    select?: undefined,
+    ctx?: C,
+  ): Query<Both<R, S>>
+  join<S, T extends Cells, C extends Context = NoContext>(
+    right: Source<S>,
+    on: (left: R, right: S, ctx: Ctx<C>) => boolean,
+    select: (left: R, right: S, ctx: Ctx<C>) => T,
+    ctx?: C,
+  ): Query<RowFrom<T>>
+  join(right: unknown, on: unknown, select?: unknown, ctx?: unknown): Query<never> {
+    return this.#join('inner', right, on, select, ctx)
+  }
+
+  /** `join`, and rows of this side without a match, the other side's columns NULL. */
+  leftJoin<S, C extends Context = NoContext>(
+    right: Source<S>,
+    on: (left: R, right: S, ctx: Ctx<C>) => boolean,
+    select?: undefined,
+    ctx?: C,
+  ): Query<Both<R, Nullable<S>>>
+  leftJoin<S, T extends Cells, C extends Context = NoContext>(
+    right: Source<S>,
+    on: (left: R, right: S, ctx: Ctx<C>) => boolean,
+    select: (left: R, right: Nullable<S>, ctx: Ctx<C>) => T,
+    ctx?: C,
+  ): Query<RowFrom<T>>
+  leftJoin(right: unknown, on: unknown, select?: unknown, ctx?: unknown): Query<never> {
+    return this.#join('left', right, on, select, ctx)
+  }
+
+  /** `join`, and rows of the other side without a match, this side's columns NULL. */
+  rightJoin<S, C extends Context = NoContext>(
+    right: Source<S>,
+    on: (left: R, right: S, ctx: Ctx<C>) => boolean,
+    select?: undefined,
+    ctx?: C,
+  ): Query<Both<Nullable<R>, S>>
+  rightJoin<S, T extends Cells, C extends Context = NoContext>(
+    right: Source<S>,
+    on: (left: R, right: S, ctx: Ctx<C>) => boolean,
+    select: (left: Nullable<R>, right: S, ctx: Ctx<C>) => T,
+    ctx?: C,
+  ): Query<RowFrom<T>>
+  rightJoin(right: unknown, on: unknown, select?: unknown, ctx?: unknown): Query<never> {
+    return this.#join('right', right, on, select, ctx)
+  }
+
+  /** `join`, and rows of either side without a match. */
+  fullJoin<S, C extends Context = NoContext>(
+    right: Source<S>,
+    on: (left: R, right: S, ctx: Ctx<C>) => boolean,
+    select?: undefined,
+    ctx?: C,
+  ): Query<Both<Nullable<R>, Nullable<S>>>
+  fullJoin<S, T extends Cells, C extends Context = NoContext>(
+    right: Source<S>,
+    on: (left: R, right: S, ctx: Ctx<C>) => boolean,
+    select: (left: Nullable<R>, right: Nullable<S>, ctx: Ctx<C>) => T,
+    ctx?: C,
+  ): Query<RowFrom<T>>
+  fullJoin(right: unknown, on: unknown, select?: unknown, ctx?: unknown): Query<never> {
+    return this.#join('full', right, on, select, ctx)
+  }
+
+  /** Rows of this side that have a match. */
+  semiJoin<S, C extends Context = NoContext>(
+    right: Source<S>,
+    on: (left: R, right: S, ctx: Ctx<C>) => boolean,
+    ctx?: C,
+  ): Query<R> {
+    return this.#join('semi', right, on, undefined, ctx)
+  }
+
+  /** Rows of this side that have no match. */
+  antiJoin<S, C extends Context = NoContext>(
+    right: Source<S>,
+    on: (left: R, right: S, ctx: Ctx<C>) => boolean,
+    ctx?: C,
+  ): Query<R> {
+    return this.#join('anti', right, on, undefined, ctx)
+  }
+
+  #join<T>(type: JoinType, right: unknown, on: unknown, select: unknown, ctx: unknown): Query<T> {
+    return new Query<T>(joinRel({ type, left: this.rel, right: relOf(right, 'join'), on, select, ctx }))
+  }
+
+  /** Groups by the columns of the object that `keys` makes: `r => ({ region: r.region })`. */
+  groupBy<K extends Cells, C extends Context = NoContext>(
+    keys: (row: R, ctx: Ctx<C>) => K,
+    ctx?: C,
+  ): Grouped<R, RowFrom<K>> {
+    const { rel } = this
+    return new Grouped<R, RowFrom<K>>(rel, columnsLambda({ fn: keys, ctx, rows: [rel.schema], what: 'groupBy' }))
+  }
+
+  /** Aggregates over all rows: one row, also if there is none to aggregate. */
+  aggregate<A extends Aggregates<R>>(aggregates: A): Query<Simplify<GlobalValues<A>>> {
+    return new Query<Simplify<GlobalValues<A>>>(aggregateRel(this.rel, [], aggregates))
+  }
+
+  /** The first `limit` rows in the order given; ties go by all columns, ascending. */
+  top<C extends Context = NoContext>(limit: number, ...order: readonly Order<R, C>[]): Query<R> {
+    return new Query<R>(topRel(this.rel, [], limit, order))
+  }
+}
+
+/** A grouped query: becomes a query again by `aggregate` or `top`. */
+export class Grouped<R, K> {
+  declare readonly [ROW]: readonly [R, K]
+  readonly kind = 'grouped'
+  readonly #rel: Rel
+  readonly #keys: readonly NamedExpr[]
+
+  constructor(rel: Rel, keys: readonly NamedExpr[]) {
+    this.#rel = rel
+    this.#keys = keys
+    Object.freeze(this)
+  }
+
+  /** One row a group: its keys and the aggregates. */
+  aggregate<A extends Aggregates<R>>(aggregates: A): Query<Simplify<K & GroupValues<A>>> {
+    return new Query<Simplify<K & GroupValues<A>>>(aggregateRel(this.#rel, this.#keys, aggregates))
+  }
+
+  /** The first `limit` rows of each group. */
+  top<C extends Context = NoContext>(limit: number, ...order: readonly Order<R, C>[]): Query<R> {
+    return new Query<R>(topRel(this.#rel, this.#keys, limit, order))
+  }
+}
+
+const specOf = ({ name, expr }: NamedExpr): ColumnSpec => ({ name, type: expr.type, nullable: expr.nullable })
+
+function mapRel(input: Rel, columns: readonly NamedExpr[]): Rel {
+  const schema = rowSchema('map', columns.map(specOf))
+  return Object.freeze({ kind: 'map', input, exprs: Object.freeze(columns.map(c => c.expr)), schema })
+}
+
+function aggregateRel(input: Rel, keys: readonly NamedExpr[], aggregates: unknown): Rel {
+  if (typeof aggregates !== 'object' || aggregates === null) {
+    throw new CompileError(
+      `aggregate: expected an object like { total: sum(r => r.amount) }, found ${show(aggregates)}`,
+    )
+  }
+  const clash = keys.find(k => Object.hasOwn(aggregates, k.name))
+  if (clash !== undefined) throw new CompileError(`aggregate: ${quote(clash.name)} is the name of a key already`)
+  const compiled = Object.entries(aggregates).map(([name, given]) =>
+    compileAggregate(name, given, input.schema, keys.length === 0),
+  )
+  if (keys.length + compiled.length === 0)
+    throw new CompileError('aggregate: expected at least one aggregate, found none')
+  const rel: AggregateRel = Object.freeze({
+    kind: 'aggregate',
+    input,
+    keys: Object.freeze(keys.map(k => k.expr)),
+    aggregates: Object.freeze(compiled.map(c => c.spec)),
+    schema: rowSchema('aggregate', [...keys.map(specOf), ...compiled.map(c => c.column)]),
+  })
+  if (!compiled.some(c => c.toNumber)) return rel
+  const converted = rel.schema.columns.map((column, i): NamedExpr => {
+    const plain = columnOf(rel.schema, i)
+    return { name: column.name, expr: compiled[i - keys.length]?.toNumber ? cast('f64', plain) : plain }
+  })
+  return mapRel(rel, converted)
+}
+
+const MAX_LIMIT = 2 ** 31 - 1
+
+function topRel(input: Rel, keys: readonly NamedExpr[], limit: unknown, order: readonly unknown[]): TopKRel {
+  if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
+    throw new CompileError(`top: expected a limit from 1 to ${MAX_LIMIT}, found ${show(limit)}`)
+  }
+  const terms = order.map((term): { expr: Expr; descending: boolean } => {
+    if (typeof term !== 'object' || term === null) {
+      throw new CompileError(`top: expected { by: row => …, desc?: boolean }, found ${show(term)}`)
+    }
+    const { by, desc, ctx } = term as { by?: unknown; desc?: unknown; ctx?: unknown }
+    const expr = valueLambda({ fn: by, ctx, rows: [input.schema], what: 'top order' })
+    return Object.freeze({ expr, descending: desc === true })
+  })
+  return Object.freeze({
+    kind: 'topK',
+    input,
+    keys: Object.freeze(keys.map(k => k.expr)),
+    order: Object.freeze(terms),
+    limit,
+    schema: input.schema,
+  })
+}

@@ -1,0 +1,146 @@
+/**
+ * Tables as a program writes them: column builders and `table()`.
+ *
+ * The types of rows are inferred from the columns. A row that is read has every column (`T | null` if nullable). A
+ * row that is inserted must have every column that is not nullable; a nullable one may be left out, which is NULL.
+ */
+import { quote, SchemaError, show } from '../base/errors.js'
+import { type TableSchema, tableSchema } from '../schema/schema.js'
+import { TYPES, type TypeName } from '../schema/types.js'
+import type { TableDefinition } from './rel.js'
+
+/** Type-level only: the row, the inserted row, and the value of things that carry them. Never there at run time. */
+export declare const ROW: unique symbol
+export declare const INSERT: unique symbol
+export declare const VALUE: unique symbol
+
+/** Written out, so that editors show the columns and not the machinery. */
+export type Simplify<T> = { [K in keyof T]: T[K] } & {}
+
+/**
+ * A column of a table: its type and what it allows. Frozen; each method gives a new builder.
+ * `T` is a value that is read, `Input` one that is inserted, both without null.
+ */
+export class ColumnBuilder<T, Nullable extends boolean = false, Input = T> {
+  declare readonly [VALUE]: T
+  declare readonly [INSERT]: Input
+  readonly type: TypeName
+  readonly isNullable: Nullable
+  readonly isPrimaryKey: boolean
+
+  constructor(type: TypeName, isNullable: Nullable, isPrimaryKey: boolean) {
+    this.type = type
+    this.isNullable = isNullable
+    this.isPrimaryKey = isPrimaryKey
+    Object.freeze(this)
+  }
+
+  /** Makes the column (part of) the primary key; on several columns the key is composite, in their order. */
+  primaryKey(this: ColumnBuilder<T, false, Input>): ColumnBuilder<T, false, Input> {
+    return new ColumnBuilder<T, false, Input>(this.type, false, true)
+  }
+
+  /** Allows NULL. A primary key column cannot be nullable: `table` refuses it. */
+  nullable(): ColumnBuilder<T, true, Input> {
+    return new ColumnBuilder<T, true, Input>(this.type, true, this.isPrimaryKey)
+  }
+}
+
+const make =
+  <T, Input = T>(type: TypeName) =>
+  (): ColumnBuilder<T, false, Input> =>
+    new ColumnBuilder<T, false, Input>(type, false, false)
+
+type Integer64 = bigint | number
+type Instant = bigint | number | string | Date
+
+export const bool = make<boolean>('bool')
+export const i8 = make<number>('i8')
+export const i16 = make<number>('i16')
+export const i32 = make<number>('i32')
+export const u8 = make<number>('u8')
+export const u16 = make<number>('u16')
+export const u32 = make<number>('u32')
+export const f32 = make<number>('f32')
+export const f64 = make<number>('f64')
+/** 64 bits and more are read as bigint; safe integers may be inserted as numbers. */
+export const i64 = make<bigint, Integer64>('i64')
+export const u64 = make<bigint, Integer64>('u64')
+export const u128 = make<bigint, Integer64>('u128')
+export const uuid = make<string>('uuid')
+export const string = make<string>('string')
+export const bytes = make<Uint8Array>('bytes')
+/** Days since 1970-01-01. */
+export const date = make<number, number | string | Date>('date')
+/** Microseconds since midnight. */
+export const time = make<bigint, bigint | number | string>('time')
+/** Microseconds since 1970-01-01T00:00:00, without a zone. */
+export const timestamp = make<bigint, Instant>('timestamp')
+/** Microseconds since 1970-01-01T00:00:00Z. */
+export const timestamptz = make<bigint, Instant>('timestamptz')
+
+export type ColumnBuilders = Readonly<Record<string, ColumnBuilder<unknown, boolean, unknown>>>
+
+type ReadValue<C> = C extends ColumnBuilder<infer T, infer N, unknown> ? (N extends true ? T | null : T) : never
+type InputValue<C> = C extends ColumnBuilder<unknown, boolean, infer I> ? I : never
+type NullableNames<C> = { [K in keyof C]: C[K] extends ColumnBuilder<unknown, true, unknown> ? K : never }[keyof C]
+
+/** A row as it is read from a table with these columns. */
+export type RowOf<C> = { -readonly [K in keyof C]: ReadValue<C[K]> }
+/** A row as it may be inserted into a table with these columns. */
+export type InsertOf<C> = Simplify<
+  { -readonly [K in Exclude<keyof C, NullableNames<C>>]: InputValue<C[K]> } & {
+    -readonly [K in NullableNames<C>]?: InputValue<C[K]> | null
+  }
+>
+
+/** A table definition that knows its row types. */
+export interface TableDef<R, I = R> extends TableDefinition {
+  readonly [ROW]: R
+  readonly [INSERT]: I
+}
+
+export interface TableOptions<Name extends string = string> {
+  /** The key columns in order, instead of `.primaryKey()` on columns. */
+  readonly primaryKey?: readonly Name[]
+  /** The rows are not stored: they pass through the views and are forgotten. */
+  readonly stream?: boolean
+}
+
+/**
+ * Defines a table. Throws SchemaError on empty, duplicate or missing names, on a key column that is nullable or does
+ * not exist, and where the key is given in both ways.
+ */
+export function table<C extends ColumnBuilders>(
+  name: string,
+  columns: C,
+  options: TableOptions<keyof C & string> = {},
+): TableDef<Simplify<RowOf<C>>, InsertOf<C>> {
+  const schema = schemaOf(name, columns, options.primaryKey)
+  const definition: TableDefinition = Object.freeze({ kind: 'table', schema, stream: options.stream === true })
+  // The symbols that make the difference exist in types only.
+  return definition as TableDef<Simplify<RowOf<C>>, InsertOf<C>>
+}
+
+function schemaOf(name: string, columns: ColumnBuilders, keyOption: readonly string[] | undefined): TableSchema {
+  if (typeof columns !== 'object' || columns === null) {
+    throw new SchemaError(`table ${label(name)}: expected an object of columns, found ${show(columns)}`)
+  }
+  const entries = Object.entries(columns)
+  for (const [column, builder] of entries) {
+    if (!(builder instanceof ColumnBuilder) || TYPES[builder.type] === undefined) {
+      const found = typeof builder === 'function' ? 'a function (is `()` missing?)' : show(builder)
+      throw new SchemaError(
+        `table ${label(name)}: column ${quote(column)}: expected a column like u64(), found ${found}`,
+      )
+    }
+  }
+  const marked = entries.filter(([, builder]) => builder.isPrimaryKey).map(([column]) => column)
+  if (keyOption !== undefined && marked.length > 0) {
+    throw new SchemaError(`table ${label(name)}: give the key either by .primaryKey() or by the option, not both`)
+  }
+  const specs = entries.map(([column, b]) => ({ name: column, type: b.type, nullable: b.isNullable }))
+  return tableSchema(name, specs, keyOption ?? marked)
+}
+
+const label = (name: unknown): string => (typeof name === 'string' ? quote(name) : show(name))

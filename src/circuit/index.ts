@@ -1,0 +1,31 @@
+/** What users of the builder need: tables, views, queries, aggregates, functions for lambdas. */
+export * from './builder/index.js'
+export {
+  bool,
+  bytes,
+  ColumnBuilder,
+  type ColumnBuilders,
+  date,
+  f32,
+  f64,
+  type InsertOf,
+  i8,
+  i16,
+  i32,
+  i64,
+  type RowOf,
+  string,
+  type TableDef,
+  type TableOptions,
+  table,
+  time,
+  timestamp,
+  timestamptz,
+  u8,
+  u16,
+  u32,
+  u64,
+  u128,
+  uuid,
+} from './columns.js'
+export { fn, type JsOf, type UdfFunction, type UdfType, udf } from './lambda/functions.js'

@@ -1,0 +1,138 @@
+/**
+ * The oracle: what a circuit means, by textbook definitions over Maps, recomputed from scratch. It knows nothing of
+ * batches, kernels, lowering or increments, and every other execution is tested against it.
+ *
+ * A row on which an expression fails takes no further part; it is recorded by message (`errors`). A node object
+ * that occurs twice in a circuit is evaluated once, and its failures count once. Failures inside a view that is
+ * read belong to that view and are not repeated here.
+ */
+import { Context } from './interpret/context.js'
+import { interpretAggregate, interpretTopK } from './interpret/groups.js'
+import { interpretJoin } from './interpret/join.js'
+import { addRow, addZSet, weightOf, type ZSet } from './interpret/zset.js'
+import type { ClampMode, FilterRel, MapRel, Rel, Relation, SetRel } from './rel.js'
+
+export { sumOverflow } from './interpret/groups.js'
+export type { Entry, Row, ZSet } from './interpret/zset.js'
+export { addRow, addZSet, difference, printZSet, rowText, valueText, weightOf, zsetOf } from './interpret/zset.js'
+
+export interface Interpretation {
+  readonly rows: ZSet
+  /** Message → weight, never 0: the sum over failing rows (for pairs, of the products; 1 for a failing group). */
+  readonly errors: ReadonlyMap<string, bigint>
+  /** A weight, here or in a view that is read, left the i64 range; the engine refuses such a transaction. */
+  readonly overflow: boolean
+}
+
+/**
+ * The rows and errors of a circuit. `inputs` gives the contents of relations by definition object; a table that is
+ * not there is empty, a view that is not there is computed.
+ */
+export function interpret(rel: Rel, inputs: ReadonlyMap<Relation, ZSet>): Interpretation {
+  return run(rel, inputs, new Map())
+}
+
+function run(rel: Rel, inputs: ReadonlyMap<Relation, ZSet>, views: Map<Relation, Interpretation>): Interpretation {
+  const context = new Context()
+  const done = new Map<Rel, ZSet>()
+
+  const source = (relation: Relation): ZSet => {
+    const given = inputs.get(relation)
+    if (given !== undefined || relation.kind === 'table') return given ?? new Map()
+    let view = views.get(relation)
+    if (view === undefined) {
+      view = run(relation.rel, inputs, views)
+      views.set(relation, view)
+    }
+    context.overflow ||= view.overflow
+    return view.rows
+  }
+  const visit = (node: Rel): ZSet => {
+    const known = done.get(node)
+    if (known !== undefined) return known
+    const zset = context.check(step(node))
+    done.set(node, zset)
+    return zset
+  }
+  const step = (node: Rel): ZSet => {
+    switch (node.kind) {
+      case 'source':
+        return sum([[source(node.relation), 1n]]) // a copy: the caller may go on changing its inputs
+      case 'filter':
+        return filter(node, visit(node.input), context)
+      case 'map':
+        return map(node, visit(node.input), context)
+      case 'negate':
+        return sum([[visit(node.input), -1n]])
+      case 'plus':
+        return sum(node.inputs.map(input => [visit(input), 1n]))
+      case 'join':
+        return interpretJoin(node, visit(node.left), visit(node.right), context)
+      case 'distinct':
+        return reweigh(visit(node.input), one)
+      case 'clamp':
+        return reweigh(visit(node.input), CLAMPS[node.mode])
+      case 'set':
+        return setOperation(node, visit(node.left), visit(node.right))
+      case 'aggregate':
+        return interpretAggregate(node, visit(node.input), context)
+      case 'topK':
+        return interpretTopK(node, visit(node.input), context)
+    }
+  }
+
+  const rows = visit(rel)
+  return { rows, errors: context.errors, overflow: context.overflow }
+}
+
+function filter(rel: FilterRel, input: ZSet, context: Context): ZSet {
+  const result: ZSet = new Map()
+  for (const { row, weight } of input.values()) {
+    if (context.test(rel.predicate, weight, row)) addRow(result, row, weight)
+  }
+  return result
+}
+
+function map(rel: MapRel, input: ZSet, context: Context): ZSet {
+  const result: ZSet = new Map()
+  for (const { row, weight } of input.values()) {
+    const mapped = context.evaluateAll(rel.exprs, weight, row)
+    if (mapped !== null) addRow(result, mapped, weight)
+  }
+  return result
+}
+
+function sum(terms: readonly (readonly [ZSet, bigint])[]): ZSet {
+  const result: ZSet = new Map()
+  for (const [zset, factor] of terms) addZSet(result, zset, factor)
+  return result
+}
+
+const positive = (w: bigint): bigint => (w > 0n ? w : 0n)
+const one = (w: bigint): bigint => (w > 0n ? 1n : 0n)
+const nonzero = (w: bigint): bigint => (w === 0n ? 0n : 1n)
+const CLAMPS: Readonly<Record<ClampMode, (w: bigint) => bigint>> = { positive, one, nonzero }
+
+function reweigh(input: ZSet, weigh: (weight: bigint) => bigint): ZSet {
+  const result: ZSet = new Map()
+  for (const { row, weight } of input.values()) addRow(result, row, weigh(weight))
+  return result
+}
+
+/** The weight of a row from its weights in both inputs, negative ones already 0. */
+const SET_WEIGHTS: Readonly<Record<SetRel['op'], (a: bigint, b: bigint) => bigint>> = {
+  union: (a, b) => one(a + b),
+  intersect: (a, b) => one(a) * one(b),
+  intersectAll: (a, b) => a - positive(a - b), // the lesser
+  except: (a, b) => one(a) * (1n - one(b)),
+  exceptAll: (a, b) => positive(a - b),
+}
+
+function setOperation(rel: SetRel, left: ZSet, right: ZSet): ZSet {
+  const result: ZSet = new Map()
+  const weigh = SET_WEIGHTS[rel.op]
+  for (const { row } of new Map([...left, ...right]).values()) {
+    addRow(result, row, weigh(positive(weightOf(left, row)), positive(weightOf(right, row))))
+  }
+  return result
+}

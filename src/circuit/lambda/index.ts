@@ -1,0 +1,96 @@
+/**
+ * Lambdas of the builder: from a function, the schemas of its rows and its ctx object to expressions.
+ *
+ * The language: literals, columns of the row parameters (also destructured), values and functions of the ctx
+ * parameter, arithmetic, comparison, `&& || ! ?: ??`, string methods, `Math`, `Number`, `BigInt`, `String`, object
+ * literals where columns are made, and a body of `const`s, `if`s and returns.
+ */
+import { CompileError, quote, show } from '../../base/errors.js'
+import type { RowSchema } from '../../schema/schema.js'
+import type { Expr } from '../expr.js'
+import { isUntypedNull } from '../literals.js'
+import { condition } from '../typing.js'
+import { Lowerer } from './lower.js'
+import { fieldsOf, type Meaning, rowMeaning, Scope } from './meaning.js'
+import { parseLambda } from './parse.js'
+import { bind, lowerBody } from './statements.js'
+
+export interface LambdaSource {
+  readonly fn: unknown
+  /** The ctx object, or undefined. */
+  readonly ctx: unknown
+  /** Schemas of the row parameters: one, or two for joins. */
+  readonly rows: readonly RowSchema[]
+  /** For messages: "filter". */
+  readonly what: string
+}
+
+export interface NamedExpr {
+  readonly name: string
+  readonly expr: Expr
+}
+
+interface Lowered {
+  readonly lowerer: Lowerer
+  readonly result: Meaning
+}
+
+function lowerLambda(source: LambdaSource): Lowered {
+  const { rows, what } = source
+  const lambda = parseLambda(source.fn, `${what} lambda`)
+  const ctx = source.ctx === undefined ? {} : source.ctx
+  if (typeof ctx !== 'object' || ctx === null || Array.isArray(ctx)) {
+    throw new CompileError(`${what}: expected the ctx object after the lambda, found ${show(ctx)}`)
+  }
+  const lowerer = new Lowerer(lambda, new Scope())
+  const expected = `${rows.length === 2 ? 'two rows' : 'the row'} and ctx`
+  for (const [i, param] of lambda.params.entries()) {
+    if (i > rows.length) lowerer.fail(param, `expected at most ${rows.length + 1} parameters: ${expected}`)
+    const row = i < rows.length ? rowMeaning(rows[i], i as 0 | 1) : null
+    bind(lowerer, param, row ?? { kind: 'context', value: ctx, path: 'ctx' })
+  }
+  return { lowerer, result: lowerBody(lowerer, lambda.body) }
+}
+
+/** A lambda that gives one value. Throws CompileError with a code frame. */
+export function valueLambda(source: LambdaSource): Expr {
+  const { lowerer, result } = lowerLambda(source)
+  const { body } = lowerer.lambda
+  const expr = lowerer.toExpr(result, body)
+  if (isUntypedNull(expr)) lowerer.fail(body, 'the value is always null', 'give it a type with a cast from `fn`')
+  return expr
+}
+
+/** A lambda that gives a condition: TRUE keeps, FALSE and NULL do not. */
+export function conditionLambda(source: LambdaSource): Expr {
+  const { lowerer, result } = lowerLambda(source)
+  const { body } = lowerer.lambda
+  return lowerer.at(body, () => condition(lowerer.toExpr(result, body), source.what))
+}
+
+/** A lambda that gives the columns of a new row. ENSURES: at least one, names distinct and not empty. */
+export function columnsLambda(source: LambdaSource): NamedExpr[] {
+  const { lowerer, result } = lowerLambda(source)
+  const { body } = lowerer.lambda
+  if (result.kind !== 'row' && result.kind !== 'object') {
+    return lowerer.fail(
+      body,
+      `expected an object of columns, found ${describe(result)}`,
+      'write row => ({ name: value, … })',
+    )
+  }
+  const fields = [...fieldsOf(result)].map(([name, expr]) => ({ name, expr }))
+  if (fields.length === 0) lowerer.fail(body, 'expected at least one column, found none')
+  for (const { name, expr } of fields) {
+    if (name === '') lowerer.fail(body, 'a column needs a non-empty name')
+    if (isUntypedNull(expr)) {
+      lowerer.fail(body, `column ${quote(name)} is always null`, 'give it a type with a cast from `fn`, e.g. i64(null)')
+    }
+  }
+  return fields
+}
+
+function describe(m: Meaning): string {
+  if (m.kind === 'expr') return `a single value (${m.expr.type})`
+  return m.kind === 'global' ? m.name : 'a value of ctx'
+}

@@ -1,0 +1,130 @@
+/**
+ * Lowering: every relational operator in terms of the few that have kernels (source, filter, map, negate, plus,
+ * inner join, clamp, aggregate, topK). Nodes that an expansion needs twice are one object, computed once.
+ *
+ * With pos(x) = max(w, 0) and one(x) = [w > 0] on the weights of whole rows:
+ *
+ *     distinct(x)      = one(x)
+ *     union(a, b)      = one(pos a + pos b)
+ *     except(a, b)     = pos(one a − one b)
+ *     exceptAll(a, b)  = pos(pos a − pos b)
+ *     intersect(a, b)  = one a − pos(one a − one b)
+ *     intersectAll     = pos a − pos(pos a − pos b)
+ *
+ * Afterwards every operator with state reads plain columns: what the user wrote as expressions (keys, arguments,
+ * order) is computed by a map below it, which fuses with whatever comes before. ENSURES:
+ *
+ * - joins are inner; `on` pairs columns of equal type and nullability, and keys match iff they are equal, NULL
+ *   equal to NULL (rows whose NULL matches nothing are filtered out below);
+ * - keys and arguments of aggregates, keys and order of topK are columns; inputs of plus have equal columns;
+ * - the same rows come out and the same failures are recorded as `rel.ts` defines.
+ */
+import type { ColumnExpr, Expr } from './expr.js'
+import { lowerJoin } from './lower-join.js'
+import { clampOf, conform, filterOf, mapOf, minus, negateOf, plusOf, schemaOf, specsOf, withColumns } from './nodes.js'
+import type { AggregateRel, Rel, SetRel, TopKRel } from './rel.js'
+import { allColumns, columnOf, exprKey, TRUE } from './substitute.js'
+
+/** The circuit in primitives. The schema stays. Sources that are views stay sources. */
+export function lower(root: Rel): Rel {
+  const done = new Map<Rel, Rel>()
+  const visit = (rel: Rel): Rel => {
+    let result = done.get(rel)
+    if (result === undefined) {
+      result = lowerNode(rel, visit)
+      done.set(rel, result)
+    }
+    return result
+  }
+  return visit(root)
+}
+
+function lowerNode(rel: Rel, visit: (rel: Rel) => Rel): Rel {
+  switch (rel.kind) {
+    case 'source':
+      return rel
+    case 'filter':
+      return filterOf(visit(rel.input), rel.predicate, rel)
+    case 'map':
+      return mapOf(visit(rel.input), rel.exprs, rel.schema, rel)
+    case 'negate':
+      return negateOf(visit(rel.input), rel)
+    case 'plus':
+      return plusOf(
+        rel.inputs.map(i => conform(visit(i), rel.schema)),
+        rel.schema,
+        rel,
+      )
+    case 'clamp':
+      return clampOf(visit(rel.input), rel.mode, rel)
+    case 'distinct':
+      return clampOf(visit(rel.input), 'one')
+    case 'set':
+      return lowerSet(rel, conform(visit(rel.left), rel.schema), conform(visit(rel.right), rel.schema))
+    case 'join':
+      return lowerJoin(rel, visit(rel.left), visit(rel.right))
+    case 'aggregate':
+      return lowerAggregate(rel, visit(rel.input))
+    case 'topK':
+      return lowerTopK(rel, visit(rel.input))
+  }
+}
+
+function lowerSet(rel: SetRel, a: Rel, b: Rel): Rel {
+  const mode = rel.op === 'exceptAll' || rel.op === 'intersectAll' || rel.op === 'union' ? 'positive' : 'one'
+  const left = clampOf(a, mode)
+  const right = a === b ? left : clampOf(b, mode)
+  if (rel.op === 'union') return clampOf(plusOf([left, right], rel.schema), 'one')
+  const onlyLeft = clampOf(minus(left, right), 'positive')
+  return rel.op === 'except' || rel.op === 'exceptAll' ? onlyLeft : minus(left, onlyLeft)
+}
+
+/** Keys and arguments, each once, become the columns of a map. */
+function lowerAggregate(rel: AggregateRel, input: Rel): Rel {
+  const place = new Map<string, number>()
+  const exprs: Expr[] = []
+  const add = (expr: Expr): number => {
+    const key = exprKey(expr)
+    const known = place.get(key)
+    if (known !== undefined) return known
+    place.set(key, exprs.length)
+    return exprs.push(expr) - 1
+  }
+  const keys = rel.keys.map(add)
+  const args = rel.aggregates.map(a => (a.arg === null ? -1 : add(a.arg)))
+  if (exprs.length === 0) exprs.push(TRUE) // a relation has at least one column
+  const names = exprs.map((_, i) => nameInAggregate(rel, keys, args, i))
+  const schema = schemaOf(
+    rel.schema.name,
+    specsOf(exprs, i => names[i]),
+  )
+  const column = (i: number): ColumnExpr => columnOf(schema, i)
+  return Object.freeze({
+    ...rel,
+    input: mapOf(input, exprs, schema),
+    keys: keys.map(column),
+    aggregates: rel.aggregates.map((a, i) => Object.freeze({ ...a, arg: args[i] < 0 ? null : column(args[i]) })),
+  })
+}
+
+function nameInAggregate(rel: AggregateRel, keys: readonly number[], args: readonly number[], i: number): string {
+  const asKey = keys.indexOf(i)
+  if (asKey >= 0) return rel.schema.columns[asKey].name
+  const asArgument = args.indexOf(i)
+  return asArgument >= 0 ? rel.aggregates[asArgument].name : 'row'
+}
+
+/** Expressions among keys and order become columns behind the row's own; a map takes them off again. */
+function lowerTopK(rel: TopKRel, input: Rel): Rel {
+  const columns = allColumns(input.schema)
+  const wide = withColumns(input, [...rel.keys, ...rel.order.map(o => o.expr)], 'order')
+  const column = (i: number): ColumnExpr => columnOf(wide.rel.schema, wide.at[i])
+  const top: TopKRel = Object.freeze({
+    ...rel,
+    schema: wide.rel.schema,
+    input: wide.rel,
+    keys: rel.keys.map((_, i) => column(i)),
+    order: rel.order.map((o, i) => Object.freeze({ ...o, expr: column(rel.keys.length + i) })),
+  })
+  return wide.rel === input ? Object.freeze({ ...top, schema: rel.schema }) : mapOf(top, columns, rel.schema)
+}

@@ -1,0 +1,59 @@
+/**
+ * Common sub-plans: equal nodes become one object, which is computed once. Nodes that can fail are left alone,
+ * since each of them records its own failures.
+ */
+
+import type { Expr } from '../expr.js'
+import { inputsOf, nodeCanFail, nodesOf, withInputs } from '../nodes.js'
+import type { Rel } from '../rel.js'
+import { exprKey, identity } from '../substitute.js'
+
+export function share(root: Rel): Rel {
+  const representatives = new Map<string, Rel>()
+  const done = new Map<Rel, Rel>()
+  for (const original of nodesOf(root)) {
+    const inputs = inputsOf(original).map(input => done.get(input) as Rel)
+    const rel = withInputs(original, inputs)
+    const key = nodeCanFail(rel) ? `own ${identity(rel)}` : nodeKey(rel)
+    const representative = representatives.get(key) ?? rel
+    representatives.set(key, representative)
+    done.set(original, representative)
+  }
+  return done.get(root) as Rel
+}
+
+/** Text that nodes which compute the same have in common. REQUIRES: inputs are representatives. */
+function nodeKey(rel: Rel): string {
+  const inputs = inputsOf(rel).map(identity).join(' ')
+  const columns = rel.schema.columns.map(c => (c.nullable ? `${c.type}?` : c.type)).join(' ')
+  return `${rel.kind} [${inputs}] (${columns}) ${details(rel)}`
+}
+
+const keys = (exprs: readonly Expr[]): string => exprs.map(exprKey).join(' ')
+
+function details(rel: Rel): string {
+  switch (rel.kind) {
+    case 'source':
+      return `${identity(rel.relation)}`
+    case 'filter':
+      return exprKey(rel.predicate)
+    case 'map':
+      return keys(rel.exprs)
+    case 'clamp':
+      return rel.mode
+    case 'set':
+      return rel.op
+    case 'join':
+      return [rel.type, keys(rel.on.flat()), rel.nullSafe, rel.residual && exprKey(rel.residual), keys(rel.exprs)].join(
+        ' | ',
+      )
+    case 'aggregate':
+      return `${keys(rel.keys)} | ${rel.aggregates.map(a => `${a.fn} ${a.arg === null ? '*' : exprKey(a.arg)}`)}`
+    case 'topK':
+      return `${rel.limit} | ${keys(rel.keys)} | ${rel.order.map(o => `${o.descending} ${exprKey(o.expr)}`)}`
+    case 'negate':
+    case 'plus':
+    case 'distinct':
+      return ''
+  }
+}

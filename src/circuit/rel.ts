@@ -1,0 +1,144 @@
+/**
+ * The relational IR: what the builder (and later SQL) produces, frozen plain nodes with a `kind`.
+ * The oracle (`interpret.ts`) evaluates these nodes directly; the compiler first lowers them (`lower.ts`) to the
+ * few primitives that have kernels: source, filter, map, negate, plus, join (inner), clamp, aggregate, topK.
+ */
+import type { RowSchema, TableSchema } from '../schema/schema.js'
+import type { Expr } from './expr.js'
+
+/** A table as a definition: its schema and how it is kept. */
+export interface TableDefinition {
+  readonly kind: 'table'
+  readonly schema: TableSchema
+  /** A stream is not stored: its deltas pass through views and are forgotten. */
+  readonly stream: boolean
+}
+
+/** A view as a definition: a name and a circuit. */
+export interface ViewDefinition {
+  readonly kind: 'view'
+  readonly schema: RowSchema
+  readonly rel: Rel
+  /** Columns that `view.get(key)` and range reads go by, and the order of `rows()`. */
+  readonly key: readonly number[]
+}
+
+export type Relation = TableDefinition | ViewDefinition
+
+interface Base {
+  readonly schema: RowSchema
+}
+
+export interface SourceRel extends Base {
+  readonly kind: 'source'
+  readonly relation: Relation
+}
+export interface FilterRel extends Base {
+  readonly kind: 'filter'
+  readonly input: Rel
+  readonly predicate: Expr
+}
+/** `exprs[i]` gives column i of `schema`. */
+export interface MapRel extends Base {
+  readonly kind: 'map'
+  readonly input: Rel
+  readonly exprs: readonly Expr[]
+}
+export interface NegateRel extends Base {
+  readonly kind: 'negate'
+  readonly input: Rel
+}
+/** UNION ALL: weights add. */
+export interface PlusRel extends Base {
+  readonly kind: 'plus'
+  readonly inputs: readonly Rel[]
+}
+/**
+ * Equi-join. `on` pairs expressions over the left (input 0) and the right row (input 1; numbered 1 there too);
+ * NULL keys never match, except where `nullSafe[i]` (from `===` on nullable operands) is true.
+ * `residual` over both rows must be TRUE. `exprs` give the output row from both; for outer kinds the columns of
+ * an absent side are NULL. `semi`/`anti` keep left rows (with their weight) that have / have not a match; their
+ * `exprs` see the left row only.
+ * A row *has a match* iff the weights of the other side's rows that pass `on` and `residual` with it add up to
+ * more than 0 (for ordinary, non-negative data: iff there is such a row).
+ */
+export interface JoinRel extends Base {
+  readonly kind: 'join'
+  readonly type: 'inner' | 'left' | 'right' | 'full' | 'semi' | 'anti'
+  readonly left: Rel
+  readonly right: Rel
+  readonly on: readonly (readonly [left: Expr, right: Expr])[]
+  readonly nullSafe: readonly boolean[]
+  readonly residual: Expr | null
+  readonly exprs: readonly Expr[]
+}
+/** Weight w of each whole row becomes 1 if w > 0, else the row is gone. */
+export interface DistinctRel extends Base {
+  readonly kind: 'distinct'
+  readonly input: Rel
+}
+/**
+ * With a, b the weights of a row in left and right, negative ones counting as 0:
+ * union [a>0 or b>0], intersect [a>0 and b>0], intersectAll min(a,b), except [a>0 and b=0], exceptAll max(a-b,0).
+ */
+export interface SetRel extends Base {
+  readonly kind: 'set'
+  readonly op: 'union' | 'intersect' | 'intersectAll' | 'except' | 'exceptAll'
+  readonly left: Rel
+  readonly right: Rel
+}
+/**
+ * Replaces the weight w of each whole row: `positive` max(w, 0); `one` 1 if w > 0, else 0; `nonzero` 1 if w is
+ * not 0, else 0. Made by lowering only.
+ */
+export interface ClampRel extends Base {
+  readonly kind: 'clamp'
+  readonly input: Rel
+  readonly mode: ClampMode
+}
+export type ClampMode = 'positive' | 'one' | 'nonzero'
+
+export type AggregateFn = 'count' | 'sum' | 'avg' | 'min' | 'max'
+
+export interface AggregateSpec {
+  readonly fn: AggregateFn
+  /** null for count(*). Rows where the argument is NULL do not take part. */
+  readonly arg: Expr | null
+  readonly name: string
+}
+/**
+ * Output columns: the keys, then the aggregates. A group is there iff the sum of its rows' weights is > 0 (and a
+ * global aggregate, with no keys, always). count: i64; sum of integers: i64, fails on overflow; sum of f32/f64:
+ * f64, exact and correctly rounded; avg: f64; min/max: over values whose net weight is > 0.
+ * sum, avg, min, max are NULL when no value takes part.
+ */
+export interface AggregateRel extends Base {
+  readonly kind: 'aggregate'
+  readonly input: Rel
+  readonly keys: readonly Expr[]
+  readonly aggregates: readonly AggregateSpec[]
+}
+/**
+ * The first `limit` rows of each group by `order` and then by all columns (ascending), each with its weight cut
+ * so that the group's total is at most `limit`. Rows with net weight <= 0 do not count. Schema = input's.
+ */
+export interface TopKRel extends Base {
+  readonly kind: 'topK'
+  readonly input: Rel
+  readonly keys: readonly Expr[]
+  readonly order: readonly { readonly expr: Expr; readonly descending: boolean }[]
+  readonly limit: number
+}
+
+export type Rel =
+  | SourceRel
+  | FilterRel
+  | MapRel
+  | NegateRel
+  | PlusRel
+  | JoinRel
+  | DistinctRel
+  | SetRel
+  | ClampRel
+  | AggregateRel
+  | TopKRel

@@ -1,0 +1,15 @@
+/**
+ * How an expression says that it has no value for a row. Not an Error: failures are data, often many, and a stack
+ * trace each would cost far more than the row.
+ */
+export class Failure {
+  readonly message: string
+  constructor(message: string) {
+    this.message = message
+  }
+}
+
+/** Throws a Failure. */
+export function fail(message: string): never {
+  throw new Failure(message)
+}

@@ -1,0 +1,129 @@
+/**
+ * An arrangement: a relation sorted by a key and kept as a trace, shared by every join, clamp, extreme or top-k that
+ * needs the same rows by the same key.
+ */
+import { Arranger } from '../../zset/arrange.js'
+import { Batch } from '../../zset/batch.js'
+import type { CompiledKernels } from '../../../codegen/kernels.js'
+import { HEAD_ROWS, Trace } from '../../zset/trace.js'
+import { ErrorSet } from '../errors.js'
+import { type Feed, feedInputs, feedSources, pendingRows, runFeeds } from './feed.js'
+import { Operator, type StateSize } from './operator.js'
+
+const NO_BATCHES: readonly Batch[] = []
+
+export class ArrangeOperator extends Operator {
+  readonly kind = 'arrange'
+  readonly trace: Trace
+  readonly errors = new ErrorSet()
+  feeds: Feed[] = []
+  /** Views that use it. */
+  references = 0
+  private readonly arranger: Arranger
+  /** Small deltas are sorted into here; they are copied into the trace's head. */
+  private readonly small: Batch
+  private current: Batch | null = null
+  private replaying: Batch | null | undefined = undefined
+
+  constructor(
+    readonly kernels: CompiledKernels,
+    readonly name: string,
+  ) {
+    super()
+    this.trace = new Trace(kernels, name)
+    this.arranger = new Arranger(kernels)
+    this.small = new Batch(kernels.layout, HEAD_ROWS)
+  }
+
+  /** Where feeds put their rows: keys and stored columns, unsorted. */
+  get raw(): Batch {
+    return this.arranger.raw
+  }
+
+  describe(): string[] {
+    const { schema, key, order } = this.kernels.layout
+    const names = key.columns.map((c) => schema.columns[c].name)
+    const rest = order.map((o) => `${o.column.name}${o.descending ? ' desc' : ''}`)
+    return [
+      `by ${names.length > 0 ? names.join(', ') : 'nothing'} (${key.kind} ${key.words * 64} bits)`,
+      ...(rest.length > 0 ? [`then ${rest.join(', ')}`] : []),
+      ...this.feeds.flatMap((feed) => feed.code.description),
+    ]
+  }
+
+  inputs(): readonly Operator[] {
+    return feedInputs(this.feeds)
+  }
+
+  protected rowsPending(): number {
+    return pendingRows(this.feeds)
+  }
+
+  /** The sorted, consolidated delta of this epoch, or null. */
+  delta(): Batch | null {
+    return this.current
+  }
+
+  /** The runs of the trace as they were before this epoch. */
+  before(): readonly Batch[] {
+    return this.replaying === undefined ? this.trace.batches() : this.replaying === null ? NO_BATCHES : [this.replaying]
+  }
+
+  protected step(): void {
+    this.rowsIn += runFeeds(this.feeds)
+    const { raw } = this.arranger
+    if (raw.length === 0) return
+    const delta = raw.length <= HEAD_ROWS ? this.small : new Batch(this.kernels.layout)
+    this.arranger.arrange(delta)
+    if (delta.length === 0) return
+    this.trace.prepare(delta)
+    this.current = delta
+    this.rowsOut += delta.length
+    this.wakeConsumers()
+  }
+
+  commit(): void {
+    if (this.current !== null) this.trace.insert(this.current, this.current !== this.small)
+    this.errors.commit()
+    this.finish()
+  }
+
+  abort(): void {
+    this.errors.abort()
+    this.finish()
+  }
+
+  private finish(): void {
+    this.current = null
+    this.arranger.raw.clear()
+    this.small.clear()
+  }
+
+  /**
+   * While a new view catches up, an arrangement that exists already shows its whole content as the first delta
+   * (`first`), and as state before the epoch from then on. `endReplay` ends that.
+   */
+  replay(first: boolean): void {
+    const content = this.trace.compact()
+    this.current = first ? content : null
+    this.replaying = first ? null : content
+  }
+
+  endReplay(): void {
+    this.current = null
+    this.replaying = undefined
+  }
+
+  override sources(): ReadonlyMap<string, string> {
+    return new Map([...feedSources(this.feeds), ...this.kernels.sources])
+  }
+
+  override state(): StateSize {
+    const { trace } = this
+    return {
+      rows: trace.rowCount,
+      usedBytes: trace.usedBytes,
+      allocatedBytes: trace.allocatedBytes + this.arranger.raw.allocatedBytes + this.small.allocatedBytes,
+    }
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * Feeds: the fused linear pipelines between operators. A feed reads what a producer (or a join) hands out, runs the
+ * row program (filter, projection, sign) and writes into its target, all in one generated loop.
+ *
+ * A loop is generated for the layout of the batches it reads; a feed that later sees another layout (a view created
+ * on loaded tables reads arranged runs) gets another loop.
+ */
+import type { Layout } from '../../schema/schema.js'
+import type { Batch } from '../../zset/batch.js'
+import type { GroupTable } from '../../zset/groups.js'
+import type { ErrorSet, SILENT } from '../errors.js'
+import type { Delta, Operator, Producer } from './operator.js'
+
+export type Errors = ErrorSet | typeof SILENT
+
+export type ScanStore = (input: Batch, from: number, to: number, out: Batch, errors: Errors) => void
+export type ScanAccumulate = (input: Batch, from: number, to: number, table: GroupTable, errors: Errors) => number
+export type PairsStore = (
+  left: Batch,
+  right: Batch,
+  lefts: Int32Array,
+  rights: Int32Array,
+  from: number,
+  to: number,
+  out: Batch,
+  errors: Errors,
+) => void
+export type PairsAccumulate = (
+  left: Batch,
+  right: Batch,
+  lefts: Int32Array,
+  rights: Int32Array,
+  from: number,
+  to: number,
+  table: GroupTable,
+  errors: Errors,
+) => number
+
+/** Makes the loops of a feed; `source` collects their text. */
+export interface FeedCode<Scan, Pairs> {
+  scan(input: Layout): Scan
+  pairs(left: Layout, right: Layout): Pairs
+  readonly sources: ReadonlyMap<string, string>
+  readonly description: string[]
+}
+
+/** Where a feed's rows go. */
+export interface Target {
+  scan(input: Batch, from: number, to: number): void
+  pairs(left: Batch, right: Batch, lefts: Int32Array, rights: Int32Array, count: number): void
+}
+
+/** Remembers the loop of the layout seen last, which is nearly always the same. */
+class LoopCache<L> {
+  private first: Layout | null = null
+  private second: Layout | null = null
+  private loop: L | null = null
+  private readonly others: { first: Layout; second: Layout | null; loop: L }[] = []
+
+  get(first: Layout, second: Layout | null, make: () => L): L {
+    if (this.loop !== null && this.first === first && this.second === second) return this.loop
+    let entry = this.others.find((e) => e.first === first && e.second === second)
+    if (entry === undefined) {
+      entry = { first, second, loop: make() }
+      this.others.push(entry)
+    }
+    this.first = first
+    this.second = second
+    this.loop = entry.loop
+    return entry.loop
+  }
+}
+
+/** Rows of a join that are evaluated before the target is given a chance to grow again. */
+const PAIRS_SLICE = 1 << 16
+
+/** Appends to a batch, flat or raw arranged. */
+export class BatchTarget implements Target {
+  private readonly scans = new LoopCache<ScanStore>()
+  private readonly joins = new LoopCache<PairsStore>()
+
+  constructor(
+    private readonly out: Batch,
+    private readonly code: FeedCode<ScanStore, PairsStore>,
+    private readonly errors: Errors,
+  ) {}
+
+  scan(input: Batch, from: number, to: number): void {
+    const loop = this.scans.get(input.layout, null, () => this.code.scan(input.layout))
+    this.out.reserve(to - from)
+    loop(input, from, to, this.out, this.errors)
+  }
+
+  pairs(left: Batch, right: Batch, lefts: Int32Array, rights: Int32Array, count: number): void {
+    const loop = this.joins.get(left.layout, right.layout, () => this.code.pairs(left.layout, right.layout))
+    for (let from = 0; from < count; from += PAIRS_SLICE) {
+      const to = Math.min(count, from + PAIRS_SLICE)
+      this.out.reserve(to - from)
+      loop(left, right, lefts, rights, from, to, this.out, this.errors)
+    }
+  }
+}
+
+/** Adds to a group table. */
+export class GroupTarget implements Target {
+  private readonly scans = new LoopCache<ScanAccumulate>()
+  private readonly joins = new LoopCache<PairsAccumulate>()
+
+  constructor(
+    private readonly table: GroupTable,
+    private readonly code: FeedCode<ScanAccumulate, PairsAccumulate>,
+    private readonly errors: Errors,
+  ) {}
+
+  scan(input: Batch, from: number, to: number): void {
+    const loop = this.scans.get(input.layout, null, () => this.code.scan(input.layout))
+    for (let next = from; ; ) {
+      next = loop(input, next, to, this.table, this.errors)
+      if (next === to) return
+      this.table.makeRoom()
+    }
+  }
+
+  pairs(left: Batch, right: Batch, lefts: Int32Array, rights: Int32Array, count: number): void {
+    const loop = this.joins.get(left.layout, right.layout, () => this.code.pairs(left.layout, right.layout))
+    for (let next = 0; ; ) {
+      next = loop(left, right, lefts, rights, next, count, this.table, this.errors)
+      if (next === count) return
+      this.table.makeRoom()
+    }
+  }
+}
+
+/** A join as a source of pairs: it calls the targets itself. */
+export interface PairSource extends Operator {
+  attach(target: Target): void
+}
+
+/** One input of an operator: a producer that is scanned, or a join that pushes. */
+export interface Feed {
+  readonly producer: Producer | null
+  readonly join: PairSource | null
+  readonly target: Target
+  readonly code: FeedCode<unknown, unknown>
+}
+
+/** Runs every scanning feed over its producer's delta; returns the number of rows read. */
+export function runFeeds(feeds: readonly Feed[]): number {
+  let rows = 0
+  for (const { producer, target } of feeds) {
+    const delta: Delta | null = producer === null ? null : producer.delta()
+    if (delta === null || delta.from === delta.to) continue
+    target.scan(delta.batch, delta.from, delta.to)
+    rows += delta.to - delta.from
+  }
+  return rows
+}
+
+export function pendingRows(feeds: readonly Feed[]): number {
+  let rows = 0
+  for (const { producer } of feeds) {
+    const delta = producer?.delta()
+    if (delta) rows += delta.to - delta.from
+  }
+  return rows
+}
+
+export function feedInputs(feeds: readonly Feed[]): Operator[] {
+  return feeds.map((feed) => (feed.producer ?? feed.join) as Operator)
+}
+
+export function feedSources(feeds: readonly Feed[]): Map<string, string> {
+  const sources = new Map<string, string>()
+  for (const feed of feeds) for (const [name, text] of feed.code.sources) sources.set(name, text)
+  return sources
+}

@@ -1,0 +1,126 @@
+/**
+ * The bilinear inner join of two arrangements: delta(A ⋈ B) = dA ⋈ B + A ⋈ dB + dA ⋈ dB, with A and B as they were
+ * before the epoch. It finds pairs of rows with equal keys and hands them to its targets, whose loops do the rest
+ * (residual, projection, aggregation), so that no joined row is ever stored in between.
+ */
+import type { Batch } from '../../zset/batch.js'
+import type { ArrangeOperator } from './arrange.js'
+import type { PairSource, Target } from './feed.js'
+import { Operator } from './operator.js'
+
+/** Pairs found by the probe kernel, as row numbers. */
+export class Pairs {
+  left = new Int32Array(1024)
+  right = new Int32Array(1024)
+  count = 0
+  /** Where the next search in the run begins. */
+  low = 0
+
+  grow(): void {
+    const left = new Int32Array(this.left.length * 2)
+    const right = new Int32Array(this.left.length * 2)
+    left.set(this.left)
+    right.set(this.right)
+    this.left = left
+    this.right = right
+  }
+
+  /** Large arrays are not kept from one epoch to the next. */
+  shrink(): void {
+    if (this.left.length <= KEPT_PAIRS) return
+    this.left = new Int32Array(1024)
+    this.right = new Int32Array(1024)
+  }
+}
+
+const KEPT_PAIRS = 1 << 18
+/** Pairs that are found before they are handed on. */
+const PAIRS_LIMIT = 1 << 16
+
+export type Probe = (delta: Batch, from: number, to: number, run: Batch, pairs: Pairs, limit: number) => number
+
+export interface JoinCode {
+  /** Delta on the left, run on the right. */
+  readonly leftProbe: Probe
+  /** Delta on the right, run on the left: its pairs are (right row, left row). */
+  readonly rightProbe: Probe
+  readonly sources: ReadonlyMap<string, string>
+}
+
+const pairs = new Pairs()
+
+export class JoinOperator extends Operator implements PairSource {
+  readonly kind = 'join'
+  private readonly targets: Target[] = []
+
+  constructor(
+    readonly left: ArrangeOperator,
+    readonly right: ArrangeOperator,
+    private readonly code: JoinCode,
+    private readonly description: string[],
+  ) {
+    super()
+  }
+
+  attach(target: Target): void {
+    this.targets.push(target)
+  }
+
+  describe(): string[] {
+    return this.description
+  }
+
+  inputs(): readonly Operator[] {
+    return [this.left, this.right]
+  }
+
+  protected rowsPending(): number {
+    return (this.left.delta()?.length ?? 0) + (this.right.delta()?.length ?? 0)
+  }
+
+  protected step(): void {
+    const left = this.left.delta()
+    const right = this.right.delta()
+    const before = this.rowsOut
+    if (left !== null) {
+      this.rowsIn += left.length
+      for (const run of this.right.before()) this.probeLeft(left, run)
+      if (right !== null) this.probeLeft(left, right)
+    }
+    if (right !== null) {
+      this.rowsIn += right.length
+      for (const run of this.left.before()) this.probeRight(right, run)
+    }
+    if (this.rowsOut !== before) this.wakeConsumers()
+  }
+
+  private probeLeft(delta: Batch, run: Batch): void {
+    pairs.low = 0
+    for (let from = 0; from < delta.length; ) {
+      from = this.code.leftProbe(delta, from, delta.length, run, pairs, PAIRS_LIMIT)
+      if (pairs.count === 0) continue
+      this.rowsOut += pairs.count
+      for (const target of this.targets) target.pairs(delta, run, pairs.left, pairs.right, pairs.count)
+    }
+    pairs.shrink()
+  }
+
+  private probeRight(delta: Batch, run: Batch): void {
+    pairs.low = 0
+    for (let from = 0; from < delta.length; ) {
+      from = this.code.rightProbe(delta, from, delta.length, run, pairs, PAIRS_LIMIT)
+      if (pairs.count === 0) continue
+      this.rowsOut += pairs.count
+      for (const target of this.targets) target.pairs(run, delta, pairs.right, pairs.left, pairs.count)
+    }
+    pairs.shrink()
+  }
+
+  commit(): void {}
+
+  abort(): void {}
+
+  override sources(): ReadonlyMap<string, string> {
+    return this.code.sources
+  }
+}

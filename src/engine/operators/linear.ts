@@ -1,0 +1,58 @@
+/** Materialised linear pipelines: filter, map, negate and union all, where more than one consumer wants the result. */
+import { type RowSchema, flatLayout } from '../../schema/schema.js'
+import { Batch } from '../../zset/batch.js'
+import { ErrorSet } from '../errors.js'
+import { type Feed, feedInputs, feedSources, pendingRows, runFeeds } from './feed.js'
+import { type Delta, type Operator, Producer } from './operator.js'
+
+export class LinearOperator extends Producer {
+  readonly kind = 'linear'
+  readonly out: Batch
+  readonly errors = new ErrorSet()
+  feeds: Feed[] = []
+
+  constructor(schema: RowSchema) {
+    super()
+    this.out = new Batch(flatLayout(schema))
+  }
+
+  describe(): string[] {
+    return this.feeds.flatMap((feed) => feed.code.description)
+  }
+
+  inputs(): readonly Operator[] {
+    return feedInputs(this.feeds)
+  }
+
+  protected rowsPending(): number {
+    return pendingRows(this.feeds)
+  }
+
+  protected step(): void {
+    this.rowsIn += runFeeds(this.feeds)
+    this.rowsOut += this.out.length
+    if (this.out.length > 0) this.wakeConsumers()
+  }
+
+  protected current(): Delta | null {
+    return this.out.length === 0 ? null : { batch: this.out, from: 0, to: this.out.length }
+  }
+
+  contents(): Delta[] {
+    return []
+  }
+
+  commit(): void {
+    this.out.clear()
+    this.errors.commit()
+  }
+
+  abort(): void {
+    this.out.clear()
+    this.errors.abort()
+  }
+
+  override sources(): ReadonlyMap<string, string> {
+    return feedSources(this.feeds)
+  }
+}

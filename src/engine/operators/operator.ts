@@ -1,0 +1,139 @@
+/**
+ * The physical circuit: operators connected by deltas.
+ *
+ * One epoch runs every operator that has something to do, in topological order: `step` computes the operator's
+ * delta from the deltas of its producers and from state as it was before the epoch; nothing of that state changes
+ * until all steps have succeeded. Then every operator commits; if a step throws, every operator that ran aborts, and
+ * the epoch has not happened.
+ */
+import type { Batch } from '../../zset/batch.js'
+
+/** Rows from..to of a batch: what an operator hands to its consumers in one epoch. */
+export interface Delta {
+  readonly batch: Batch
+  readonly from: number
+  readonly to: number
+}
+
+export interface OperatorStats {
+  readonly id: number
+  readonly operator: string
+  readonly detail: string
+  /** Weighted rows taken in and given out since creation. */
+  readonly rowsIn: number
+  readonly rowsOut: number
+  /** Time spent in steps; steps of a few rows are sampled. */
+  readonly milliseconds: number
+  readonly stateRows: number
+  /** Bytes the state's rows need, and bytes held for them. */
+  readonly stateBytes: number
+  readonly allocatedBytes: number
+}
+
+export interface StateSize {
+  readonly rows: number
+  readonly usedBytes: number
+  readonly allocatedBytes: number
+}
+
+export const NO_STATE: StateSize = Object.freeze({ rows: 0, usedBytes: 0, allocatedBytes: 0 })
+
+/** Steps with fewer rows than this are timed one in SAMPLE times. */
+const TIMED_ROWS = 64
+const SAMPLE = 64
+
+export abstract class Operator {
+  /** Position in the database's order: producers come before consumers. */
+  id = 0
+  /** Set by producers that have a delta for this operator in the running epoch. */
+  dirty = false
+  readonly consumers: Operator[] = []
+  rowsIn = 0
+  rowsOut = 0
+  milliseconds = 0
+  private steps = 0
+
+  /** What it is, in one word, as plans and statistics show it. */
+  abstract readonly kind: string
+
+  /** What it does, for plans: a few words a line. */
+  abstract describe(): string[]
+
+  /** Operators whose deltas this one reads. */
+  abstract inputs(): readonly Operator[]
+
+  /** Computes this epoch's delta. May throw; then `abort` is called. */
+  protected abstract step(): void
+
+  /** Makes the step's changes permanent. Must not throw. */
+  abstract commit(): void
+
+  /** Forgets the step. Called also on operators whose `step` threw half way. */
+  abstract abort(): void
+
+  /** Generated code of this operator, by kernel name. */
+  sources(): ReadonlyMap<string, string> {
+    return NO_SOURCES
+  }
+
+  state(): StateSize {
+    return NO_STATE
+  }
+
+  /** Runs the step and keeps the books. */
+  run(): void {
+    const before = this.rowsIn
+    if (this.rowsPending() < TIMED_ROWS && this.steps++ % SAMPLE !== 0) {
+      this.step()
+      return
+    }
+    const started = performance.now()
+    this.step()
+    const spent = performance.now() - started
+    this.milliseconds += this.rowsIn - before < TIMED_ROWS ? spent * SAMPLE : spent
+  }
+
+  /** Roughly how many rows wait: decides whether the step is timed. */
+  protected abstract rowsPending(): number
+
+  /** Marks all consumers as having work. */
+  protected wakeConsumers(): void {
+    for (const consumer of this.consumers) consumer.dirty = true
+  }
+
+  stats(): OperatorStats {
+    const state = this.state()
+    return {
+      id: this.id,
+      operator: this.kind,
+      detail: this.describe().join('; '),
+      rowsIn: this.rowsIn,
+      rowsOut: this.rowsOut,
+      milliseconds: this.milliseconds,
+      stateRows: state.rows,
+      stateBytes: state.usedBytes,
+      allocatedBytes: state.allocatedBytes,
+    }
+  }
+}
+
+const NO_SOURCES: ReadonlyMap<string, string> = new Map()
+
+/** An operator whose delta others can scan. */
+export abstract class Producer extends Operator {
+  /** While a new view catches up: the chunk of contents that stands for this epoch's delta; else undefined. */
+  replay: Delta | null | undefined = undefined
+
+  /** The delta of the running epoch; null if there is none. Valid until commit or abort. */
+  delta(): Delta | null {
+    return this.replay === undefined ? this.current() : this.replay
+  }
+
+  protected abstract current(): Delta | null
+
+  /**
+   * Everything this operator has put out so far, as batches whose sum it is: how a view that is created later
+   * catches up. Rows of weight zero may occur.
+   */
+  abstract contents(): Delta[]
+}

@@ -1,0 +1,240 @@
+/**
+ * Grouped aggregation. COUNT, SUM and AVG are linear and live in a group table; MIN and MAX read an arrangement
+ * ordered by (group, value), but only for groups whose extreme may have changed.
+ */
+import type { Column, RowSchema } from '../../schema/schema.js'
+import { flatLayout } from '../../schema/schema.js'
+import { Batch } from '../../zset/batch.js'
+import { cellIsNull, compareCells, copyCell, sameCell, setCellNull } from '../../zset/cells.js'
+import type { GroupTable } from '../../zset/groups.js'
+import { ErrorSet, type Failure } from '../errors.js'
+import type { ArrangeOperator } from './arrange.js'
+import { type Feed, feedInputs, feedSources, pendingRows, runFeeds } from './feed.js'
+import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
+import { GroupWalk } from './walk.js'
+
+/** Collects groups whose sum does not fit its type: (aggregate, slot). */
+export interface OverflowSink {
+  add(aggregate: number, slot: number): void
+}
+
+export interface ReduceCode {
+  readonly settle: (table: GroupTable, out: Batch | null, overflows: OverflowSink) => void
+  readonly restoreRow: (from: Batch, i: number, to: Batch, k: number) => void
+  readonly sources: ReadonlyMap<string, string>
+}
+
+/** MIN and MAX columns that are read from one arrangement by (group, value). */
+export interface Extreme {
+  readonly arrangement: ArrangeOperator
+  /** The value's column in the arrangement. */
+  readonly value: Column
+  readonly mins: readonly Column[]
+  readonly maxs: readonly Column[]
+}
+
+export interface ReduceShape {
+  readonly schema: RowSchema
+  /** Group columns: the first columns of `schema`. */
+  readonly keyCount: number
+  readonly aggregateNames: readonly string[]
+  /** No group columns: one group that always exists, with these key words. */
+  readonly globalKey: Uint32Array | null
+  readonly description: string[]
+}
+
+export class ReduceOperator extends Producer {
+  readonly kind = 'aggregate'
+  readonly errors = new ErrorSet()
+  readonly extremes: Extreme[] = []
+  feeds: Feed[] = []
+  /** Someone wants the delta although no operator consumes it. */
+  observed = false
+  /** Counts committed epochs that touched the table. */
+  version = 0
+  private readonly out: Batch
+  private readonly failed = new Map<number, Failure>()
+  private overflowed = new Map<number, Failure>()
+  private seedPending: boolean
+
+  constructor(
+    readonly table: GroupTable,
+    private readonly code: ReduceCode,
+    private readonly shape: ReduceShape,
+  ) {
+    super()
+    this.out = new Batch(flatLayout(shape.schema))
+    this.seedPending = shape.globalKey !== null
+  }
+
+  describe(): string[] {
+    return this.shape.description
+  }
+
+  inputs(): readonly Operator[] {
+    return [...feedInputs(this.feeds), ...this.extremes.map((e) => e.arrangement)]
+  }
+
+  protected rowsPending(): number {
+    return pendingRows(this.feeds)
+  }
+
+  protected step(): void {
+    const { table } = this
+    if (this.seedPending) this.seed()
+    this.rowsIn += runFeeds(this.feeds)
+    if (table.touchedCount === 0) return
+    for (const extreme of this.extremes) this.stepExtreme(extreme)
+    const out = this.observed || this.consumers.length > 0 ? this.out : null
+    out?.reserve(table.touchedCount * 2)
+    this.code.settle(table, out, {
+      add: (aggregate, slot) => {
+        if (this.overflowed.has(slot)) return
+        const name = this.shape.aggregateNames[aggregate]
+        this.overflowed.set(slot, { message: `i64 overflow in sum ${JSON.stringify(name)}`, row: [] })
+      },
+    })
+    if (this.failed.size > 0 || this.overflowed.size > 0) this.stepFailures()
+    this.rowsOut += out?.length ?? table.touchedCount
+    if (this.out.length > 0) this.wakeConsumers()
+  }
+
+  /** Groups that failed before are taken back, groups that fail now are recorded. */
+  private stepFailures(): void {
+    const { table, failed, overflowed } = this
+    for (let t = 0; t < table.touchedCount; t++) {
+      const slot = table.touched[t]
+      const old = failed.get(slot)
+      if (old !== undefined) this.errors.add(old, -1n)
+      const now = overflowed.get(slot)
+      if (now !== undefined) this.errors.add(now, 1n)
+    }
+  }
+
+  /** The group of a global aggregate exists from the start. */
+  private seed(): void {
+    const { table, shape } = this
+    if (shape.globalKey === null) return
+    if (table.size === 0) table.add(shape.globalKey, 0)
+    table.rows.length = table.size
+    table.touched[0] = 0
+    table.touchedAt[0] = 1
+    table.touchedCount = 1
+    table.undoRows.weights[0] = 0n
+    for (const extreme of this.extremes) {
+      for (const column of [...extreme.mins, ...extreme.maxs]) setCellNull(table.rows, column, 0, true)
+    }
+  }
+
+  private stepExtreme(extreme: Extreme): void {
+    const delta = extreme.arrangement.delta()
+    if (delta === null) return
+    const { kernels } = extreme.arrangement
+    for (let from = 0; from < delta.length; ) {
+      let to = from + 1
+      while (to < delta.length && kernels.compareGroups(delta, to, delta, from) === 0) to++
+      this.stepGroup(extreme, delta, from, to)
+      from = to
+    }
+  }
+
+  /** Rows from..to of `delta` are one group, ordered by value. */
+  private stepGroup(extreme: Extreme, delta: Batch, from: number, to: number): void {
+    const { table } = this
+    const slot = table.find(delta.keys32, from * table.keyWords * 2, (s) => this.isGroup(extreme, delta, from, s))
+    if (slot < 0) return
+    for (const column of extreme.mins) {
+      if (this.mayChange(extreme, delta, from, slot, column, 1)) this.recompute(extreme, delta, from, slot, column, false)
+    }
+    for (const column of extreme.maxs) {
+      if (this.mayChange(extreme, delta, to - 1, slot, column, -1)) {
+        this.recompute(extreme, delta, from, slot, column, true)
+      }
+    }
+  }
+
+  private isGroup(extreme: Extreme, delta: Batch, row: number, slot: number): boolean {
+    const { layout } = extreme.arrangement.kernels
+    if (layout.key.kind === 'packed') return true
+    for (let k = 0; k < this.shape.keyCount; k++) {
+      const column = layout.schema.columns[k]
+      if (!sameCell(delta, column, row, this.table.rows, this.shape.schema.columns[k], slot)) return false
+    }
+    return true
+  }
+
+  /** Only a value at or beyond the current extreme can move it. `sign` is 1 for MIN, -1 for MAX. */
+  private mayChange(extreme: Extreme, delta: Batch, row: number, slot: number, column: Column, sign: 1 | -1): boolean {
+    const { rows } = this.table
+    if (rows.weights[slot] === 0n || cellIsNull(rows, column, slot)) return true
+    return compareCells(delta, extreme.value, row, rows, column, slot) * sign <= 0
+  }
+
+  private recompute(
+    extreme: Extreme,
+    delta: Batch,
+    row: number,
+    slot: number,
+    column: Column,
+    backwards: boolean,
+  ): void {
+    const walk = this.walkOf(extreme)
+    walk.start(extreme.arrangement.before(), delta, delta, row, backwards)
+    const found = walk.nextPositive()
+    if (found && walk.run !== null) copyCell(walk.run, extreme.value, walk.row, this.table.rows, column, slot)
+    if (column.nullable) setCellNull(this.table.rows, column, slot, !found)
+  }
+
+  private readonly walks = new Map<Extreme, GroupWalk>()
+
+  private walkOf(extreme: Extreme): GroupWalk {
+    let walk = this.walks.get(extreme)
+    if (walk === undefined) {
+      walk = new GroupWalk(extreme.arrangement.kernels)
+      this.walks.set(extreme, walk)
+    }
+    return walk
+  }
+
+  protected current(): Delta | null {
+    return this.out.length === 0 ? null : { batch: this.out, from: 0, to: this.out.length }
+  }
+
+  contents(): Delta[] {
+    return [{ batch: this.table.rows, from: 0, to: this.table.size }]
+  }
+
+  commit(): void {
+    const { table, failed, overflowed } = this
+    if (table.touchedCount > 0) this.version++
+    if (failed.size > 0 || overflowed.size > 0) {
+      for (let t = 0; t < table.touchedCount; t++) failed.delete(table.touched[t])
+      for (const [slot, failure] of overflowed) failed.set(slot, failure)
+      this.overflowed = new Map()
+    }
+    this.seedPending = false
+    table.commit()
+    this.out.clear()
+    this.errors.commit()
+  }
+
+  abort(): void {
+    const { table } = this
+    table.abort((t, slot) => {
+      this.code.restoreRow(table.undoRows, t, table.rows, slot)
+      table.rows.weights[slot] = table.undoRows.weights[t]
+    })
+    this.overflowed = new Map()
+    this.out.clear()
+    this.errors.abort()
+  }
+
+  override sources(): ReadonlyMap<string, string> {
+    return new Map([...feedSources(this.feeds), ...this.code.sources])
+  }
+
+  override state(): StateSize {
+    const { table } = this
+    return { rows: table.size, usedBytes: table.usedBytes, allocatedBytes: table.allocatedBytes }
+  }
+}

@@ -1,0 +1,84 @@
+/** The end of a view's circuit: the view's rows, kept in a store. What it appended in an epoch is the view's delta. */
+import type { Store } from '../../zset/store.js'
+import { ErrorSet } from '../errors.js'
+import { type Feed, feedInputs, feedSources, pendingRows, runFeeds } from './feed.js'
+import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
+
+export class SinkOperator extends Producer {
+  readonly kind = 'view'
+  readonly errors = new ErrorSet()
+  feeds: Feed[] = []
+  /** Counts committed epochs that changed the view. */
+  version = 0
+  private start = 0
+
+  constructor(
+    readonly store: Store,
+    readonly name: string,
+  ) {
+    super()
+  }
+
+  describe(): string[] {
+    const { schema, key } = this.store.layout
+    return [
+      `${this.name}, kept by ${key.columns.map((c) => schema.columns[c].name).join(', ')}`,
+      ...this.feeds.flatMap((feed) => feed.code.description),
+    ]
+  }
+
+  inputs(): readonly Operator[] {
+    return feedInputs(this.feeds)
+  }
+
+  protected rowsPending(): number {
+    return pendingRows(this.feeds)
+  }
+
+  protected step(): void {
+    this.rowsIn += runFeeds(this.feeds)
+    const { tail } = this.store
+    if (tail.length === this.start) return
+    this.start = this.store.prepare(this.start)
+    this.rowsOut += tail.length - this.start
+    this.wakeConsumers()
+  }
+
+  protected current(): Delta | null {
+    const { tail } = this.store
+    return tail.length === this.start ? null : { batch: tail, from: this.start, to: tail.length }
+  }
+
+  contents(): Delta[] {
+    this.store.flush()
+    this.start = this.store.tail.length
+    return this.store.trace.batches().map((batch) => ({ batch, from: 0, to: batch.length }))
+  }
+
+  commit(): void {
+    if (this.store.tail.length !== this.start) this.version++
+    this.store.commit()
+    this.start = this.store.tail.length
+    this.errors.commit()
+  }
+
+  abort(): void {
+    this.store.truncate(this.start)
+    this.start = this.store.tail.length
+    this.errors.abort()
+  }
+
+  /** The store was flushed by a reader: the next delta begins where the tail now ends. */
+  flushed(): void {
+    this.start = this.store.tail.length
+  }
+
+  override sources(): ReadonlyMap<string, string> {
+    return new Map([...feedSources(this.feeds), ...(this.store.kernels as { sources?: ReadonlyMap<string, string> }).sources ?? []])
+  }
+
+  override state(): StateSize {
+    const { store } = this
+    return { rows: store.trace.rowCount + store.tail.length, usedBytes: store.usedBytes, allocatedBytes: store.allocatedBytes }
+  }
+}

@@ -1,0 +1,87 @@
+/** A table as the circuit sees it: this epoch's rows, and, unless it is a stream, all rows so far. */
+import type { Batch } from '../../zset/batch.js'
+import type { Store } from '../../zset/store.js'
+import { type Delta, type Operator, Producer, type StateSize, NO_STATE } from './operator.js'
+
+export class SourceOperator extends Producer {
+  readonly kind = 'table'
+  /** Counts committed epochs that changed the table. */
+  version = 0
+  private rows: Batch | null = null
+  private start = 0
+
+  constructor(
+    readonly name: string,
+    /** null for a stream. */
+    readonly store: Store | null,
+  ) {
+    super()
+  }
+
+  describe(): string[] {
+    if (this.store === null) return [`${this.name}, a stream: not kept`]
+    const { schema, key } = this.store.layout
+    return [`${this.name}, kept by ${key.columns.map((c) => schema.columns[c].name).join(', ')}`]
+  }
+
+  inputs(): readonly Operator[] {
+    return []
+  }
+
+  /** Hands in the epoch's rows: a flat batch that stays as it is until the epoch has ended. */
+  offer(rows: Batch): void {
+    this.rows = rows
+    this.dirty = true
+  }
+
+  protected rowsPending(): number {
+    return this.rows?.length ?? 0
+  }
+
+  protected step(): void {
+    const { rows: current, store } = this
+    if (current === null || current.length === 0) return
+    this.rowsIn += current.length
+    this.rowsOut += current.length
+    if (store !== null) {
+      store.append(current, 0, current.length)
+      this.start = store.prepare(this.start)
+    }
+    this.wakeConsumers()
+  }
+
+  protected current(): Delta | null {
+    const { rows: current } = this
+    return current === null || current.length === 0 ? null : { batch: current, from: 0, to: current.length }
+  }
+
+  contents(): Delta[] {
+    if (this.store === null) return []
+    this.store.flush()
+    this.start = this.store.tail.length
+    return this.store.trace.batches().map((batch) => ({ batch, from: 0, to: batch.length }))
+  }
+
+  commit(): void {
+    this.version++
+    this.store?.commit()
+    this.start = this.store?.tail.length ?? 0
+    this.rows = null
+  }
+
+  abort(): void {
+    this.store?.truncate(this.start)
+    this.start = this.store?.tail.length ?? 0
+    this.rows = null
+  }
+
+  flushed(): void {
+    this.start = this.store?.tail.length ?? 0
+  }
+
+  override state(): StateSize {
+    const { store } = this
+    if (store === null) return NO_STATE
+    return { rows: store.trace.rowCount + store.tail.length, usedBytes: store.usedBytes, allocatedBytes: store.allocatedBytes }
+  }
+}

@@ -1,0 +1,267 @@
+/**
+ * Reading tables and views: by key, by range, or as a whole. Two kinds of state can be read. A store is a trace:
+ * sorted by a packed key, it is walked where it lies. A group table, or a store under a hashed key, has no order
+ * that means anything to a user: it is sorted by its key columns when it is read, once per version.
+ */
+import type { CompiledKernels } from '../../codegen/kernels.js'
+import { kernelsOf } from '../../codegen/kernels.js'
+import { keyLanesOf, readValue } from '../../codegen/expr/plain.js'
+import { type Column, type Layout, type RowSchema, flatLayout } from '../schema/schema.js'
+import type { Value } from '../schema/types.js'
+import { compareValues } from '../schema/values.js'
+import { Batch } from '../zset/batch.js'
+import type { Store } from '../zset/store.js'
+import { MergeWalk } from './operators/walk.js'
+
+/** One row of a Z-set, where it lies. */
+export interface RowRef {
+  readonly batch: Batch
+  readonly row: number
+  readonly weight: bigint
+}
+
+/** Bounds over the key columns' values; a prefix of them is enough. Inclusive, except `after`. */
+export interface Bounds {
+  readonly from: readonly Value[] | null
+  readonly to: readonly Value[] | null
+  readonly after: readonly Value[] | null
+  readonly reverse: boolean
+}
+
+export const EVERYTHING: Bounds = Object.freeze({ from: null, to: null, after: null, reverse: false })
+
+export interface Reader {
+  /** Rows within bounds in key order, net weight not 0. */
+  range(bounds: Bounds): Generator<RowRef>
+  /** Rows with exactly this key. */
+  find(key: readonly Value[]): Generator<RowRef>
+  /** Number of distinct rows and sum of weights. */
+  size(): { rows: number; weight: bigint }
+}
+
+/** Compares a row's key columns with (a prefix of) key values. */
+function compareKey(batch: Batch, row: number, columns: readonly Column[], key: readonly Value[]): number {
+  for (let k = 0; k < key.length; k++) {
+    const order = compareValues(columns[k].type, readValue(batch, columns[k], row), key[k])
+    if (order !== 0) return order
+  }
+  return 0
+}
+
+function isBefore(batch: Batch, row: number, columns: readonly Column[], bounds: Bounds): boolean {
+  const { from, after, to, reverse } = bounds
+  if (reverse) {
+    if (to !== null && compareKey(batch, row, columns, to) > 0) return true
+    return after !== null && compareKey(batch, row, columns, after) >= 0
+  }
+  if (from !== null && compareKey(batch, row, columns, from) < 0) return true
+  return after !== null && compareKey(batch, row, columns, after) <= 0
+}
+
+function isBeyond(batch: Batch, row: number, columns: readonly Column[], bounds: Bounds): boolean {
+  const { from, to, reverse } = bounds
+  if (reverse) return from !== null && compareKey(batch, row, columns, from) < 0
+  return to !== null && compareKey(batch, row, columns, to) > 0
+}
+
+/** Position of the first row (in the direction of reading) that is not before the bounds, by bisection. */
+function bisect(length: number, before: (at: number) => boolean): number {
+  let low = 0
+  let high = length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (before(middle)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+class RangeWalk extends MergeWalk {
+  constructor(
+    kernels: CompiledKernels,
+    private readonly columns: readonly Column[],
+    private readonly bounds: Bounds,
+    runs: readonly Batch[],
+  ) {
+    super(kernels)
+    this.reset(bounds.reverse)
+    for (const run of runs) {
+      const n = run.length
+      const at = bisect(n, (p) => isBefore(run, bounds.reverse ? n - 1 - p : p, columns, bounds))
+      this.enter(run, bounds.reverse ? n - 1 - at : at)
+    }
+  }
+
+  protected override inside(run: Batch, row: number): boolean {
+    return !isBeyond(run, row, this.columns, this.bounds)
+  }
+}
+
+/** Reads a store under a packed key. */
+class StoreReader implements Reader {
+  private readonly columns: readonly Column[]
+  private readonly probe: Batch
+
+  constructor(
+    private readonly store: Store,
+    private readonly kernels: CompiledKernels,
+    private readonly flushed: () => void,
+  ) {
+    const { schema, key } = store.layout
+    this.columns = key.columns.map((c) => schema.columns[c])
+    this.probe = new Batch(store.layout, 1)
+  }
+
+  private runs(): readonly Batch[] {
+    this.store.flush()
+    this.flushed()
+    return this.store.trace.batches()
+  }
+
+  *range(bounds: Bounds): Generator<RowRef> {
+    const walk = new RangeWalk(this.kernels, this.columns, bounds, this.runs())
+    while (walk.next()) if (walk.run !== null) yield { batch: walk.run, row: walk.row, weight: walk.weight }
+  }
+
+  find(key: readonly Value[]): Generator<RowRef> {
+    const { probe, columns } = this
+    const values: Value[] = []
+    columns.forEach((column, k) => {
+      values[column.index] = key[k]
+    })
+    probe.keys32.set(keyLanesOf(this.store.layout, values))
+    return this.findKey()
+  }
+
+  private *findKey(): Generator<RowRef> {
+    const { kernels, probe } = this
+    const walk = new KeyWalk(kernels, probe, this.runs())
+    while (walk.next()) if (walk.run !== null) yield { batch: walk.run, row: walk.row, weight: walk.weight }
+  }
+
+  size(): { rows: number; weight: bigint } {
+    return sizeOf(this.range(EVERYTHING))
+  }
+}
+
+class KeyWalk extends MergeWalk {
+  constructor(
+    kernels: CompiledKernels,
+    private readonly probe: Batch,
+    runs: readonly Batch[],
+  ) {
+    super(kernels)
+    this.reset(false)
+    for (const run of runs) this.enter(run, kernels.seek(run, 0, probe, 0))
+  }
+
+  protected override inside(run: Batch, row: number): boolean {
+    const lanes = this.kernels.layout.key.words * 2
+    for (let l = 0; l < lanes; l++) if (run.keys32[row * lanes + l] !== this.probe.keys32[l]) return false
+    return true
+  }
+}
+
+/** Reads one batch through a permutation that sorts it by key columns, made anew for each version. */
+class SortedReader implements Reader {
+  private order = new Uint32Array(0)
+  private batch: Batch | null = null
+  private version = -1
+
+  constructor(
+    private readonly columns: readonly Column[],
+    private readonly snapshot: () => Batch | null,
+    private readonly currentVersion: () => number,
+  ) {}
+
+  private refresh(): Batch | null {
+    const version = this.currentVersion()
+    if (version === this.version) return this.batch
+    const batch = this.snapshot()
+    this.batch = batch
+    this.version = version
+    if (batch === null) {
+      this.order = new Uint32Array(0)
+      return null
+    }
+    const live: number[] = []
+    for (let i = 0; i < batch.length; i++) if (batch.weights[i] !== 0n) live.push(i)
+    const keys = this.columns.map((column) => live.map((i) => readValue(batch, column, i)))
+    const positions = live.map((_, p) => p)
+    positions.sort((p, q) => {
+      for (let k = 0; k < keys.length; k++) {
+        const order = compareValues(this.columns[k].type, keys[k][p], keys[k][q])
+        if (order !== 0) return order
+      }
+      return p - q
+    })
+    this.order = Uint32Array.from(positions, (p) => live[p])
+    return batch
+  }
+
+  *range(bounds: Bounds): Generator<RowRef> {
+    const batch = this.refresh()
+    if (batch === null) return
+    const { order, columns } = this
+    const n = order.length
+    const at = (p: number) => order[bounds.reverse ? n - 1 - p : p]
+    for (let p = bisect(n, (q) => isBefore(batch, at(q), columns, bounds)); p < n; p++) {
+      if (isBeyond(batch, at(p), columns, bounds)) return
+      yield { batch, row: at(p), weight: batch.weights[at(p)] }
+    }
+  }
+
+  find(key: readonly Value[]): Generator<RowRef> {
+    return this.range({ from: key, to: key, after: null, reverse: false })
+  }
+
+  size(): { rows: number; weight: bigint } {
+    return sizeOf(this.range(EVERYTHING))
+  }
+}
+
+function sizeOf(rows: Iterable<RowRef>): { rows: number; weight: bigint } {
+  let count = 0
+  let sum = 0n
+  for (const { weight } of rows) {
+    count++
+    sum += weight
+  }
+  return { rows: count, weight: sum }
+}
+
+/** A reader of a store; `version` counts its changes, `flushed` is told when its tail was arranged. */
+export function storeReader(store: Store, kernels: CompiledKernels, version: () => number, flushed: () => void): Reader {
+  const { key, schema } = store.layout
+  if (key.kind === 'packed') return new StoreReader(store, kernels, flushed)
+  const snapshot = () => {
+    store.flush()
+    flushed()
+    return store.trace.compact()
+  }
+  return new SortedReader(keyColumns(schema, key.columns), snapshot, version)
+}
+
+/** A reader of group rows. */
+export function batchReader(rows: Batch, key: readonly number[], version: () => number): Reader {
+  return new SortedReader(keyColumns(rows.layout.schema, key), () => rows, version)
+}
+
+/** Key columns first, then the others: with a short key, rows still come in a fixed order. */
+function keyColumns(schema: RowSchema, key: readonly number[]): Column[] {
+  return [...key.map((c) => schema.columns[c]), ...schema.columns.filter((c) => !key.includes(c.index))]
+}
+
+/** Sorts and consolidates the rows of a delta by all columns: what subscribers see. */
+export function consolidated(layout: Layout, batch: Batch, from: number, to: number): RowRef[] {
+  const flat = flatLayout(layout.schema)
+  const compare = kernelsOf({ ...flat, order: flat.schema.columns.map((column) => ({ column, descending: false })) }).comparePayload
+  const rows = Array.from({ length: to - from }, (_, i) => from + i).sort((i, j) => compare(batch, i, batch, j))
+  const out: { batch: Batch; row: number; weight: bigint }[] = []
+  for (const row of rows) {
+    const last = out[out.length - 1]
+    if (last !== undefined && compare(batch, last.row, batch, row) === 0) last.weight += batch.weights[row]
+    else out.push({ batch, row, weight: batch.weights[row] })
+  }
+  return out.filter((ref) => ref.weight !== 0n)
+}

@@ -1,0 +1,50 @@
+/** Structural identity of relational plans: two plans with one key compute the same relation. */
+import type { Rel, Relation } from '../circuit/rel.js'
+import { exprKey } from '../circuit/substitute.js'
+
+/** Numbers relations, so that two tables of one name in one plan would still differ. */
+export type NumberOf = (relation: Relation) => number
+
+/** A text that is equal for structurally equal plans. */
+export function relKey(rel: Rel, numberOf: NumberOf, memo = new Map<Rel, string>()): string {
+  const known = memo.get(rel)
+  if (known !== undefined) return known
+  const key = compute(rel, (input) => relKey(input, numberOf, memo), numberOf)
+  memo.set(rel, key)
+  return key
+}
+
+function compute(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string {
+  const list = (exprs: readonly Parameters<typeof exprKey>[0][]) => exprs.map(exprKey).join(';')
+  switch (rel.kind) {
+    case 'source':
+      return `source(${numberOf(rel.relation)})`
+    case 'filter':
+      return `filter(${of(rel.input)},${exprKey(rel.predicate)})`
+    case 'map':
+      return `map(${of(rel.input)},${list(rel.exprs)})`
+    case 'negate':
+      return `negate(${of(rel.input)})`
+    case 'plus':
+      return `plus(${rel.inputs.map(of).join(',')})`
+    case 'join': {
+      const on = rel.on.map(([l, r], n) => `${exprKey(l)}=${exprKey(r)}${rel.nullSafe[n] ? '!' : ''}`).join(';')
+      const residual = rel.residual === null ? '' : exprKey(rel.residual)
+      return `join(${rel.type},${of(rel.left)},${of(rel.right)},${on},${residual},${list(rel.exprs)})`
+    }
+    case 'distinct':
+      return `distinct(${of(rel.input)})`
+    case 'set':
+      return `${rel.op}(${of(rel.left)},${of(rel.right)})`
+    case 'clamp':
+      return `clamp(${rel.mode},${of(rel.input)})`
+    case 'aggregate': {
+      const aggregates = rel.aggregates.map((a) => `${a.fn}:${a.arg === null ? '' : exprKey(a.arg)}`).join(';')
+      return `aggregate(${of(rel.input)},${list(rel.keys)},${aggregates})`
+    }
+    case 'topK': {
+      const order = rel.order.map((o) => `${exprKey(o.expr)}${o.descending ? 'd' : ''}`).join(';')
+      return `topK(${of(rel.input)},${list(rel.keys)},${order},${rel.limit})`
+    }
+  }
+}

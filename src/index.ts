@@ -1,0 +1,20 @@
+/** gnitz: an incremental database that a TypeScript program embeds. */
+export * from './circuit/index.js'
+export {
+  CompileError,
+  type ErrorCode,
+  ExpressionError,
+  GnitzError,
+  RowError,
+  SchemaError,
+  UsageError,
+  WeightOverflowError,
+} from './base/errors.js'
+export { type Commit, type CreateViewOptions, Database, type OpenOptions, open } from './engine/database.js'
+export { type SubscribeOptions, TableHandle, type ViewError, ViewHandle, type ViewStats } from './engine/handles.js'
+export type { ColumnInput, ColumnsInput } from './engine/ingest.js'
+export type { PlanFormat } from './engine/inspect.js'
+export type { OperatorStats } from './engine/operators/operator.js'
+export type { Changes, Entry, KeyInput, RangeOptions, Subscriber } from './engine/relation.js'
+export type { TableRef, Transaction } from './engine/transaction.js'
+export type { TypeName, Value } from './schema/types.js'

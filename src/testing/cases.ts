@@ -1,0 +1,97 @@
+/** A whole test case from nothing: tables, views over them, and transactions. */
+import fc from 'fast-check'
+import { type Row, rowText } from '../circuit/interpret.js'
+import type { Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
+import type { Value } from '../schema/types.js'
+import { type Step, weightArb, withoutNegative } from './arbitraries.js'
+import { Choices, genomeArb } from './choices.js'
+import { type CircuitOptions, decodeCircuit } from './circuits.js'
+import { ALL_TYPES } from './expressions.js'
+import { table, view } from './nodes.js'
+import { samples } from './samples.js'
+
+export interface Case {
+  readonly tables: readonly TableDefinition[]
+  readonly views: readonly ViewDefinition[]
+  readonly steps: readonly Step[]
+}
+
+export interface CaseOptions extends CircuitOptions {
+  /** Most views, the later ones over the earlier ones too; default 2. */
+  readonly maxViews?: number
+  readonly maxSteps?: number
+  readonly maxChanges?: number
+  /** Most different rows of a table. */
+  readonly maxRows?: number
+}
+
+/** Types that joins and sums like come up more often. */
+const COLUMN_TYPES = [...(['i64', 'string', 'f64', 'i64', 'i32', 'u64'] as const), ...ALL_TYPES]
+
+/** Test cases that shrink in all their parts. */
+export function caseArb(options: CaseOptions = {}): fc.Arbitrary<Case> {
+  const { maxViews = 2, maxSteps = 5, maxChanges = 12, maxRows = 8 } = options
+  const planned = fc.record({ table: fc.nat(0xff), row: fc.nat(0xffff), weight: weightArb })
+  const plan = fc.array(fc.array(planned, { maxLength: maxChanges, size: 'max' }), { maxLength: maxSteps, size: 'max' })
+  const genomes = fc.record({
+    tables: genomeArb(40),
+    circuits: fc.array(genomeArb(160), { minLength: 1, maxLength: maxViews }),
+    rows: genomeArb(maxRows * 12),
+    plan,
+    negative: fc.boolean(),
+    loaded: fc.boolean(),
+  })
+  return genomes.map(({ tables: tableGenome, circuits, rows: rowGenome, plan: steps, negative, loaded }) => {
+    const tables = decodeTables(new Choices(tableGenome))
+    const choices = new Choices(rowGenome)
+    const pools = tables.map(t => decodeRows(choices, t, maxRows))
+    const all = steps.map(step =>
+      step.map(change => {
+        const at = change.table % tables.length
+        return { table: tables[at], row: pools[at][change.row % pools[at].length], weight: change.weight }
+      }),
+    )
+    // Often everything is there from the start; else most joins and intersections would find nothing.
+    const load = tables.flatMap((t, at) => pools[at].map(row => ({ table: t, row, weight: 1n })))
+    const loadFirst = loaded ? [load, ...all] : all
+    const finalSteps = negative ? loadFirst : withoutNegative(loadFirst)
+    return { tables, views: decodeViews(circuits, tables, options), steps: finalSteps }
+  })
+}
+
+function decodeViews(circuits: number[][], tables: readonly TableDefinition[], options: CaseOptions): ViewDefinition[] {
+  const relations: Relation[] = [...tables]
+  return circuits.map((genome, i) => {
+    const rel = decodeCircuit(new Choices(genome), relations, { ...options, prefix: `v${i}_inner` })
+    const definition = view(`v${i}`, rel)
+    relations.push(definition)
+    return definition
+  })
+}
+
+function decodeTables(choices: Choices): TableDefinition[] {
+  return Array.from({ length: 1 + choices.below(3) }, (_, t) => {
+    const columns = Array.from({ length: 1 + choices.below(4) }, (_, c) => {
+      const type = choices.pick(COLUMN_TYPES)
+      return [`${'abcd'[c]}${t}`, type, choices.oneIn(3)] as const
+    })
+    const key = columns.filter(([, , nullable]) => !nullable && choices.oneIn(3)).map(([name]) => name)
+    return table(`t${t}`, columns, key)
+  })
+}
+
+/** At least one row, none twice. */
+function decodeRows(choices: Choices, definition: TableDefinition, maxRows: number): Row[] {
+  const rows = new Map<string, Row>()
+  const count = 1 + choices.below(maxRows)
+  for (let i = 0; i < count; i++) {
+    const row = definition.schema.columns.map((c): Value => {
+      if (c.nullable && choices.oneIn(4)) return null
+      // Mostly from the small values at the front, so that rows agree in some columns.
+      const values = samples(c.type)
+      return choices.pick(choices.oneIn(4) ? values : values.slice(0, 3))
+    })
+    rows.set(rowText(row), row)
+  }
+  return [...rows.values()]
+}

@@ -1,0 +1,221 @@
+/** Random circuits: every operator over given relations, with self-joins, shared nodes and views over views. */
+import type fc from 'fast-check'
+import type { ColumnExpr, Expr } from '../circuit/expr.js'
+import type { AggregateFn, JoinRel, Rel, Relation, SetRel } from '../circuit/rel.js'
+import type { TypeName } from '../schema/types.js'
+import { Choices, genomeArb } from './choices.js'
+import { Expressions } from './expressions.js'
+import * as n from './nodes.js'
+
+export interface CircuitOptions {
+  /** Most operators on a path from the result to a table, default 4. */
+  readonly maxDepth?: number
+  /** Only these kinds of operators (and sources); default all. */
+  readonly kinds?: readonly OperatorKind[]
+  /** Prefix of the names of views inside the circuit, default `inner`. */
+  readonly prefix?: string
+}
+
+export type OperatorKind = keyof typeof OPERATORS
+
+/** Most columns of a generated node. */
+const MAX_COLUMNS = 5
+const EXPRESSION_DEPTH = 3
+/** Alternatives that end a path, by the depth that is left. */
+const STOPS = [14, 8, 3, 1]
+/** Most nodes of a circuit, so that nested joins do not explode the oracle's work. */
+const MAX_NODES = 14
+
+/** Random circuits over the relations (tables or views). */
+export function circuitArb(relations: readonly Relation[], options: CircuitOptions = {}): fc.Arbitrary<Rel> {
+  return genomeArb(160).map(genome => decodeCircuit(new Choices(genome), relations, options))
+}
+
+/** The circuit that the choices describe; with no choices left, the first relation itself. */
+export function decodeCircuit(choices: Choices, relations: readonly Relation[], options: CircuitOptions = {}): Rel {
+  return new Circuits(choices, relations, options).relation(options.maxDepth ?? 4)
+}
+
+class Circuits {
+  readonly choices: Choices
+  private readonly relations: readonly Relation[]
+  private readonly kinds: readonly OperatorKind[]
+  /** Nodes made so far, for use a second time. */
+  private readonly made: Rel[] = []
+  private readonly prefix: string
+  private views = 0
+
+  constructor(choices: Choices, relations: readonly Relation[], options: CircuitOptions) {
+    this.choices = choices
+    this.relations = relations
+    this.prefix = options.prefix ?? 'inner'
+    this.kinds = options.kinds ?? (Object.keys(OPERATORS) as OperatorKind[])
+  }
+
+  relation(depth: number): Rel {
+    const rel = depth <= 0 || this.made.length >= MAX_NODES ? this.base() : this.operator(depth)
+    this.made.push(rel)
+    return rel
+  }
+
+  private operator(depth: number): Rel {
+    // Stopping early is one alternative among many at first, and likelier further down: most rows do not survive
+    // many random operators, and an empty result tests little.
+    const stops = STOPS[Math.min(depth, STOPS.length) - 1]
+    const at = this.choices.below(this.kinds.length + stops)
+    return at < stops ? this.base() : OPERATORS[this.kinds[at - stops]](this, depth - 1)
+  }
+
+  private base(): Rel {
+    if (this.made.length > 0 && this.choices.oneIn(3)) return this.choices.pick(this.made)
+    return n.source(this.choices.pick(this.relations))
+  }
+
+  /** The relation wrapped into a view of its own. */
+  asView(rel: Rel): Rel {
+    return n.source(n.view(`${this.prefix}${this.views++}`, rel))
+  }
+
+  expressions(...columns: readonly (readonly ColumnExpr[])[]): Expressions {
+    return new Expressions(this.choices, columns.flat())
+  }
+
+  expression(type: TypeName, ...columns: readonly (readonly ColumnExpr[])[]): Expr {
+    return this.expressions(...columns).of(type, EXPRESSION_DEPTH)
+  }
+
+  /** Output columns: existing ones, mostly, and computed ones. */
+  outputs(columns: readonly ColumnExpr[], least = 1): n.Output[] {
+    const count = Math.min(MAX_COLUMNS, Math.max(least, columns.length) + this.choices.below(2))
+    return Array.from({ length: count }, (_, i): n.Output => {
+      const plain = columns.length > 0 && !this.choices.oneIn(3)
+      return [`c${i}`, plain ? columns[(i + this.choices.below(2)) % columns.length] : this.computed(columns)]
+    })
+  }
+
+  computed(columns: readonly ColumnExpr[]): Expr {
+    return this.expression(this.expressions(columns).type(), columns)
+  }
+
+  /** A relation with the column types of `like`. */
+  alike(like: Rel, depth: number): Rel {
+    const rel = this.relation(depth)
+    const types = (r: Rel): string => r.schema.columns.map(c => c.type).join()
+    if (types(rel) === types(like)) return rel
+    const columns = columnsOf(rel)
+    return n.map(
+      rel,
+      like.schema.columns.map((c): n.Output => [c.name, this.expression(c.type, columns)]),
+    )
+  }
+}
+
+const columnsOf = (rel: Rel, input: 0 | 1 = 0, nullable = false): ColumnExpr[] =>
+  rel.schema.columns.map(c => n.column(rel.schema, c.index, input, nullable))
+
+const setOperator =
+  (op: SetRel['op']) =>
+  (c: Circuits, depth: number): Rel => {
+    const left = c.relation(depth)
+    return n.set(op, left, c.alike(left, depth))
+  }
+
+function joinOperator(type: JoinRel['type']) {
+  return (c: Circuits, depth: number): Rel => {
+    const left = c.relation(depth)
+    const right = c.relation(depth)
+    const [l, r] = [columnsOf(left), columnsOf(right, 1)]
+    const on = Array.from({ length: c.choices.oneIn(4) ? 2 : 1 }, () => joinKey(c, l, r))
+    const residual = c.choices.oneIn(3) ? c.expression('bool', l, r) : null
+    // The columns of a side that can be absent are NULL then.
+    const outLeft = columnsOf(left, 0, type === 'right' || type === 'full')
+    const outRight = columnsOf(right, 1, type === 'left' || type === 'full')
+    const visible = type === 'semi' || type === 'anti' ? l : [...outLeft, ...outRight]
+    return n.join(type, left, right, on, residual, c.outputs(visible, 2))
+  }
+}
+
+/** A pair of equal types: two columns where the sides have some, else computed. */
+function joinKey(c: Circuits, left: readonly ColumnExpr[], right: readonly ColumnExpr[]) {
+  const common = left.filter(l => right.some(r => r.type === l.type))
+  const nullSafe = c.choices.oneIn(3)
+  if (common.length === 0 || c.choices.oneIn(5)) {
+    const type = c.expressions(left, right).type()
+    return [c.expression(type, left), c.expression(type, right), nullSafe] as const
+  }
+  const l = c.choices.pick(common)
+  return [l, c.choices.pick(right.filter(r => r.type === l.type)), nullSafe] as const
+}
+
+const SUMMABLE: readonly TypeName[] = ['i64', 'f64', 'f32', 'i32', 'u64', 'u8', 'i8', 'i16', 'u16', 'u32']
+
+function aggregateOperator(c: Circuits, depth: number): Rel {
+  const input = c.relation(depth)
+  const columns = columnsOf(input)
+  const keys = Array.from({ length: c.choices.below(3) }, (_, i): n.Output => [`k${i}`, groupKey(c, columns)])
+  const aggregates = Array.from({ length: 1 + c.choices.below(3) }, (_, i) => {
+    const fn = c.choices.pick<AggregateFn>(['count', 'sum', 'min', 'max', 'avg'])
+    return [`a${i}`, fn, aggregateArgument(c, fn, columns)] as const
+  })
+  return n.aggregate(input, keys, aggregates)
+}
+
+const groupKey = (c: Circuits, columns: readonly ColumnExpr[]): Expr =>
+  c.choices.oneIn(4) ? c.computed(columns) : c.choices.pick(columns)
+
+function aggregateArgument(c: Circuits, fn: AggregateFn, columns: readonly ColumnExpr[]): Expr | null {
+  if (fn === 'count' && !c.choices.oneIn(2)) return null
+  if (fn !== 'sum' && fn !== 'avg') return groupKey(c, columns)
+  const own = columns.filter(column => SUMMABLE.includes(column.type))
+  if (own.length > 0 && !c.choices.oneIn(3)) return c.choices.pick(own)
+  return c.expression(c.choices.pick(SUMMABLE), columns)
+}
+
+function topKOperator(c: Circuits, depth: number): Rel {
+  const input = c.relation(depth)
+  const columns = columnsOf(input)
+  const keys = Array.from({ length: c.choices.below(2) }, () => groupKey(c, columns))
+  const order = Array.from({ length: c.choices.below(3) }, () => {
+    return { expr: groupKey(c, columns), descending: c.choices.oneIn(2) }
+  })
+  return n.topK(input, keys, order, 1 + c.choices.below(4))
+}
+
+/** One node of each kind, over relations of the given depth. Simple ones first. */
+const OPERATORS = {
+  filter: (c: Circuits, depth: number): Rel => {
+    const input = c.relation(depth)
+    const columns = columnsOf(input)
+    const condition = c.expression('bool', columns)
+    return n.filter(
+      input,
+      c.choices.oneIn(2) ? condition : n.call('or', 'bool', condition, c.expression('bool', columns)),
+    )
+  },
+  map: (c: Circuits, depth: number): Rel => {
+    const input = c.relation(depth)
+    return n.map(input, c.outputs(columnsOf(input)))
+  },
+  distinct: (c: Circuits, depth: number): Rel => n.distinct(c.relation(depth)),
+  negate: (c: Circuits, depth: number): Rel => n.negate(c.relation(depth)),
+  plus: (c: Circuits, depth: number): Rel => {
+    const first = c.relation(depth)
+    return n.plus(first, ...Array.from({ length: 1 + c.choices.below(2) }, () => c.alike(first, depth)))
+  },
+  inner: joinOperator('inner'),
+  aggregate: aggregateOperator,
+  left: joinOperator('left'),
+  right: joinOperator('right'),
+  full: joinOperator('full'),
+  semi: joinOperator('semi'),
+  anti: joinOperator('anti'),
+  union: setOperator('union'),
+  intersect: setOperator('intersect'),
+  intersectAll: setOperator('intersectAll'),
+  except: setOperator('except'),
+  exceptAll: setOperator('exceptAll'),
+  topK: topKOperator,
+  view: (c: Circuits, depth: number): Rel => c.asView(c.relation(depth)),
+}
+
+export const OPERATOR_KINDS: readonly OperatorKind[] = Object.freeze(Object.keys(OPERATORS) as OperatorKind[])

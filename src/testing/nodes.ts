@@ -1,0 +1,174 @@
+/**
+ * Constructors of circuits, node by node, without the builder: for generated circuits and for the reproductions that
+ * a failed property prints. They compute schemas and nullability and check nothing else.
+ */
+import type { CallExpr, ColumnExpr, DatePart, Expr, Op, Udf } from '../circuit/expr.js'
+import type {
+  AggregateFn,
+  AggregateRel,
+  ClampMode,
+  FilterRel,
+  JoinRel,
+  MapRel,
+  Rel,
+  Relation,
+  SetRel,
+  TableDefinition,
+  TopKRel,
+  ViewDefinition,
+} from '../circuit/rel.js'
+import { type ColumnSpec, type RowSchema, rowSchema, tableSchema } from '../schema/schema.js'
+import { isFloat, type TypeName } from '../schema/types.js'
+
+/** A named output column. */
+export type Output = readonly [name: string, expr: Expr]
+
+export function table(
+  name: string,
+  columns: readonly (readonly [name: string, type: TypeName, nullable?: boolean])[],
+  primaryKey: readonly string[] = [],
+): TableDefinition {
+  const specs = columns.map(([column, type, nullable]) => ({ name: column, type, nullable: nullable ?? false }))
+  return Object.freeze({ kind: 'table', schema: tableSchema(name, specs, primaryKey), stream: false })
+}
+
+/** `key` defaults to all columns. */
+export function view(name: string, rel: Rel, key: readonly number[] = rel.schema.columns.map(c => c.index)) {
+  const definition: ViewDefinition = { kind: 'view', schema: rowSchema(name, rel.schema.columns), rel, key }
+  return Object.freeze(definition)
+}
+
+/** Column `index` of a relation; of the right side of a join with `input` 1. */
+export function column(schema: RowSchema, index: number, input: 0 | 1 = 0, nullable = false): ColumnExpr {
+  const { name, type, nullable: own } = schema.columns[index]
+  return Object.freeze({ kind: 'column', input, index, name, type, nullable: nullable || own })
+}
+
+export { literal } from '../circuit/substitute.js'
+
+/** Any operator but `math`, `datePart` and `udf`. */
+export function call(op: Op, type: TypeName, ...args: readonly Expr[]): CallExpr {
+  return callOf(op, type, args, nullability(op, args))
+}
+
+export const math = (fn: string, ...args: readonly Expr[]): CallExpr =>
+  callOf('math', 'f64', args, nullability('math', args), fn)
+
+export const datePart = (part: DatePart, arg: Expr): CallExpr => callOf('datePart', 'f64', [arg], arg.nullable, part)
+
+export const udf = (fn: Udf, type: TypeName, ...args: readonly Expr[]): CallExpr =>
+  callOf('udf', type, args, true, null, fn)
+
+function callOf(
+  op: Op,
+  type: TypeName,
+  args: readonly Expr[],
+  nullable: boolean,
+  detail: string | null = null,
+  udf: Udf | null = null,
+): CallExpr {
+  return Object.freeze({ kind: 'call', op, args: Object.freeze(args), type, nullable, detail, udf })
+}
+
+function nullability(op: Op, args: readonly Expr[]): boolean {
+  switch (op) {
+    case 'is':
+    case 'isnt':
+    case 'isNull':
+      return false
+    case 'coalesce':
+      return args.every(a => a.nullable)
+    case 'if':
+      return args[1].nullable || args[2].nullable
+    default:
+      return args.some(a => a.nullable)
+  }
+}
+
+export const source = (relation: Relation): Rel => Object.freeze({ kind: 'source', schema: relation.schema, relation })
+
+export function filter(input: Rel, predicate: Expr): FilterRel {
+  return Object.freeze({ kind: 'filter', schema: input.schema, input, predicate })
+}
+
+export function map(input: Rel, outputs: readonly Output[]): MapRel {
+  return Object.freeze({ kind: 'map', schema: schemaOf('map', outputs), input, exprs: outputs.map(o => o[1]) })
+}
+
+export const negate = (input: Rel): Rel => Object.freeze({ kind: 'negate', schema: input.schema, input })
+
+export const distinct = (input: Rel): Rel => Object.freeze({ kind: 'distinct', schema: input.schema, input })
+
+/** Found in lowered circuits only. */
+export function clamp(input: Rel, mode: ClampMode): Rel {
+  return Object.freeze({ kind: 'clamp', schema: input.schema, input, mode })
+}
+
+/** REQUIRES: the inputs have the same column types. */
+export function plus(...inputs: readonly Rel[]): Rel {
+  return Object.freeze({ kind: 'plus', schema: joinedSchema('plus', inputs), inputs: Object.freeze(inputs) })
+}
+
+/** REQUIRES: both sides have the same column types. */
+export function set(op: SetRel['op'], left: Rel, right: Rel): SetRel {
+  return Object.freeze({ kind: 'set', schema: joinedSchema(op, [left, right]), op, left, right })
+}
+
+export function join(
+  type: JoinRel['type'],
+  left: Rel,
+  right: Rel,
+  on: readonly (readonly [left: Expr, right: Expr, nullSafe: boolean])[],
+  residual: Expr | null,
+  outputs: readonly Output[],
+): JoinRel {
+  return Object.freeze({
+    ...{ kind: 'join', schema: schemaOf('join', outputs), type, left, right, residual },
+    on: on.map(([l, r]) => [l, r] as const),
+    nullSafe: on.map(([, , nullSafe]) => nullSafe),
+    exprs: outputs.map(o => o[1]),
+  })
+}
+
+export function aggregate(
+  input: Rel,
+  keys: readonly Output[],
+  aggregates: readonly (readonly [name: string, fn: AggregateFn, arg: Expr | null])[],
+): AggregateRel {
+  const specs: ColumnSpec[] = aggregates.map(([name, fn, arg]) => ({
+    name,
+    type: aggregateType(fn, arg),
+    nullable: fn !== 'count' && (keys.length === 0 || arg === null || arg.nullable),
+  }))
+  return Object.freeze({
+    ...{ kind: 'aggregate', input, keys: keys.map(k => k[1]) },
+    schema: rowSchema('aggregate', [...keys.map(specOf), ...specs]),
+    aggregates: aggregates.map(([name, fn, arg]) => ({ name, fn, arg })),
+  })
+}
+
+function aggregateType(fn: AggregateFn, arg: Expr | null): TypeName {
+  if (fn === 'count' || arg === null) return 'i64'
+  if (fn === 'avg') return 'f64'
+  return fn === 'sum' ? (isFloat(arg.type) ? 'f64' : 'i64') : arg.type
+}
+
+export function topK(
+  input: Rel,
+  keys: readonly Expr[],
+  order: readonly { readonly expr: Expr; readonly descending: boolean }[],
+  limit: number,
+): TopKRel {
+  return Object.freeze({ kind: 'topK', schema: input.schema, input, keys, order, limit })
+}
+
+const specOf = ([name, { type, nullable }]: Output): ColumnSpec => ({ name, type, nullable })
+const schemaOf = (name: string, outputs: readonly Output[]): RowSchema => rowSchema(name, outputs.map(specOf))
+
+function joinedSchema(name: string, inputs: readonly Rel[]): RowSchema {
+  const columns = inputs[0].schema.columns.map((c, i) => ({
+    ...{ name: c.name, type: c.type },
+    nullable: inputs.some(input => input.schema.columns[i].nullable),
+  }))
+  return rowSchema(name, columns)
+}

@@ -1,0 +1,128 @@
+/** A failing case as TypeScript text that rebuilds it and runs the laws again. */
+import type { Expr } from '../circuit/expr.js'
+import { inputsOf } from '../circuit/nodes.js'
+import type { JoinRel, Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
+import type { Value } from '../schema/types.js'
+import type { Step } from './arbitraries.js'
+import type { Case } from './cases.js'
+
+/** Module text; it needs `gnitz/testing` and, for user functions, whatever their source refers to. */
+export function printCase(test: Case, shuffle: number): string {
+  const printer = new Printer()
+  for (const t of test.tables) printer.relation(t)
+  const views = test.views.map(v => printer.relation(v))
+  const steps = test.steps.map(step => `  ${printer.step(step)},`)
+  return [
+    "import { nodes as n, replay } from 'gnitz/testing'",
+    '',
+    ...printer.lines,
+    `replay([${views.join(', ')}], [`,
+    ...steps,
+    `], { shuffle: ${shuffle} })`,
+    '',
+  ].join('\n')
+}
+
+class Printer {
+  readonly lines: string[] = []
+  private readonly names = new Map<Relation | Rel, string>()
+  private readonly counts = { table: 0, view: 0, rel: 0 }
+
+  relation(relation: Relation): string {
+    const known = this.names.get(relation)
+    if (known !== undefined) return known
+    const text = relation.kind === 'table' ? this.table(relation) : this.view(relation)
+    return this.define(relation, `${relation.kind}${this.counts[relation.kind]++}`, text)
+  }
+
+  step(step: Step): string {
+    const changes = step.map(({ table, row, weight }) => {
+      return `{ table: ${this.relation(table)}, row: [${row.map(printValue).join(', ')}], weight: ${weight}n }`
+    })
+    return changes.length === 0 ? '[]' : `[\n    ${changes.join(',\n    ')},\n  ]`
+  }
+
+  private define(object: Relation | Rel, name: string, text: string): string {
+    this.names.set(object, name)
+    this.lines.push(`const ${name} = ${text}`)
+    return name
+  }
+
+  private table({ schema }: TableDefinition): string {
+    const columns = schema.columns.map(c => `[${quoted(c.name)}, '${c.type}', ${c.nullable}]`)
+    const key = schema.primaryKey.map(k => quoted(schema.columns[k].name))
+    return `n.table(${quoted(schema.name)}, [${columns.join(', ')}], [${key.join(', ')}])`
+  }
+
+  private view({ schema, rel, key }: ViewDefinition): string {
+    return `n.view(${quoted(schema.name)}, ${this.rel(rel)}, [${key.join(', ')}])`
+  }
+
+  private rel(rel: Rel): string {
+    const known = this.names.get(rel)
+    if (known !== undefined) return known
+    const inputs = inputsOf(rel).map(input => this.rel(input))
+    const text = this.node(rel, inputs)
+    return this.define(rel, `r${this.counts.rel++}`, text)
+  }
+
+  private node(rel: Rel, inputs: readonly string[]): string {
+    const expr = (e: Expr): string => printExpr(e, inputs)
+    const outputs = (exprs: readonly Expr[]): string =>
+      `[${exprs.map((e, i) => `[${quoted(rel.schema.columns[i].name)}, ${expr(e)}]`).join(', ')}]`
+    switch (rel.kind) {
+      case 'source':
+        return `n.source(${this.relation(rel.relation)})`
+      case 'filter':
+        return `n.filter(${inputs[0]}, ${expr(rel.predicate)})`
+      case 'map':
+        return `n.map(${inputs[0]}, ${outputs(rel.exprs)})`
+      case 'clamp':
+        return `n.clamp(${inputs[0]}, '${rel.mode}')`
+      case 'set':
+        return `n.set('${rel.op}', ${inputs.join(', ')})`
+      case 'join':
+        return `n.join('${rel.type}', ${inputs.join(', ')}, ${this.conditions(rel, expr)}, ${outputs(rel.exprs)})`
+      case 'aggregate': {
+        const specs = rel.aggregates.map(a => `[${quoted(a.name)}, '${a.fn}', ${a.arg === null ? null : expr(a.arg)}]`)
+        return `n.aggregate(${inputs[0]}, ${outputs(rel.keys)}, [${specs.join(', ')}])`
+      }
+      case 'topK': {
+        const order = rel.order.map(o => `{ expr: ${expr(o.expr)}, descending: ${o.descending} }`)
+        return `n.topK(${inputs[0]}, [${rel.keys.map(expr).join(', ')}], [${order.join(', ')}], ${rel.limit})`
+      }
+      default:
+        return `n.${rel.kind}(${inputs.join(', ')})`
+    }
+  }
+
+  private conditions(rel: JoinRel, expr: (e: Expr) => string): string {
+    const on = rel.on.map(([l, r], i) => `[${expr(l)}, ${expr(r)}, ${rel.nullSafe[i]}]`)
+    return `[${on.join(', ')}], ${rel.residual === null ? null : expr(rel.residual)}`
+  }
+}
+
+function printExpr(expr: Expr, inputs: readonly string[]): string {
+  switch (expr.kind) {
+    case 'literal':
+      return `n.literal('${expr.type}', ${printValue(expr.value)})`
+    case 'column':
+      return `n.column(${inputs[expr.input]}.schema, ${expr.index}, ${expr.input}, ${expr.nullable})`
+    case 'call': {
+      const args = expr.args.map(a => `, ${printExpr(a, inputs)}`).join('')
+      if (expr.op === 'math') return `n.math(${quoted(expr.detail ?? '')}${args})`
+      if (expr.op === 'datePart') return `n.datePart('${expr.detail}'${args})`
+      if (expr.udf === null) return `n.call('${expr.op}', '${expr.type}'${args})`
+      return `n.udf({ name: ${quoted(expr.udf.name)}, fn: ${String(expr.udf.fn)} }, '${expr.type}'${args})`
+    }
+  }
+}
+
+function printValue(value: Value): string {
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'string') return quoted(value)
+  if (value instanceof Uint8Array) return `Uint8Array.of(${value.join(', ')})`
+  return Object.is(value, -0) ? '-0' : String(value)
+}
+
+const quoted = (text: string): string => JSON.stringify(text)

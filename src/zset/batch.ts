@@ -1,0 +1,186 @@
+/**
+ * `Batch`: rows of a Z-set as columns in typed arrays, with one weight per row.
+ *
+ * Regions: `keys` (arranged layouts), `weights`, `nulls` (if the schema has nullable columns), one region per
+ * stored column, and one blob heap for long strings. `lanes[c]` is a Uint32Array over the same memory as
+ * `columns[c]` wherever elements are 32 bits or wider; likewise `keys32`, `weights32`, `nulls32`.
+ *
+ * The layout ladder: a batch is `raw` (any order, rows may repeat, weights may be zero), `sorted` (by the
+ * layout's order) or `consolidated` (sorted, no row twice, no weight zero). Kernels state what they require and
+ * what they ensure; nobody sets `order` by hand except the kernel that established it.
+ */
+import { assert } from '../base/errors.js'
+import type { Layout } from '../schema/schema.js'
+import type { Storage } from '../schema/types.js'
+import { Heap } from './heap.js'
+
+export type ColumnArray =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array
+
+export type Order = 'raw' | 'sorted' | 'consolidated'
+
+/** Elements per row of a column region. */
+export function stride(storage: Storage): number {
+  return storage === 'german' ? 4 : storage === 'w128' ? 2 : 1
+}
+
+/** A new column region for `rows` rows. */
+export function allocateColumn(storage: Storage, rows: number): ColumnArray {
+  switch (storage) {
+    case 'u8':
+      return new Uint8Array(rows)
+    case 'i8':
+      return new Int8Array(rows)
+    case 'u16':
+      return new Uint16Array(rows)
+    case 'i16':
+      return new Int16Array(rows)
+    case 'u32':
+      return new Uint32Array(rows)
+    case 'i32':
+      return new Int32Array(rows)
+    case 'f32':
+      return new Float32Array(rows)
+    case 'f64':
+      return new Float64Array(rows)
+    case 'i64':
+      return new BigInt64Array(rows)
+    case 'u64':
+      return new BigUint64Array(rows)
+    case 'w128':
+      return new BigUint64Array(rows * 2)
+    case 'german':
+      return new Uint32Array(rows * 4)
+  }
+}
+
+const NO_LANES = new Uint32Array(0)
+const NO_WORDS = new BigUint64Array(0)
+
+/** The 32-bit words of an array's memory; empty if its elements are narrower than 32 bits. */
+export function lanesOf(array: ColumnArray): Uint32Array {
+  if (array.BYTES_PER_ELEMENT < 4) return NO_LANES
+  if (array instanceof Uint32Array) return array
+  return new Uint32Array(array.buffer, array.byteOffset, array.byteLength >> 2)
+}
+
+export class Batch {
+  readonly layout: Layout
+  /** Rows in use. */
+  length = 0
+  /** Rows that fit without growing. */
+  capacity: number
+  order: Order = 'raw'
+  keys: BigUint64Array = NO_WORDS
+  keys32: Uint32Array = NO_LANES
+  weights: BigInt64Array
+  weights32: Uint32Array
+  nulls: BigUint64Array = NO_WORDS
+  nulls32: Uint32Array = NO_LANES
+  /** By column index; an empty array where the column is not stored. */
+  readonly columns: ColumnArray[]
+  /** By column index: 32-bit words of the column's memory. */
+  readonly lanes: Uint32Array[]
+  /** Replaced only to share another batch's heap. */
+  heap: Heap
+
+  constructor(layout: Layout, capacity = 0) {
+    this.layout = layout
+    this.capacity = capacity
+    const { schema, key } = layout
+    if (key.words > 0) {
+      this.keys = new BigUint64Array(capacity * key.words)
+      this.keys32 = lanesOf(this.keys)
+    }
+    this.weights = new BigInt64Array(capacity)
+    this.weights32 = lanesOf(this.weights)
+    if (schema.nullWords > 0) {
+      this.nulls = new BigUint64Array(capacity * schema.nullWords)
+      this.nulls32 = lanesOf(this.nulls)
+    }
+    const stored = new Set(layout.stored.map((c) => c.index))
+    this.columns = schema.columns.map((c) => allocateColumn(c.info.storage, stored.has(c.index) ? capacity : 0))
+    this.lanes = this.columns.map(lanesOf)
+    this.heap = new Heap()
+  }
+
+  /**
+   * Makes room for `count` more rows; regions move when they grow, so read them again afterwards.
+   * `exact` grows to just what is asked (for state that stays), else by at least half.
+   */
+  reserve(count: number, exact = false): void {
+    const need = this.length + count
+    if (need <= this.capacity) return
+    this.resize(exact ? need : Math.max(need, Math.ceil(this.capacity * 1.5), 16))
+  }
+
+  /** Moves every region to new memory of exactly `capacity` rows. REQUIRES: `capacity >= length`. */
+  resize(capacity: number): void {
+    assert(capacity >= this.length, 'a batch is not cut by resizing')
+    const { schema, key, stored } = this.layout
+    this.capacity = capacity
+    if (key.words > 0) {
+      this.keys = regrown(this.keys, new BigUint64Array(capacity * key.words), this.length * key.words)
+      this.keys32 = lanesOf(this.keys)
+    }
+    this.weights = regrown(this.weights, new BigInt64Array(capacity), this.length)
+    this.weights32 = lanesOf(this.weights)
+    if (schema.nullWords > 0) {
+      this.nulls = regrown(this.nulls, new BigUint64Array(capacity * schema.nullWords), this.length * schema.nullWords)
+      this.nulls32 = lanesOf(this.nulls)
+    }
+    for (const c of stored) {
+      const { storage } = c.info
+      const column = regrown(this.columns[c.index], allocateColumn(storage, capacity), this.length * stride(storage))
+      this.setColumn(c.index, column)
+    }
+  }
+
+  /** Puts a region in place of a column's: how a user's typed array enters without a copy. */
+  setColumn(index: number, array: ColumnArray): void {
+    this.columns[index] = array
+    this.lanes[index] = lanesOf(array)
+  }
+
+  setWeights(weights: BigInt64Array): void {
+    this.weights = weights
+    this.weights32 = lanesOf(weights)
+  }
+
+  /** Forgets the rows, keeps the memory. */
+  clear(): void {
+    this.length = 0
+    this.order = 'raw'
+    this.heap.clear()
+  }
+
+  /** Bytes of memory held by the regions and the heap. */
+  get allocatedBytes(): number {
+    let bytes = this.keys.byteLength + this.weights.byteLength + this.nulls.byteLength + this.heap.bytes.byteLength
+    for (const c of this.columns) bytes += c.byteLength
+    return bytes
+  }
+
+  /** Bytes of the rows in use: what the data themselves need. */
+  get usedBytes(): number {
+    const { schema, key, stored } = this.layout
+    let perRow = key.words * 8 + 8 + schema.nullWords * 8
+    for (const c of stored) perRow += c.info.sizeBytes
+    return perRow * this.length + this.heap.length
+  }
+}
+
+function regrown<T extends ColumnArray>(from: T, to: T, elements: number): T {
+  // `set` of a whole array of the same kind is a memory copy.
+  ;(to as { set(source: unknown): void }).set(from.length === elements ? from : from.subarray(0, elements))
+  return to
+}

@@ -1,0 +1,105 @@
+/**
+ * A store: the integral of a table's or a view's deltas, kept for reading. New rows are appended to a raw tail,
+ * which costs a few nanoseconds a row; the tail is arranged into the trace when it has grown, or when someone reads.
+ * Steps never read a store, so nothing has to be sorted while deltas stream in.
+ */
+import { type Layout, flatLayout } from '../schema/schema.js'
+import { appendRows } from './append.js'
+import { Arranger } from './arrange.js'
+import { Batch } from './batch.js'
+import type { Kernels } from './kernels.js'
+import { Trace, weightBound } from './trace.js'
+
+/** Sums of absolute weights below this cannot overflow an i64. */
+const SAFE_BOUND = 2 ** 62
+/** Rows of a tail that is arranged at the next commit. */
+export const TAIL_ROWS = 1 << 14
+
+/** Puts rows from..to of a flat batch into a raw batch of an arranged layout: computes keys, copies columns. */
+export type ArrangeRows = (flat: Batch, from: number, to: number, raw: Batch) => void
+
+export class Store {
+  readonly trace: Trace
+  /** Flat rows in the order they came; a step's new rows are the end of it. */
+  readonly tail: Batch
+  private readonly arranger: Arranger
+  private bound = 0
+
+  constructor(
+    readonly kernels: Kernels,
+    private readonly arrangeRows: ArrangeRows,
+    private readonly name: string,
+  ) {
+    this.tail = new Batch(flatLayout(kernels.layout.schema))
+    this.trace = new Trace(kernels, name)
+    this.arranger = new Arranger(kernels)
+  }
+
+  get layout(): Layout {
+    return this.kernels.layout
+  }
+
+  /** Copies rows to the tail. REQUIRES: same columns. */
+  append(batch: Batch, from: number, to: number): void {
+    appendRows(batch, from, to, this.tail)
+  }
+
+  /**
+   * Checks the tail's rows from `from` on before they are committed; returns where they begin now (older rows may
+   * have been arranged). Throws WeightOverflowError if a row's integrated weight would leave i64.
+   */
+  prepare(from: number): number {
+    this.bound += weightBound(this.tail, from)
+    if (this.bound + this.trace.weightBound < SAFE_BOUND) return from
+    const rest = new Batch(this.tail.layout)
+    appendRows(this.tail, from, this.tail.length, rest)
+    this.truncate(from)
+    this.flush()
+    const delta = this.arrangeAll(rest)
+    this.trace.prepare(delta)
+    this.append(rest, 0, rest.length)
+    return 0
+  }
+
+  /** Drops the tail's rows from `length` on: a step that was given up. */
+  truncate(length: number): void {
+    if (this.tail.length > length) this.tail.length = length
+  }
+
+  /** To be called when a step has succeeded. */
+  commit(): void {
+    if (this.tail.length >= TAIL_ROWS) this.flush()
+  }
+
+  /** Arranges the tail into the trace. */
+  flush(): void {
+    const { tail } = this
+    if (tail.length === 0) return
+    const run = this.arrangeAll(tail)
+    this.trace.prepare(run)
+    this.trace.insert(run, true)
+    tail.clear()
+    this.bound = 0
+  }
+
+  private arrangeAll(flat: Batch): Batch {
+    const { raw } = this.arranger
+    raw.reserve(flat.length)
+    this.arrangeRows(flat, 0, flat.length, raw)
+    const run = new Batch(this.kernels.layout)
+    this.arranger.arrange(run)
+    raw.clear()
+    raw.resize(0)
+    return run
+  }
+
+  get usedBytes(): number {
+    return this.trace.usedBytes + this.tail.usedBytes
+  }
+
+  get allocatedBytes(): number {
+    return this.trace.allocatedBytes + this.tail.allocatedBytes
+  }
+}
+
+

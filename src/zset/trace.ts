@@ -1,0 +1,234 @@
+/**
+ * A trace: the integral of a stream of deltas, kept as sorted runs.
+ *
+ * Small deltas are absorbed in place by `head`, a run of at most `HEAD_ROWS` rows; larger ones, and a full head,
+ * become runs of their own. Two neighbouring runs of similar size are merged in the background: every insertion
+ * pays a bounded amount of that work (fuel), so no single step pays for a large merge. Readers see the rows of
+ * `batches()`: a row's weight is the sum over them, and weights of zero may occur (ghosts).
+ *
+ * Weights cannot overflow unnoticed: `bound` is an upper bound of any row's integrated weight, raised by each
+ * delta's weights. Only when it nears the limit of i64 are sums looked at one by one (`prepare`).
+ */
+import { WeightOverflowError } from '../base/errors.js'
+import { Batch } from './batch.js'
+import type { Kernels, MergeState } from './kernels.js'
+
+/** Rows that the in-place head may hold. */
+export const HEAD_ROWS = 256
+/** Rows of background merging per merge and inserted row. */
+const FUEL_PER_ROW = 4
+/** Fuel is saved up to this before merges are resumed, so that one-row changes do not pay for the resuming. */
+const FUEL_SLICE = 1024
+/** Above this bound weights are checked one by one. */
+const SAFE_BOUND = 2 ** 62
+
+interface Merge {
+  readonly a: Batch
+  readonly b: Batch
+  readonly out: Batch
+  readonly state: MergeState
+}
+
+export class Trace {
+  readonly kernels: Kernels
+  /** Older and larger runs first. */
+  private runs: Batch[] = []
+  private readonly head: Batch
+  private readonly places: Int32Array
+  private merges: Merge[] = []
+  private visible: readonly Batch[] | null = null
+  private fuel = 0
+  private bound = 0
+  private exact = false
+
+  constructor(
+    kernels: Kernels,
+    private readonly name: string,
+  ) {
+    this.kernels = kernels
+    this.head = new Batch(kernels.layout, HEAD_ROWS)
+    this.head.order = 'sorted'
+    this.places = new Int32Array(HEAD_ROWS)
+  }
+
+  /** The runs that make up the trace, the head last; valid until the next insertion. */
+  batches(): readonly Batch[] {
+    this.visible ??= this.head.length > 0 ? [...this.runs, this.head] : [...this.runs]
+    return this.visible
+  }
+
+  /** Upper bound on the number of distinct rows. */
+  get rowCount(): number {
+    let rows = this.head.length
+    for (const run of this.runs) rows += run.length
+    return rows
+  }
+
+  /** No row's integrated weight is larger than this in absolute value. */
+  get weightBound(): number {
+    return this.bound
+  }
+
+  get usedBytes(): number {
+    let bytes = this.head.usedBytes
+    for (const run of this.runs) bytes += run.usedBytes
+    return bytes
+  }
+
+  get allocatedBytes(): number {
+    let bytes = this.head.allocatedBytes
+    for (const run of this.runs) bytes += run.allocatedBytes
+    for (const merge of this.merges) bytes += merge.out.allocatedBytes
+    return bytes
+  }
+
+  /**
+   * Must be called before `insert` of the same delta, while the step can still be given up.
+   * Throws WeightOverflowError, and changes nothing that can be seen, if a row's weight would leave i64.
+   */
+  prepare(delta: Batch): void {
+    const added = weightBound(delta)
+    if (this.bound + added < SAFE_BOUND) return
+    this.compact()
+    let largest = 0
+    for (const run of this.runs) largest = Math.max(largest, largestWeight(run))
+    this.bound = largest
+    this.exact = this.bound + added >= SAFE_BOUND
+    if (!this.exact) return
+    const sums = new BigInt64Array(delta.length)
+    for (const run of this.runs) this.kernels.lookup(delta, run, sums)
+    for (let i = 0; i < delta.length; i++) {
+      const sum = sums[i] + delta.weights[i]
+      if (BigInt.asIntN(64, sum) !== sum) throw new WeightOverflowError(this.name)
+    }
+  }
+
+  /**
+   * Adds a consolidated delta. `owned` hands the batch over; otherwise its rows are copied.
+   * REQUIRES: `prepare(delta)` was called and did not throw.
+   */
+  insert(delta: Batch, owned: boolean): void {
+    const n = delta.length
+    if (n === 0) return
+    this.bound += weightBound(delta)
+    if (n <= HEAD_ROWS >> 2) {
+      if (this.head.length + n > HEAD_ROWS) this.sealHead()
+      const before = this.head.length
+      this.kernels.absorb(this.head, delta, this.places)
+      if (before === 0 || this.head.length === 0) this.visible = null
+    } else {
+      this.push(owned ? delta : this.copyOf(delta))
+    }
+    this.fuel += n * FUEL_PER_ROW
+    if (this.fuel >= FUEL_SLICE) {
+      this.work(this.fuel)
+      this.fuel = 0
+    }
+    if (this.exact) this.compact()
+  }
+
+  /** Finishes all merging: afterwards there is at most one run, consolidated. */
+  compact(): Batch | null {
+    if (this.head.length > 0) this.sealHead()
+    if (this.runs.length > 1 || (this.runs.length === 1 && this.runs[0].order !== 'consolidated')) {
+      const out = new Batch(this.kernels.layout, this.rowCount)
+      const size = this.runs.length
+      this.kernels.mergeAll(this.runs, out, new Int32Array(size), new Int32Array(size))
+      out.order = 'consolidated'
+      fit(out)
+      this.runs = out.length > 0 ? [out] : []
+      this.merges = []
+      this.visible = null
+    }
+    return this.runs[0] ?? null
+  }
+
+  private copyOf(batch: Batch): Batch {
+    const copy = new Batch(batch.layout, batch.length)
+    for (let i = 0; i < batch.length; i++) this.kernels.copyRow(batch, i, copy, i)
+    copy.length = batch.length
+    copy.order = batch.order
+    return copy
+  }
+
+  /** The head's rows become a run (ghosts and all: the next merge drops them). */
+  private sealHead(): void {
+    const run = this.copyOf(this.head)
+    run.order = 'sorted'
+    this.head.clear()
+    this.head.order = 'sorted'
+    this.push(run)
+  }
+
+  private push(run: Batch): void {
+    this.runs.push(run)
+    this.visible = null
+    this.startMerges()
+  }
+
+  /** Starts a merge of every two idle neighbours of which the newer is at least half as large as the older. */
+  private startMerges(): void {
+    const runs = this.runs
+    for (let r = runs.length - 1; r > 0; r--) {
+      const a = runs[r - 1]
+      const b = runs[r]
+      if (b.length * 2 < a.length || this.merging(a) || this.merging(b)) continue
+      const out = new Batch(this.kernels.layout, a.length + b.length)
+      this.merges.push({ a, b, out, state: { i: 0, j: 0 } })
+      r--
+    }
+  }
+
+  private merging(run: Batch): boolean {
+    for (const merge of this.merges) if (merge.a === run || merge.b === run) return true
+    return false
+  }
+
+  private work(fuel: number): void {
+    if (this.merges.length === 0) return
+    let finished = false
+    for (const merge of this.merges) {
+      if (this.kernels.merge(merge.a, merge.b, merge.out, merge.state, fuel)) finished = true
+    }
+    if (!finished) return
+    for (const merge of this.merges.filter(isDone)) this.replace(merge)
+    this.merges = this.merges.filter((merge) => !isDone(merge))
+    this.startMerges()
+  }
+
+  private replace(merge: Merge): void {
+    merge.out.order = 'consolidated'
+    fit(merge.out)
+    const at = this.runs.indexOf(merge.a)
+    this.runs.splice(at, 2, ...(merge.out.length > 0 ? [merge.out] : []))
+    this.visible = null
+  }
+}
+
+function isDone(merge: Merge): boolean {
+  return merge.state.i === merge.a.length && merge.state.j === merge.b.length
+}
+
+/** Gives memory back when much of what was reserved is not used. */
+function fit(run: Batch): void {
+  if (run.length < run.capacity * 0.85) run.resize(run.length)
+}
+
+/** Sum of the absolute weights of rows from..to (all by default), as a double. */
+export function weightBound(batch: Batch, from = 0, to = batch.length): number {
+  const words = batch.weights32
+  let sum = 0
+  for (let i = from, at = from * 2; i < to; i++, at += 2) {
+    sum += Math.abs((words[at + 1] | 0) * 4294967296 + words[at])
+  }
+  return sum
+}
+
+function largestWeight(batch: Batch): number {
+  const words = batch.weights32
+  let largest = 0
+  for (let i = 0, at = 0; i < batch.length; i++, at += 2) {
+    largest = Math.max(largest, Math.abs((words[at + 1] | 0) * 4294967296 + words[at]))
+  }
+  return largest
+}

@@ -1,0 +1,62 @@
+/**
+ * Linear pipelines: filter and map fused into one loop that ends in a batch. `$row` is the fused program of the
+ * pipeline; `$store(out, k)` writes its outputs as row k, in flat or in arranged layout.
+ *
+ * REQUIRES: `out` has room for every row looked at. Failing rows go to `errors` with their weight.
+ */
+
+/** Over rows from..to of one delta. */
+export function scanStore($row, $store, $negate, $failure, input, from, to, out, errors) {
+  let k = out.length
+  for (let i = from; i < to; i++) {
+    const weight = input.weights[i]
+    if (weight === 0n) continue
+    const w = $negate ? BigInt.asIntN(64, -weight) : weight
+    const status = $row.evaluate(input, i)
+    if (status === 1) {
+      $store(out, k)
+      out.weights[k] = w
+      k++
+    } else if (status === 2) {
+      const failed = $failure(input, i)
+      errors.add(failed, w)
+    }
+  }
+  out.length = k
+}
+
+/** Over pairs from..to of a join; weights multiply. */
+export function pairsStore(
+  $row,
+  $store,
+  $negate,
+  $multiply,
+  $wide,
+  $failure,
+  left,
+  right,
+  lefts,
+  rights,
+  from,
+  to,
+  out,
+  errors,
+) {
+  let k = out.length
+  for (let p = from; p < to; p++) {
+    const i = lefts[p]
+    const j = rights[p]
+    const product = $multiply($wide, left, i, right, j)
+    const w = $negate ? BigInt.asIntN(64, -product) : product
+    const status = $row.evaluate(left, i, right, j)
+    if (status === 1) {
+      $store(out, k)
+      out.weights[k] = w
+      k++
+    } else if (status === 2) {
+      const failed = $failure(left, i, right, j)
+      errors.add(failed, w)
+    }
+  }
+  out.length = k
+}

@@ -1,0 +1,44 @@
+/**
+ * Adds to `sums[i]` the weight that `run` gives to row i of `delta`, for every row: the integrated weight of
+ * exactly these rows, one run at a time.
+ *
+ * REQUIRES: both sorted by the same layout, no row twice in either; `sums.length >= delta.length`.
+ * Sums that leave i64 call `$overflow()`.
+ */
+export function lookup($words, $below, $equal, $payload, $overflow, delta, run, sums) {
+  const rows = run.length
+  const n = delta.length
+  let low = 0
+  for (let i = 0; i < n && low < rows; i++) {
+    const k0 = delta.keys32[i * ($words * 2)]
+    const k1 = delta.keys32[i * ($words * 2) + 1]
+    const k2 = $words === 1 ? 0 : delta.keys32[i * 4 + 2]
+    const k3 = $words === 1 ? 0 : delta.keys32[i * 4 + 3]
+    let high = low
+    let step = 1
+    while (high < rows && $below($words, run, high, k3, k2, k1, k0)) {
+      low = high + 1
+      high += step
+      step += step
+    }
+    if (high > rows) high = rows
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ($below($words, run, middle, k3, k2, k1, k0)) low = middle + 1
+      else high = middle
+    }
+    let j = low
+    while (j < rows && $equal($words, run, j, k3, k2, k1, k0)) {
+      const order = $payload(run, j, delta, i)
+      if (order === 0) {
+        const x = sums[i]
+        const y = run.weights[j]
+        const sum = BigInt.asIntN(64, x + y)
+        if (((x ^ sum) & (y ^ sum)) < 0n) $overflow()
+        sums[i] = sum
+      }
+      if (order >= 0) break
+      j++
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Searching sorted runs by key words. A key is passed as u32 lanes k3..k0, most significant first; one-word keys
+ * use k1 and k0 only.
+ */
+
+/** Is the key of row r below the given one? */
+export function $below($words, run, r, k3, k2, k1, k0) {
+  if ($words === 1) return run.keys32[r * 2 + 1] < k1 || (run.keys32[r * 2 + 1] === k1 && run.keys32[r * 2] < k0)
+  return (
+    run.keys32[r * 4 + 3] < k3 ||
+    (run.keys32[r * 4 + 3] === k3 &&
+      (run.keys32[r * 4 + 2] < k2 ||
+        (run.keys32[r * 4 + 2] === k2 &&
+          (run.keys32[r * 4 + 1] < k1 || (run.keys32[r * 4 + 1] === k1 && run.keys32[r * 4] < k0)))))
+  )
+}
+
+/** Is the key of row r the given one? */
+export function $equal($words, run, r, k3, k2, k1, k0) {
+  if ($words === 1) return run.keys32[r * 2] === k0 && run.keys32[r * 2 + 1] === k1
+  return (
+    run.keys32[r * 4] === k0 &&
+    run.keys32[r * 4 + 1] === k1 &&
+    run.keys32[r * 4 + 2] === k2 &&
+    run.keys32[r * 4 + 3] === k3
+  )
+}
+
+/**
+ * The first row at or after `from` whose key is not below that of row p of `probe`; `run.length` if there is none.
+ * Gallops, so that a walk with ascending keys costs by the distances.
+ * REQUIRES: no key before `from` is wanted. Key words of both batches are the same in number.
+ */
+export function seek($words, $below, run, from, probe, p) {
+  const k0 = probe.keys32[p * ($words * 2)]
+  const k1 = probe.keys32[p * ($words * 2) + 1]
+  const k2 = $words === 1 ? 0 : probe.keys32[p * 4 + 2]
+  const k3 = $words === 1 ? 0 : probe.keys32[p * 4 + 3]
+  const n = run.length
+  let low = from
+  let high = from
+  let step = 1
+  while (high < n && $below($words, run, high, k3, k2, k1, k0)) {
+    low = high + 1
+    high += step
+    step += step
+  }
+  if (high > n) high = n
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ($below($words, run, middle, k3, k2, k1, k0)) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,83 @@
+/**
+ * Ends a step of a grouped aggregation: every touched group's new output row is computed in place, compared with
+ * what it was, and, if it changed, the change is emitted: the old row with weight -1, the new one with +1.
+ *
+ * `$g.aggregates` as in accumulate.js; `$g.always` keeps the one group of a global aggregate alive. MIN and MAX
+ * columns have been brought up to date before. `result(table, slot)` of an aggregate turns spilled sums into a
+ * value: it returns false if the sum does not fit (then the group has failed).
+ * REQUIRES: `out` (if not null) has room for two rows per touched group; same flat layout as `table.rows`.
+ */
+export function settle($g, table, out, failures) {
+  const rows = table.rows
+  const undo = table.undoRows
+  const n = table.touchedCount
+  let k = out === null ? 0 : out.length
+  for (let t = 0; t < n; t++) {
+    const slot = table.touched[t]
+    let exists = $g.always || table.counts[slot] > 0n
+    if (exists) {
+      for (const $a of $g.aggregates) {
+        const fits = $g.write($g, $a, table, rows, slot)
+        if (fits === 0) {
+          exists = false
+          failures.add($a.index, slot)
+        }
+      }
+    }
+    const existed = undo.weights[t] !== 0n
+    rows.weights[slot] = exists ? 1n : 0n
+    if (out !== null && (existed || exists)) {
+      let change = 1
+      if (existed && exists) {
+        const same = $g.sameRow(undo, t, rows, slot)
+        if (same === 0) change = 0
+      }
+      if (change === 1) {
+        if (existed) {
+          $g.copyRow($g.flat, $g.copyString, undo, t, out, k)
+          out.weights[k] = -1n
+          k++
+        }
+        if (exists) {
+          $g.copyRow($g.flat, $g.copyString, rows, slot, out, k)
+          out.weights[k] = 1n
+          k++
+        }
+      }
+    }
+  }
+  if (out !== null) out.length = k
+}
+
+/** Writes the value of one aggregate into the group's row. Returns 0 if it does not fit its type, else 1. */
+export function $write($g, $a, table, rows, slot) {
+  let fits = 1
+  if ($a.kind === 'count') {
+    rows.columns[$a.column.index][slot] = $a.counted ? table.valid[$a.index][slot] : table.counts[slot]
+  } else if ($a.kind !== 'extreme') {
+    let missing = 0
+    if ($a.counted || $g.always) {
+      const valid = $a.counted ? table.valid[$a.index][slot] : table.counts[slot]
+      if (valid === 0n) missing = 1
+    }
+    if ($a.column.nullable) {
+      const bit = 1 << ($a.column.nullBit & 31)
+      const at = slot * ($g.flat.schema.nullWords * 2) + ($a.column.nullBit >> 5)
+      if (missing === 1) rows.nulls32[at] |= bit
+      else rows.nulls32[at] &= ~bit
+    }
+    if (missing === 1) {
+      if ($a.kind === 'int' && $a.fn === 'sum') rows.columns[$a.column.index][slot] = 0n
+      else rows.columns[$a.column.index][slot] = 0
+    } else if (table.spills[$a.index].size > 0) {
+      fits = $a.result(table, rows, slot)
+    } else if ($a.fn === 'avg') {
+      $a.average(table, rows, slot)
+    } else if ($a.kind === 'int') {
+      rows.columns[$a.column.index][slot] = table.sums[$a.index][slot]
+    } else {
+      rows.columns[$a.column.index][slot] = table.highs[$a.index][slot] + table.lows[$a.index][slot]
+    }
+  }
+  return fits
+}

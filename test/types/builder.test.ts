@@ -1,0 +1,212 @@
+/** What TypeScript infers from table definitions and lambdas, and what it refuses. Checked by tsc. */
+import { expect, expectTypeOf, test } from 'vitest'
+import {
+  avg,
+  bool,
+  bytes,
+  count,
+  date,
+  fn,
+  type InsertType,
+  i32,
+  i64,
+  max,
+  min,
+  type RowType,
+  string,
+  sum,
+  table,
+  timestamptz,
+  u64,
+  udf,
+  view,
+} from '../../src/circuit/index.js'
+
+const orders = table('orders', {
+  id: u64().primaryKey(),
+  customer: u64(),
+  amount: i64().nullable(),
+  quantity: i32(),
+  note: string().nullable(),
+  paid: bool(),
+  day: date(),
+  at: timestamptz(),
+  raw: bytes(),
+})
+const customers = table('customers', { id: u64().primaryKey(), region: string() })
+type Order = RowType<typeof orders>
+
+test('rows and inserted rows', () => {
+  expectTypeOf<Order>().toEqualTypeOf<{
+    id: bigint
+    customer: bigint
+    amount: bigint | null
+    quantity: number
+    note: string | null
+    paid: boolean
+    day: number
+    at: bigint
+    raw: Uint8Array
+  }>()
+  expectTypeOf<InsertType<typeof orders>>().toEqualTypeOf<{
+    id: bigint | number
+    customer: bigint | number
+    quantity: number
+    paid: boolean
+    day: number | string | Date
+    at: bigint | number | string | Date
+    raw: Uint8Array
+    amount?: bigint | number | null
+    note?: string | null
+  }>()
+  // @ts-expect-error a nullable column cannot be the key
+  expect(() => table('t', { a: u64().nullable().primaryKey() })).not.toThrow()
+  // @ts-expect-error no such column
+  expect(() => table('t', { a: u64() }, { primaryKey: ['b'] })).toThrow()
+})
+
+test('maps, joins, groups', () => {
+  const mapped = view('m', q =>
+    q.from(orders).map(o => ({ ...o, kind: 'x', twice: o.quantity * 2, len: o.note?.length })),
+  )
+  expectTypeOf<RowType<typeof mapped>>().toEqualTypeOf<{
+    id: bigint
+    customer: bigint
+    amount: bigint | null
+    quantity: number
+    note: string | null
+    paid: boolean
+    day: number
+    at: bigint
+    raw: Uint8Array
+    kind: string
+    twice: number
+    len: number | null
+  }>()
+
+  const joined = view('j', q =>
+    q.from(orders).leftJoin(
+      customers,
+      (o, c) => o.customer === c.id,
+      (o, c) => ({ id: o.id, region: c.region }),
+    ),
+  )
+  expectTypeOf<RowType<typeof joined>>().toEqualTypeOf<{ id: bigint; region: string | null }>()
+
+  const names = table('names', { nr: u64(), name: string() })
+  const both = view('b', q => q.from(customers).fullJoin(names, (c, n) => c.id === n.nr))
+  expectTypeOf<RowType<typeof both>>().toEqualTypeOf<{
+    id: bigint | null
+    region: string | null
+    nr: bigint | null
+    name: string | null
+  }>()
+
+  const grouped = view('g', q =>
+    q
+      .from(orders)
+      .groupBy(o => ({ customer: o.customer, big: o.quantity > 10 }))
+      .aggregate({
+        n: count(),
+        notes: count(o => o.note),
+        amount: sum(o => o.amount),
+        pieces: sum(o => o.quantity),
+        mean: avg(o => o.quantity),
+        first: min(o => o.day),
+        last: max(o => o.note),
+      }),
+  )
+  expectTypeOf<RowType<typeof grouped>>().toEqualTypeOf<{
+    customer: bigint
+    big: boolean
+    n: bigint
+    notes: bigint
+    amount: bigint | null
+    pieces: number
+    mean: number
+    first: number
+    last: string | null
+  }>()
+
+  const global = view('a', q => q.from(orders).aggregate({ n: count(), pieces: sum(o => o.quantity) }))
+  expectTypeOf<RowType<typeof global>>().toEqualTypeOf<{ n: bigint; pieces: number | null }>()
+
+  const again = view('v', q => q.from(grouped).filter(r => r.n > 1n), { key: ['customer', 'big'] })
+  expectTypeOf<RowType<typeof again>>().toEqualTypeOf<RowType<typeof grouped>>()
+
+  const handle = { definition: customers, database: {} }
+  const fromHandle = view('h', q => q.from(handle).semiJoin(orders, (c, o) => c.id === o.customer))
+  expectTypeOf<RowType<typeof fromHandle>>().toEqualTypeOf<{ id: bigint; region: string }>()
+  expectTypeOf<RowType<typeof handle>>().toEqualTypeOf<{ id: bigint; region: string }>()
+})
+
+test('set operations join nullability', () => {
+  const strict = table('strict', { id: u64(), region: string() })
+  const loose = table('loose', { region: string().nullable(), id: u64() })
+  const both = view('u', q => q.from(strict).unionAll(loose))
+  expectTypeOf<RowType<typeof both>>().toEqualTypeOf<{ id: bigint; region: string | null }>()
+  const same = view('s', q => q.from(loose).except(q.from(strict)))
+  expectTypeOf<RowType<typeof same>>().toEqualTypeOf<{ id: bigint; region: string | null }>()
+})
+
+test('ctx', () => {
+  const typed = view('c', q =>
+    q.from(orders).map((o, ctx) => ({ at: ctx.since, least: ctx.least, name: ctx.deep.name, id: o.id }), {
+      least: 5n,
+      since: new Date(0),
+      deep: { name: 'x' },
+    }),
+  )
+  expectTypeOf<RowType<typeof typed>>().toEqualTypeOf<{ at: bigint; least: bigint; name: string; id: bigint }>()
+})
+
+test('functions keep null', () => {
+  const half = udf('half', ['f64', i64().nullable()], 'f64', (x, y) => x / Number(y ?? 2n))
+  const typed = view('f', q =>
+    q.from(orders).map(
+      (o, { year, i32, half, f }) => ({
+        y: year(o.at),
+        m: f.month(o.amount === null ? null : o.at),
+        small: i32(o.amount),
+        half: half(o.quantity, o.amount),
+        gap: half(o.quantity > 1 ? null : 1, 1n),
+        text: f.coalesce(o.note, 'none'),
+      }),
+      { year: fn.year, i32: fn.i32, half, f: fn },
+    ),
+  )
+  expectTypeOf<RowType<typeof typed>>().toEqualTypeOf<{
+    y: number
+    m: number | null
+    small: number | null
+    half: number
+    gap: number | null
+    text: string
+  }>()
+  expectTypeOf(half(1, 2n)).toEqualTypeOf<number>()
+})
+
+test('refused by TypeScript', () => {
+  const refused = (build: () => unknown) => expect(build).toThrow()
+  // @ts-expect-error no such column
+  refused(() => view('v', q => q.from(orders).filter(o => o.nope === 1)))
+  // @ts-expect-error a filter gives a boolean
+  refused(() => view('v', q => q.from(orders).filter(o => o.quantity)))
+  // @ts-expect-error number and bigint do not mix
+  refused(() => view('v', q => q.from(orders).map(o => ({ x: o.quantity + o.id }))))
+  // @ts-expect-error the columns of a set operation differ
+  refused(() => view('v', q => q.from(orders).union(customers)))
+  const text = table('text', { id: string(), region: string() })
+  // @ts-expect-error the types of a set operation differ
+  refused(() => view('v', q => q.from(customers).union(text)))
+  // @ts-expect-error a column is a scalar
+  refused(() => view('v', q => q.from(orders).map(o => ({ x: { y: o.id } }))))
+  // @ts-expect-error text has no sum
+  refused(() => view('v', q => q.from(orders).aggregate({ x: sum(o => o.note) })))
+  // @ts-expect-error not a column of the view
+  refused(() => view('v', q => q.from(customers), { key: ['nope'] }))
+  // @ts-expect-error a grouped query is not a query
+  refused(() => view('v', q => q.from(customers).groupBy(c => ({ region: c.region }))))
+  // @ts-expect-error nothing to read from
+  refused(() => view('v', q => q.from({})))
+})
