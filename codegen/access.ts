@@ -27,7 +27,7 @@ export function readColumn(
   ctx: ExpandContext,
 ): Expression {
   const place = { layout, batch, at }
-  const scope = new Scope(ctx, [place], null)
+  const scope = new Scope(ctx, { places: [place], status: null, shared: new Set() })
   return scope.valueOf(readOperand(place, columnIndex, scope))
 }
 

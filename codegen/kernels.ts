@@ -4,6 +4,7 @@
  */
 import { WeightOverflowError } from '../src/base/errors.js'
 import { type Layout, layoutFingerprint } from '../src/schema/schema.js'
+import type { Batch } from '../src/zset/batch.js'
 import type { Kernels } from '../src/zset/kernels.js'
 import { compareGerman, copyString } from '../src/zset/strings.js'
 import { absorb } from '../templates/absorb.js'
@@ -13,12 +14,14 @@ import { $copyRow, copyRow } from '../templates/copy.js'
 import { lookup } from '../templates/lookup.js'
 import { merge } from '../templates/merge.js'
 import { mergeAll } from '../templates/mergeall.js'
+import { decodePacked, encodePacked } from '../templates/packed.js'
 import { $below, $equal, seek } from '../templates/seek.js'
-import { build, type Mode, type Unit } from './build.js'
+import { build, type Mode, type Statics, type Unit } from './build.js'
+import { packedStatics, packedStride } from './packed.js'
 import { type Template, external } from './specialise/types.js'
 
 type Slots = { -readonly [K in keyof Kernels]: Kernels[K] }
-type KernelName = Exclude<keyof Kernels, 'layout'>
+type KernelName = Exclude<keyof Kernels, 'layout' | 'packedStride'>
 
 export interface CompiledKernels extends Kernels {
   /** The generated functions by name, as far as they have been needed. */
@@ -74,11 +77,11 @@ function makeKernels(layout: Layout, mode: Mode): CompiledKernels {
     $moveString: external(moveString),
     $overflow: external(overflow, 'overflow'),
   }
-  const kernels = { layout, sources } as unknown as CompiledKernels
+  const kernels = { layout, packedStride: packedStride(layout), sources } as unknown as CompiledKernels
   // Compiled when first called: a view needs few of them, and some only long after it was made.
-  const lazily = <K extends KernelName>(name: K, template: unknown) => {
+  const lazily = <K extends KernelName>(name: K, template: unknown, statics: Statics = common) => {
     const make = () => {
-      const built = build<Kernels[K]>(mode, unit, name, template as Template, common)
+      const built = build<Kernels[K]>(mode, unit, name, template as Template, statics)
       sources.set(name, built.source)
       ;(kernels as Pick<Slots, K>)[name] = built.fn
       return built.fn as (...args: unknown[]) => unknown
@@ -86,9 +89,9 @@ function makeKernels(layout: Layout, mode: Mode): CompiledKernels {
     ;(kernels as Pick<Slots, K>)[name] = ((...args: unknown[]) => make()(...args)) as Kernels[K]
   }
   lazily('comparePayload', comparePayload)
-  common.$payload = external((...args: Parameters<Kernels['comparePayload']>) => kernels.comparePayload(...args), 'comparePayload')
+  common.$payload = external((a: Batch, i: number, b: Batch, j: number) => kernels.comparePayload(a, i, b, j), 'comparePayload')
   lazily('compareRows', compareRows)
-  common.$compareRows = external((...args: Parameters<Kernels['compareRows']>) => kernels.compareRows(...args), 'compareRows')
+  common.$compareRows = external((a: Batch, i: number, b: Batch, j: number) => kernels.compareRows(a, i, b, j), 'compareRows')
   lazily('compareGroups', compareGroups)
   lazily('copyRow', copyRow)
   lazily('consolidate', consolidate)
@@ -97,5 +100,8 @@ function makeKernels(layout: Layout, mode: Mode): CompiledKernels {
   lazily('absorb', absorb)
   lazily('seek', seek)
   lazily('lookup', lookup)
+  const packed = packedStatics(layout)
+  lazily('encodePacked', encodePacked, packed)
+  lazily('decodePacked', decodePacked, packed)
   return kernels
 }

@@ -13,24 +13,20 @@
  * its block is in sight. Outputs that can fail or are costly are computed by `evaluate`; the others where they are
  * used, so a row that is dropped does not pay for them.
  */
-import type { Expression, Identifier, Statement } from 'estree'
+import type { Expression } from 'estree'
 import { assert } from '../src/base/errors.js'
 import { evaluate } from '../src/circuit/eval.js'
-import type { Expr, Op } from '../src/circuit/expr.js'
+import type { Expr } from '../src/circuit/expr.js'
 import { Failure } from '../src/circuit/scalar.js'
 import { flatLayout, type Layout, type RowSchema } from '../src/schema/schema.js'
 import type { TypeName, Value } from '../src/schema/types.js'
 import { normalise } from '../src/schema/values.js'
 import type { Batch } from '../src/zset/batch.js'
-import { assign, bin, call, cond, exprStmt, ifStmt, lit, logic, variable } from './ast.js'
-import { canFail, compile, plainZero } from './expr/compile.js'
+import { call } from './ast.js'
 import { wordsOf } from './expr/hash.js'
-import { keyLanes, storedWords } from './expr/lanes.js'
-import { truth } from './expr/logic.js'
 import { keyLanesOf, readRow, writeRow } from './expr/plain.js'
-import { isLit, not, type Operand, type Place, Scope, unshared, zeroValue } from './expr/scope.js'
-import { storeRow } from './expr/store.js'
-import { eachReference } from './specialise/tree.js'
+import { RowCode } from './expr/row-code.js'
+import { zeroValue } from './expr/scope.js'
 import { type ExpandContext, type Macro, type MacroArgument, macro, runtimeArgument } from './specialise/types.js'
 
 /** One input relation of the program. */
@@ -119,7 +115,11 @@ export function rowProgram(spec: RowProgramSpec): RowProgram {
     filters: spec.filter !== null,
     evaluate: macro(
       (...args: never[]) => generic.evaluate(args),
-      (args, ctx) => code.evaluate(args, ctx),
+      (args, ctx) =>
+        code.evaluate(
+          args.map(arg => run(arg, ctx)),
+          ctx,
+        ),
     ),
     outputs: spec.outputs.map((_, k) => rowOutput(spec.schema, k, generic, code)),
     store: storeInto(flatLayout(spec.schema)),
@@ -225,171 +225,4 @@ class GenericRow {
 
 function canonical(type: TypeName, value: Value): Value {
   return typeof value === 'number' && value !== null ? (normalise(type, value) as number) : value
-}
-
-/** The operators that cost more than a few instructions, or allocate. */
-const COSTLY: readonly Op[] = ['concat', 'includes', 'slice', 'upper', 'lower', 'trim', 'udf', 'datePart']
-
-function isCostly(expr: Expr): boolean {
-  if (expr.kind !== 'call') return false
-  const text = expr.op === 'cast' && (expr.type === 'string' || expr.args[0].type === 'string')
-  return text || COSTLY.includes(expr.op) || expr.args.some(isCostly)
-}
-
-/** What `evaluate` left for the macros after it, in the function that is being written. */
-interface Expansion {
-  readonly scope: Scope
-  /** Outputs that `evaluate` computed. */
-  readonly outputs: ReadonlyMap<number, Operand>
-  readonly lanes: Map<Layout, readonly Expression[]>
-}
-
-/** Specialised execution. */
-class RowCode {
-  readonly canFail: boolean
-  readonly #spec: RowProgramSpec
-  readonly #early: readonly number[]
-  #expansion: Expansion | null = null
-
-  constructor(spec: RowProgramSpec) {
-    this.#spec = spec
-    const all = [...(spec.filter === null ? [] : [spec.filter]), ...spec.outputs]
-    this.canFail = all.some(canFail)
-    this.#early = spec.outputs.flatMap((expr, k) => (canFail(expr) || isCostly(expr) ? [k] : []))
-  }
-
-  evaluate(args: readonly MacroArgument[], ctx: ExpandContext): Expression {
-    const { inputs, filter } = this.#spec
-    const given = args.map(arg => run(arg, ctx))
-    assert(given.length === inputs.length * 2, 'evaluate is given a batch and a row number for each input')
-    const places = inputs.map(({ layout }, n): Place => ({ layout, batch: given[n * 2], at: given[n * 2 + 1] }))
-    const status = this.canFail ? ctx.fresh('outcome') : null
-    const scope = new Scope(ctx, places, status)
-    if (status !== null) scope.emit(variable(status, lit(1)))
-    const test = filter === null ? lit(true) : truth(filter, scope)
-    const outputs = new Map<number, Operand>()
-    this.#expansion = { scope, outputs, lanes: new Map() }
-    if (status === null) return unshared(this.#infallible(test, outputs, scope))
-    if (!isLit(test, true)) scope.emit(drop(test, status, filter !== null && canFail(filter)))
-    const guarded = filter !== null && this.#early.length > 0
-    if (guarded) this.#behind(bin('===', status, lit(1)), outputs, scope)
-    else for (const k of this.#early) outputs.set(k, this.#compute(k, scope))
-    return status
-  }
-
-  #infallible(test: Expression, outputs: Map<number, Operand>, scope: Scope): Expression {
-    const always = isLit(test, true)
-    if (always || this.#early.length === 0) {
-      for (const k of this.#early) outputs.set(k, this.#compute(k, scope))
-      return always ? lit(1) : cond(test, lit(1), lit(0))
-    }
-    const kept = scope.bind(test, 'kept')
-    this.#behind(kept, outputs, scope)
-    return cond(kept, lit(1), lit(0))
-  }
-
-  /** Computes the early outputs in a branch of their own, into variables outside it. */
-  #behind(test: Expression, outputs: Map<number, Operand>, scope: Scope): void {
-    const inner = scope.child()
-    for (const k of this.#early) {
-      const expr = this.#spec.outputs[k]
-      const operand = compile(expr, inner)
-      // A test of the input's null bits holds outside as well.
-      const outside = operand.isNull === null || !mentions(operand.isNull, declared(inner.body))
-      const join = scope.join(expr.type, !outside, this.#spec.schema.columns[k].name)
-      join.set(inner, operand)
-      const isNull = outside ? operand.isNull : join.operand.isNull
-      outputs.set(k, { ...join.operand, isNull, negativeZero: operand.negativeZero })
-    }
-    scope.emit(ifStmt(test, inner.body))
-  }
-
-  /** In straight line: value and null flag become constants. */
-  #compute(k: number, scope: Scope): Operand {
-    const { name } = this.#spec.schema.columns[k]
-    const operand = compile(this.#spec.outputs[k], scope)
-    const value = scope.bind(scope.valueOf(operand), name)
-    return { ...operand, value, isNull: operand.isNull && scope.bind(operand.isNull, `${name}_null`) }
-  }
-
-  #now(ctx: ExpandContext): { scope: Scope; expansion: Expansion } {
-    const expansion = this.#expansion
-    if (expansion === null) throw new Error(`${this.#spec.schema.name}: outputs are used before evaluate`)
-    return { scope: expansion.scope.later(ctx), expansion }
-  }
-
-  #operand(k: number, expansion: Expansion, scope: Scope): Operand {
-    return expansion.outputs.get(k) ?? compile(this.#spec.outputs[k], scope)
-  }
-
-  isNull(k: number, ctx: ExpandContext): Expression {
-    const { scope, expansion } = this.#now(ctx)
-    return unshared(this.#operand(k, expansion, scope).isNull ?? lit(false))
-  }
-
-  value(k: number, ctx: ExpandContext): Expression {
-    const { scope, expansion } = this.#now(ctx)
-    return unshared(plainZero(this.#operand(k, expansion, scope), scope))
-  }
-
-  word(k: number, n: number, ctx: ExpandContext): Expression {
-    const { scope, expansion } = this.#now(ctx)
-    return unshared(storedWords(this.#operand(k, expansion, scope), scope, this.#spec.schema.columns[k].name)[n])
-  }
-
-  keyLane(layout: Layout, n: number, ctx: ExpandContext): Expression {
-    const { scope, expansion } = this.#now(ctx)
-    let lanes = n === 0 ? undefined : expansion.lanes.get(layout)
-    if (lanes === undefined) {
-      lanes = keyLanes(layout, column => this.#operand(column, expansion, scope), scope)
-      expansion.lanes.set(layout, lanes)
-    }
-    return unshared(lanes[n])
-  }
-
-  store(to: Place, outputOf: (column: number) => number | null, ctx: ExpandContext): null {
-    const { scope, expansion } = this.#now(ctx)
-    // Key, null word and cell of one output share its computation.
-    const known = new Map<number, Operand>()
-    const operands = (column: number): Operand | null => {
-      const k = outputOf(column)
-      if (k === null) return null
-      const operand = known.get(k) ?? this.#settled(k, expansion, scope)
-      known.set(k, operand)
-      return operand
-    }
-    storeRow(to, operands, scope)
-    return null
-  }
-
-  /** An output to be used more than once: what is computed is computed now. */
-  #settled(k: number, expansion: Expansion, scope: Scope): Operand {
-    const operand = this.#operand(k, expansion, scope)
-    const plain = this.#spec.outputs[k].kind !== 'call'
-    if (plain || operand.isNull === null) return operand
-    const { name } = this.#spec.schema.columns[k]
-    return { ...operand, isNull: scope.bind(operand.isNull, `${name}_null`) }
-  }
-}
-
-/** The names that statements declare at their own level. */
-function declared(body: readonly Statement[]): ReadonlySet<string> {
-  const names = body.flatMap(s => (s.type === 'VariableDeclaration' ? s.declarations : [])).map(d => d.id)
-  return new Set(names.flatMap(name => (name.type === 'Identifier' ? [name.name] : [])))
-}
-
-function mentions(expr: Expression, names: ReadonlySet<string>): boolean {
-  let found = false
-  eachReference(expr, ({ name }) => {
-    found ||= names.has(name)
-  })
-  return found
-}
-
-/** `status = 0` where the filter is not TRUE; a failure stays one. */
-function drop(test: Expression, status: Identifier, failable: boolean) {
-  const dropped = not(test)
-  return ifStmt(failable ? logic('&&', bin('===', status, lit(1)), dropped) : dropped, [
-    exprStmt(assign(status, lit(0))),
-  ])
 }

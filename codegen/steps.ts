@@ -54,12 +54,11 @@ export function make<F>(context: CodeContext, sources: SourceList, name: string,
   return built.fn
 }
 
-const wideProduct = (where: string) =>
-  external((x: bigint, y: bigint): bigint => {
+const checkProduct = (where: string) =>
+  external((x: bigint, y: bigint): void => {
     const product = x * y
     if (BigInt.asIntN(64, product) !== product) throw new WeightOverflowError(where)
-    return product
-  }, 'wideProduct')
+  }, 'checkProduct')
 
 /** What every loop over a program needs: the program, its failures, and how weights of pairs multiply. */
 export function loopStatics(context: CodeContext, pipeline: PipelineSpec, inputs: readonly Layout[]): Statics & { $row: RowProgram } {
@@ -75,7 +74,7 @@ export function loopStatics(context: CodeContext, pipeline: PipelineSpec, inputs
     $failure: failureOf($row),
     $negate: pipeline.negate,
     $multiply,
-    $wide: wideProduct(`view ${JSON.stringify(context.unit)}`),
+    $checkProduct: checkProduct(`view ${JSON.stringify(context.unit)}`),
   }
 }
 

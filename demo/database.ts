@@ -27,6 +27,16 @@ export function openDemo(airportRows: readonly Airport[]) {
   return { db, views, compiled }
 }
 
+/** Rows and bytes of all state. Operators that several views share count once. */
+export function stateOf({ views }: Demo): { rows: number; bytes: number } {
+  const operators = Object.values(views).flatMap(view => view.stats().operators)
+  const distinct = [...new Map(operators.map(operator => [operator.id, operator])).values()]
+  return {
+    rows: distinct.reduce((sum, operator) => sum + operator.stateRows, 0),
+    bytes: distinct.reduce((sum, operator) => sum + operator.stateBytes, 0),
+  }
+}
+
 const PANEL_ROWS = 6
 /** An airport or route with fewer flights than this is not worth a place in a ranking. */
 const ENOUGH_FLIGHTS = 100n

@@ -1,5 +1,5 @@
 /** `npm start`: three million flights through live views, then corrections, then proof. */
-import { livePanels, openDemo } from './database.js'
+import { livePanels, openDemo, stateOf } from './database.js'
 import { readAirports } from './flights.js'
 import { integer } from './format.js'
 import { type Options, parseOptions, USAGE } from './options.js'
@@ -35,8 +35,10 @@ async function run(options: Options, stage: Stage): Promise<Summary> {
   await change('re-insert', CORRECTED_BATCH)
   const final = await verify(demo, { flights, marks: marks.fill(1) }, airports, stage)
 
+  const state = stateOf(demo)
   demo.db.close()
   return {
+    state,
     rowCount: flights.rowCount,
     batch: options.batch,
     compiled: demo.compiled,

@@ -17,11 +17,11 @@ export interface Output {
   write(text: string): unknown
 }
 
-const FRAME_MS = 100
+const FRAME_MS = 200
 const ENTER = '\x1b[?1049h\x1b[?25l'
 const LEAVE = '\x1b[?25h\x1b[?1049l'
 
-/** Redraws the alternate screen of a terminal at most ten times a second. */
+/** Redraws the alternate screen of a terminal at most five times a second. */
 export class LiveScreen implements Screen {
   readonly #output: Output
   #drawnAt = Number.NEGATIVE_INFINITY

@@ -1,5 +1,5 @@
 /** The last word of the demo: figures, and a tick for every view. */
-import { duration, integer, type Latencies, rate } from './format.js'
+import { duration, integer, type Latencies, mebibytes, rate } from './format.js'
 import type { Verdict } from './phases.js'
 
 export interface Summary {
@@ -9,6 +9,7 @@ export interface Summary {
   readonly replayed: Latencies
   readonly corrected: number
   readonly corrections: readonly { readonly name: string; readonly latencies: Latencies }[]
+  readonly state: { readonly rows: number; readonly bytes: number }
   /** While the corrected flights were gone, and with them back. */
   readonly verdicts: { readonly without: readonly Verdict[]; readonly final: readonly Verdict[] }
 }
@@ -19,7 +20,7 @@ export function allAgree({ verdicts }: Summary): boolean {
 }
 
 export function renderSummary(summary: Summary): string {
-  const { rowCount, batch, compiled, replayed, corrected, corrections, verdicts } = summary
+  const { rowCount, batch, compiled, replayed, corrected, corrections, state, verdicts } = summary
   const slowest = duration(compiled.quantile(1))
   const lines = [
     `${integer(rowCount)} flights through ${compiled.count} live views, compiled in ${duration(compiled.totalMs)} (slowest ${slowest})`,
@@ -29,6 +30,7 @@ export function renderSummary(summary: Summary): string {
       `${rate(rowCount, replayed.totalMs)} · ${replayed.summary({ max: true })}`,
     ),
     ...corrections.map(({ name, latencies }) => figure(name, latencies.summary({ max: true }))),
+    figure('state of tables and views', `${integer(state.rows)} rows in ${mebibytes(state.bytes)}`),
     '',
     `Every view against a recomputation, without the ${integer(corrected)} corrected flights and with them back:`,
     ...verdicts.final.flatMap((final, v) => verdictLines(verdicts.without[v], final)),

@@ -42,7 +42,7 @@ export function absorb($layout, $compareKeys, $payload, $copyRow, $copyString, $
     if (place < 0) {
       // Not moved yet: rows from here down have not been shifted.
       const at = -1 - place
-      head.weights[at] = head.weights[at] + delta.weights[d]
+      head.weights[at] = BigInt.asIntN(64, head.weights[at] + delta.weights[d])
       continue
     }
     for (let r = end - 1; r >= place; r--) {

@@ -58,6 +58,12 @@ export function $addRow($g, table, w) {
       keys32[slot * 4 + 3] = k3
     }
     $g.storeGroup(table.rows, slot, $g.groupColumns)
+    for (const $a of $g.aggregates) {
+      // Until the first value that is not NULL comes, there is no extreme.
+      if ($a.kind === 'extreme' && $a.column.nullable) {
+        table.rows.nulls32[slot * ($g.flat.schema.nullWords * 2) + ($a.column.nullBit >> 5)] |= 1 << ($a.column.nullBit & 31)
+      }
+    }
   } else t = table.touchedAt[slot]
   if (t === 0) {
     t = table.touchedCount
@@ -86,7 +92,9 @@ export function $addRow($g, table, w) {
       if ($a.counted) {
         const missing = $a.argument.isNull()
         if (!missing) {
-          const valid = BigInt.asIntN(64, table.valid[$a.index][slot] + w)
+          const old = table.valid[$a.index][slot]
+          const valid = BigInt.asIntN(64, old + w)
+          if (((old ^ valid) & (w ^ valid)) < 0n) $g.overflow()
           table.valid[$a.index][slot] = valid
           if ($a.kind === 'int') $g.addInt($a, table, slot, w)
           if ($a.kind === 'float') $g.addFloat($a, table, slot, w)
@@ -100,28 +108,28 @@ export function $addRow($g, table, w) {
   return 1
 }
 
-/** sum += w * value, exactly: i64 while it fits, a bigint beside it from then on. */
+/** sum += w * value, exactly: i64 while it fits, a bigint beside it from then on (and for weights other than 1, -1). */
 export function $addInt($a, table, slot, w) {
   const value = $a.argument.value()
   const x = $a.isBigInt ? BigInt.asIntN(64, value) : BigInt(value)
   const old = table.sums[$a.index][slot]
-  const change = w === 1n ? x : BigInt.asIntN(64, -x)
-  const sum = BigInt.asIntN(64, old + change)
-  // Off the fast path: other weights, values above i64 (u64), -(-2^63), and sums that leave i64.
-  if (
-    (w !== 1n && w !== -1n) ||
-    ($a.isUnsigned && x < 0n) ||
-    (w === -1n && x === -9223372036854775808n) ||
-    ((old ^ sum) & (change ^ sum)) < 0n
-  ) {
-    $a.spill(table, slot, w, value)
-  } else table.sums[$a.index][slot] = sum
+  const minus = BigInt.asIntN(64, -w)
+  if (w === 1n) {
+    const sum = BigInt.asIntN(64, old + x)
+    if (($a.isUnsigned && x < 0n) || ((old ^ sum) & (x ^ sum)) < 0n) $a.spill(table, slot, w, value)
+    else table.sums[$a.index][slot] = sum
+  } else if (minus === 1n) {
+    const sum = BigInt.asIntN(64, old - x)
+    if (($a.isUnsigned && x < 0n) || ((old ^ x) & (old ^ sum)) < 0n) $a.spill(table, slot, w, value)
+    else table.sums[$a.index][slot] = sum
+  } else $a.spill(table, slot, w, value)
 }
 
 /** sum += w * value, exactly: two doubles while they hold it, a bigint beside them for the rest. */
 export function $addFloat($a, table, slot, w) {
   const value = $a.argument.value()
-  if (w === 1n || w === -1n) {
+  const minus = BigInt.asIntN(64, -w)
+  if (w === 1n || minus === 1n) {
     const x = w === 1n ? value : -value
     const high = table.highs[$a.index][slot]
     const sum = high + x
@@ -164,11 +172,11 @@ export function scanAccumulate($row, $g, $negate, $failure, input, from, to, tab
 }
 
 /** The same for pairs from..to of a join: `lefts[p]` and `rights[p]` are the rows, weights multiply. */
-export function pairsAccumulate($row, $g, $negate, $multiply, $wide, $failure, left, right, lefts, rights, from, to, table, errors) {
+export function pairsAccumulate($row, $g, $negate, $multiply, $checkProduct, $failure, left, right, lefts, rights, from, to, table, errors) {
   for (let p = from; p < to; p++) {
     const i = lefts[p]
     const j = rights[p]
-    const product = $multiply($wide, left, i, right, j)
+    const product = $multiply($checkProduct, left, i, right, j)
     const w = $negate ? BigInt.asIntN(64, -product) : product
     const status = $row.evaluate(left, i, right, j)
     if (status === 1) {

@@ -13,13 +13,29 @@ export function clamp($layout, $mode, $copyRow, $copyString, $overflow, delta, s
     const w = delta.weights[i]
     const now = BigInt.asIntN(64, old + w)
     if (((old ^ now) & (w ^ now)) < 0n) $overflow()
-    let change = 0n
-    if ($mode === 'positive') change = BigInt.asIntN(64, (now > 0n ? now : 0n) - (old > 0n ? old : 0n))
-    else if ($mode === 'one') change = BigInt.asIntN(64, (now > 0n ? 1n : 0n) - (old > 0n ? 1n : 0n))
-    else change = BigInt.asIntN(64, (now !== 0n ? 1n : 0n) - (old !== 0n ? 1n : 0n))
-    if (change !== 0n) {
+    // Each case stores for itself: V8 boxes a BigInt that comes out of a branch.
+    let changed = 0
+    if ($mode === 'positive') {
+      if (now > 0n) {
+        changed = w === 0n ? 0 : 1
+        if (old > 0n) out.weights[k] = w
+        else out.weights[k] = now
+      } else if (old > 0n) {
+        changed = 1
+        out.weights[k] = BigInt.asIntN(64, -old)
+      }
+    } else {
+      let change = 0
+      if ($mode === 'one') change = (now > 0n ? 1 : 0) - (old > 0n ? 1 : 0)
+      else change = (now !== 0n ? 1 : 0) - (old !== 0n ? 1 : 0)
+      if (change !== 0) {
+        changed = 1
+        out.weights32[k * 2] = change
+        out.weights32[k * 2 + 1] = change >> 31
+      }
+    }
+    if (changed === 1) {
       $copyRow($layout, $copyString, delta, i, out, k)
-      out.weights[k] = change
       k++
     }
   }

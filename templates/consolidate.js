@@ -9,20 +9,21 @@ export function consolidate($layout, $compareRows, $copyRow, $copyString, $overf
   let p = 0
   while (p < n) {
     const i = permutation[p]
-    let weight = input.weights[i]
+    // Summed in place: V8 boxes a BigInt that is carried round a loop.
+    out.weights[k] = input.weights[i]
     p++
     while (p < n) {
       const next = permutation[p]
       if ($compareRows(input, i, input, next) !== 0) break
+      const weight = out.weights[k]
       const w = input.weights[next]
       const sum = BigInt.asIntN(64, weight + w)
       if (((weight ^ sum) & (w ^ sum)) < 0n) $overflow()
-      weight = sum
+      out.weights[k] = sum
       p++
     }
-    if (weight !== 0n) {
+    if ((out.weights32[k * 2] | out.weights32[k * 2 + 1]) !== 0) {
       $copyRow($layout, $copyString, input, i, out, k)
-      out.weights[k] = weight
       k++
     }
   }

@@ -31,7 +31,7 @@ export function pairsStore(
   $store,
   $negate,
   $multiply,
-  $wide,
+  $checkProduct,
   $failure,
   left,
   right,
@@ -46,7 +46,7 @@ export function pairsStore(
   for (let p = from; p < to; p++) {
     const i = lefts[p]
     const j = rights[p]
-    const product = $multiply($wide, left, i, right, j)
+    const product = $multiply($checkProduct, left, i, right, j)
     const w = $negate ? BigInt.asIntN(64, -product) : product
     const status = $row.evaluate(left, i, right, j)
     if (status === 1) {

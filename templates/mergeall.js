@@ -23,7 +23,6 @@ export function mergeAll($layout, $compareRows, $copyRow, $copyString, $overflow
   }
   let k = 0
   let open = 0
-  let weight = 0n
   let lastRun = 0
   let lastRow = 0
   while (size > 0 || open === 1) {
@@ -34,10 +33,9 @@ export function mergeAll($layout, $compareRows, $copyRow, $copyString, $overflow
       if (open === 1 && $compareRows(runs[lastRun], lastRow, runs[r], at[r]) === 0) same = 1
     }
     if (open === 1 && same === 0) {
-      if (weight !== 0n) {
+      if ((out.weights32[k * 2] | out.weights32[k * 2 + 1]) !== 0) {
         const from = runs[lastRun]
         $copyRow($layout, $copyString, from, lastRow, out, k)
-        out.weights[k] = weight
         k++
       }
       open = 0
@@ -46,12 +44,13 @@ export function mergeAll($layout, $compareRows, $copyRow, $copyString, $overflow
     const run = runs[r]
     const w = run.weights[at[r]]
     if (same === 1) {
+      const weight = out.weights[k]
       const sum = BigInt.asIntN(64, weight + w)
       if (((weight ^ sum) & (w ^ sum)) < 0n) $overflow()
-      weight = sum
+      out.weights[k] = sum
     } else {
       open = 1
-      weight = w
+      out.weights[k] = w
       lastRun = r
       lastRow = at[r]
     }

@@ -5,13 +5,14 @@
  * `$g.aggregates` as in accumulate.js; `$g.always` keeps the one group of a global aggregate alive. MIN and MAX
  * columns have been brought up to date before. `result(table, slot)` of an aggregate turns spilled sums into a
  * value: it returns false if the sum does not fit (then the group has failed).
- * REQUIRES: `out` (if not null) has room for two rows per touched group; same flat layout as `table.rows`.
+ * The change is emitted only if `emit`.
+ * REQUIRES: `out` then has room for two rows per touched group; same flat layout as `table.rows`.
  */
-export function settle($g, table, out, failures) {
+export function settle($g, table, out, emit, failures) {
   const rows = table.rows
   const undo = table.undoRows
   const n = table.touchedCount
-  let k = out === null ? 0 : out.length
+  let k = out.length
   for (let t = 0; t < n; t++) {
     const slot = table.touched[t]
     let exists = $g.always || table.counts[slot] > 0n
@@ -24,29 +25,32 @@ export function settle($g, table, out, failures) {
         }
       }
     }
-    const existed = undo.weights[t] !== 0n
-    rows.weights[slot] = exists ? 1n : 0n
-    if (out !== null && (existed || exists)) {
+    const existed = undo.weights32[t * 2] !== 0
+    rows.weights32[slot * 2] = exists ? 1 : 0
+    rows.weights32[slot * 2 + 1] = 0
+    if (emit && (existed || exists)) {
       let change = 1
       if (existed && exists) {
         const same = $g.sameRow(undo, t, rows, slot)
-        if (same === 0) change = 0
+        if (same === 1) change = 0
       }
       if (change === 1) {
         if (existed) {
           $g.copyRow($g.flat, $g.copyString, undo, t, out, k)
-          out.weights[k] = -1n
+          out.weights32[k * 2] = 0xffffffff
+          out.weights32[k * 2 + 1] = 0xffffffff
           k++
         }
         if (exists) {
           $g.copyRow($g.flat, $g.copyString, rows, slot, out, k)
-          out.weights[k] = 1n
+          out.weights32[k * 2] = 1
+          out.weights32[k * 2 + 1] = 0
           k++
         }
       }
     }
   }
-  if (out !== null) out.length = k
+  out.length = k
 }
 
 /** Writes the value of one aggregate into the group's row. Returns 0 if it does not fit its type, else 1. */

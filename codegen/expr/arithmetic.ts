@@ -90,8 +90,6 @@ function wide(expr: CallExpr, scope: Scope): Operand {
 const bound = (args: readonly Operand[], scope: Scope): Expression[] =>
   args.map((arg, n) => scope.bind(scope.valueOf(arg), n === 0 ? 'left' : 'right'))
 
-const LEAST = -(2n ** 63n)
-
 /** Whether `value`, the low 64 bits of the result, is not the result. */
 function overflow(
   op: Op,
@@ -101,7 +99,8 @@ function overflow(
   signed: boolean,
   scope: Scope,
 ): Expression {
-  if (op === 'neg') return signed ? bin('===', a, scope.negative(LEAST)) : bin('!==', a, lit(0n))
+  // Only the least integer keeps its sign. (To compare with that one V8 would put both on the heap.)
+  if (op === 'neg') return signed ? isNegative(bin('&', a, value)) : bin('!==', a, lit(0n))
   if (op === 'mul') return productOverflow(args, [a, b], signed, scope)
   if (!signed) return op === 'add' ? bin('<', value, a) : bin('<', a, b)
   const known = args[1].literal
@@ -109,8 +108,10 @@ function overflow(
   if (typeof known === 'bigint') return bin(known >= 0n === (op === 'add') ? '<' : '>', value, a)
   const changed = bin('^', a, value)
   const signs = op === 'add' ? bin('&', changed, bin('^', b, value)) : bin('&', bin('^', a, b), changed)
-  return bin('<', asInt(signs, true), lit(0n))
+  return isNegative(signs)
 }
+
+const isNegative = (bits: Expression): Expression => bin('<', asInt(bits, true), lit(0n))
 
 function productOverflow(
   args: readonly Operand[],
@@ -138,12 +139,13 @@ function division(expr: CallExpr, args: readonly Operand[], isNull: Expression |
   const divisor = args[1].literal
   if (typeof divisor === 'bigint' && divisor !== 0n && divisor !== -1n)
     return { type: expr.type, isNull, value: quotient }
-  const join = scope.join(expr.type, false, NAME[expr.op] ?? expr.op)
+  const name = NAME[expr.op] ?? expr.op
+  const join = scope.join(expr.type, false, name)
   const good = scope.child()
-  join.set(good, { type: expr.type, isNull: null, value: quotient })
+  const value = good.bind(quotient, name)
+  join.set(good, { type: expr.type, isNull: null, value })
+  if (expr.op === 'div' && signed) good.failIf(isNegative(bin('&', bin('&', a, b), value)), isNull)
   const failing = isNull === null ? scope.fail() : ifStmt(not(isNull), [scope.fail()])
-  const overflows = and(bin('===', b, scope.negative(-1n)), bin('===', a, scope.negative(LEAST)))
-  const zero = bin('===', b, lit(0n))
-  scope.emit(ifStmt(expr.op === 'div' && signed ? or(zero, overflows) : zero, [failing], good.body))
+  scope.emit(ifStmt(bin('===', b, lit(0n)), [failing], good.body))
   return { ...join.operand, isNull }
 }

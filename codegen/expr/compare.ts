@@ -3,7 +3,7 @@
  * values by their halves, stored strings by their lanes without being decoded.
  */
 import type { BinaryOperator, Expression } from 'estree'
-import type { CallExpr, Expr, Op } from '../../src/circuit/expr.js'
+import type { CallExpr, Expr } from '../../src/circuit/expr.js'
 import { compareScalars } from '../../src/circuit/scalar.js'
 import { isFloat, TYPES } from '../../src/schema/types.js'
 import { compareStrings } from '../../src/schema/values.js'

@@ -8,7 +8,7 @@ import type { Expression } from 'estree'
 import { evaluate } from '../../src/circuit/eval.js'
 import type { CallExpr, Expr, LiteralExpr, Op } from '../../src/circuit/expr.js'
 import { Failure } from '../../src/circuit/scalar.js'
-import { canFail as mayFail } from '../../src/circuit/substitute.js'
+import { exprKey, canFail as mayFail } from '../../src/circuit/substitute.js'
 import type { Value } from '../../src/schema/types.js'
 import { canonicalFloat, uuidToWords } from '../../src/schema/values.js'
 import { readOperand } from '../access.js'
@@ -51,13 +51,41 @@ function fill(ops: readonly Op[], operator: Operator): Partial<Record<Op, Operat
 }
 
 /**
- * Writes code for `expr` into `scope` and says what it has become.
- * REQUIRES: columns refer to `scope.places`; `scope.status` is there if `canFail(expr)`.
+ * Writes code for `expr` into `scope` and says what it has become. What occurs more than once is computed once.
+ * REQUIRES: columns refer to `scope.frame.places`; `scope.frame.status` is there if `canFail(expr)`.
  */
 export function compile(expr: Expr, scope: Scope): Operand {
   if (expr.kind === 'literal') return literalOperand(expr)
-  if (expr.kind === 'column') return readOperand(scope.places[expr.input], expr.index, scope)
+  if (expr.kind === 'column') return readOperand(scope.frame.places[expr.input], expr.index, scope)
+  if (!scope.frame.shared.has(exprKey(expr))) return compileCall(expr, scope)
+  return scope.once(`call ${exprKey(expr)}`, () => settled(compileCall(expr, scope), expr.op, scope))
+}
+
+function compileCall(expr: CallExpr, scope: Scope): Operand {
   return operators[expr.op]?.(expr, scope) ?? interpreted(expr, scope)
+}
+
+/** The operand with its value and null test computed now, under names made from `hint`. */
+export function settled(operand: Operand, hint: string, scope: Scope): Operand {
+  const value = scope.bind(scope.valueOf(operand), hint)
+  return { ...operand, value, isNull: operand.isNull && scope.bind(operand.isNull, `${hint}_null`) }
+}
+
+/** Keys of the calls that occur more than once in `exprs`, which may share objects. */
+export function sharedCalls(exprs: readonly Expr[]): ReadonlySet<string> {
+  const seen = new Set<string>()
+  const shared = new Set<string>()
+  const visit = (expr: Expr): void => {
+    if (expr.kind !== 'call') return
+    const key = exprKey(expr)
+    if (seen.has(key)) shared.add(key)
+    else {
+      seen.add(key)
+      expr.args.forEach(visit)
+    }
+  }
+  exprs.forEach(visit)
+  return shared
 }
 
 /** The operands of an operator that evaluates all of them, from left to right. */
@@ -98,10 +126,17 @@ function literalWords(value: Exclude<Value, null | Uint8Array>, type: LiteralExp
   return { words: { low: lit(BigInt.asUintN(64, value)), high: lit(value >> 64n) } }
 }
 
+const failing = new WeakMap<CallExpr, boolean>()
+
 /** Whether evaluating `expr` can fail, as far as generated code is concerned. */
 export function canFail(expr: Expr): boolean {
   if (expr.kind !== 'call') return false
-  return mayFail(expr) || LENGTHENING.includes(expr.op) || expr.args.some(canFail)
+  let fails = failing.get(expr)
+  if (fails === undefined) {
+    fails = mayFail(expr) || LENGTHENING.includes(expr.op) || expr.args.some(canFail)
+    failing.set(expr, fails)
+  }
+  return fails
 }
 
 /** These fail on results longer than a string may be. */
@@ -116,7 +151,7 @@ export function interpreted(expr: CallExpr, scope: Scope): Operand {
   const helper = scope.ctx.constant(operatorFunction(expr), expr.udf === null ? expr.op : `call_${expr.udf.name}`)
   const name = scope.ctx.fresh(expr.udf?.name ?? expr.detail ?? expr.op)
   scope.emit(variable(name, call(helper, ...args)))
-  if (scope.status !== null && canFail(expr)) {
+  if (scope.frame.status !== null && canFail(expr)) {
     const failed = bin('===', name, lit(undefined))
     scope.emit(ifStmt(failed, [scope.fail(), exprStmt(assign(name, zeroExpression(expr.type)))]))
   }

@@ -28,7 +28,11 @@ export function newHash(): Int32Array {
 }
 
 export function startHash(state: Int32Array): void {
-  state.fill(0)
+  state[0] = 0
+  state[1] = 0
+  state[2] = 0
+  state[3] = 0
+  state[COUNT] = 0
 }
 
 const turn = (x: number, by: number): number => (x << by) | (x >>> (32 - by))
@@ -77,17 +81,20 @@ export function hashBytes(state: Int32Array, bytes: Uint8Array, from = 0, length
 
 /** Makes every bit of the state depend on every other. Afterwards the hash is `state[0]` to `state[3]`. */
 export function finishHash(state: Int32Array): void {
-  for (let n = 0; n < HASH_LANES; n++) state[n] ^= state[COUNT] * 4
-  spread(state)
-  for (let n = 0; n < HASH_LANES; n++) state[n] = avalanche(state[n])
-  spread(state)
-}
-
-function spread(state: Int32Array): void {
-  state[0] += state[1] + state[2] + state[3]
-  state[1] += state[0]
-  state[2] += state[0]
-  state[3] += state[0]
+  const bytes = state[COUNT] * 4
+  const b = state[1] ^ bytes
+  const c = state[2] ^ bytes
+  const d = state[3] ^ bytes
+  const sum = ((state[0] ^ bytes) + b + c + d) | 0
+  const mixed = avalanche(sum)
+  const mixedB = avalanche((b + sum) | 0)
+  const mixedC = avalanche((c + sum) | 0)
+  const mixedD = avalanche((d + sum) | 0)
+  const total = (mixed + mixedB + mixedC + mixedD) | 0
+  state[0] = total
+  state[1] = mixedB + total
+  state[2] = mixedC + total
+  state[3] = mixedD + total
 }
 
 function avalanche(hash: number): number {

@@ -4,6 +4,7 @@
  */
 import type { Expression } from 'estree'
 import type { CallExpr, Expr } from '../../src/circuit/expr.js'
+import { exprKey } from '../../src/circuit/substitute.js'
 import { TYPES, type TypeName } from '../../src/schema/types.js'
 import { assign, cond, exprStmt, ifStmt, lit, variable } from '../ast.js'
 import { canFail, compile } from './compile.js'
@@ -11,7 +12,7 @@ import { and, isLit, not, type Operand, or, type Scope } from './scope.js'
 
 /** Code that is true iff `expr` is TRUE, neither FALSE nor NULL. */
 export function truth(expr: Expr, scope: Scope): Expression {
-  if (expr.kind === 'call') {
+  if (expr.kind === 'call' && !scope.frame.shared.has(exprKey(expr))) {
     if (expr.op === 'not') return falsity(expr.args[0], scope)
     // On NULL the operands after it are not evaluated here, which is only right if they cannot fail.
     if (expr.op === 'and' && mayStopAtNull(expr)) return chain(expr.args, truth, true, scope)
@@ -23,7 +24,7 @@ export function truth(expr: Expr, scope: Scope): Expression {
 
 /** Code that is true iff `expr` is FALSE. */
 export function falsity(expr: Expr, scope: Scope): Expression {
-  if (expr.kind === 'call') {
+  if (expr.kind === 'call' && !scope.frame.shared.has(exprKey(expr))) {
     if (expr.op === 'not') return truth(expr.args[0], scope)
     if (expr.op === 'and') return chain(expr.args, falsity, false, scope)
     if (expr.op === 'or' && mayStopAtNull(expr)) return chain(expr.args, falsity, true, scope)
@@ -60,15 +61,18 @@ const decoded = (operand: Operand, scope: Scope): Decoded => ({ isNull: operand.
 
 /** not */
 export function negation(expr: CallExpr, scope: Scope): Operand {
-  if (!expr.args[0].nullable) return { type: 'bool', isNull: null, value: falsity(expr.args[0], scope) }
-  const { isNull, value } = decoded(compile(expr.args[0], scope), scope)
+  const [arg] = expr.args
+  if (!arg.nullable) return { type: 'bool', isNull: null, value: falsity(arg, scope) }
+  const { isNull, value } = decoded(compile(arg, scope), scope)
   return { type: 'bool', isNull, value: not(value) }
 }
 
 /** and, or */
 export function junction(expr: CallExpr, scope: Scope): Operand {
-  if (!expr.args.some(arg => arg.nullable)) return { type: 'bool', isNull: null, value: truth(expr, scope) }
   const decisive = expr.op === 'or'
+  if (!expr.args.some(arg => arg.nullable)) {
+    return { type: 'bool', isNull: null, value: chain(expr.args, truth, !decisive, scope) }
+  }
   return expr.args.slice(1).reduce((sofar, arg) => pair(sofar, arg, decisive, scope), compile(expr.args[0], scope))
 }
 

@@ -63,38 +63,38 @@ export interface Join {
   set(scope: Scope, from: Operand): void
 }
 
-export class Scope {
-  readonly ctx: ExpandContext
+/** What all scopes of one row have in common. */
+export interface Frame {
   readonly places: readonly Place[]
   /** The variable that becomes 2 when the row fails; null in a program that cannot fail. */
   readonly status: Identifier | null
+  /** Keys (`exprKey`) of the calls that occur more than once: they are computed once. */
+  readonly shared: ReadonlySet<string>
+}
+
+export class Scope {
+  readonly ctx: ExpandContext
+  readonly frame: Frame
   /** Statements of a nested scope. */
   readonly body: Statement[] = []
   readonly #parent: Scope | null
   readonly #nested: boolean
-  readonly #known = new Map<string, Expression>()
+  readonly #known = new Map<string, unknown>()
 
-  constructor(
-    ctx: ExpandContext,
-    places: readonly Place[],
-    status: Identifier | null,
-    parent: Scope | null = null,
-    nested = parent !== null,
-  ) {
+  constructor(ctx: ExpandContext, frame: Frame, parent: Scope | null = null, nested = parent !== null) {
     this.ctx = ctx
-    this.places = places
-    this.status = status
+    this.frame = frame
     this.#parent = parent
     this.#nested = nested
   }
 
   child(): Scope {
-    return new Scope(this.ctx, this.places, this.status, this)
+    return new Scope(this.ctx, this.frame, this)
   }
 
   /** For code at a later point of the template that sees what this scope computed. */
   later(ctx: ExpandContext): Scope {
-    return new Scope(ctx, this.places, this.status, this, false)
+    return new Scope(ctx, this.frame, this, false)
   }
 
   emit(statement: Statement): void {
@@ -115,11 +115,11 @@ export class Scope {
     return name
   }
 
-  /** `make()`, computed once per row in this scope and those inside it. */
-  once(key: string, make: () => Expression): Expression {
+  /** `make()`, computed once per row in this scope and those inside it. One key stands for one kind of result. */
+  once<T extends object>(key: string, make: () => T): T {
     for (let scope: Scope | null = this; scope !== null; scope = scope.#parent) {
       const known = scope.#known.get(key)
-      if (known !== undefined) return known
+      if (known !== undefined) return known as T
     }
     const made = make()
     this.#known.set(key, made)
@@ -138,7 +138,7 @@ export class Scope {
    * put on the heap each time.
    */
   negative(value: bigint): Expression {
-    return this.ctx.hoist(lit(value), value === -(2n ** 63n) ? 'least_i64' : `minus_${-value}`)
+    return this.ctx.hoist(lit(value), `minus_${-value}`)
   }
 
   /** Marks the row as failed where `test` holds and, if given, `isNull` does not. */
@@ -147,8 +147,9 @@ export class Scope {
   }
 
   fail(): Statement {
-    if (this.status === null) throw new Error('an expression declared infallible can fail')
-    return exprStmt(assign(this.status, lit(2)))
+    const { status } = this.frame
+    if (status === null) throw new Error('an expression declared infallible can fail')
+    return exprStmt(assign(status, lit(2)))
   }
 
   /** A variable to set in branches below; until then not NULL and of any value. */

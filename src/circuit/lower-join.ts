@@ -18,7 +18,7 @@
 import { assert, CompileError, quote } from '../base/errors.js'
 import { isNumberType, TYPES, type TypeName } from '../schema/types.js'
 import { allOf } from './conditions.js'
-import type { Expr } from './expr.js'
+import type { ColumnExpr, Expr } from './expr.js'
 import {
   clampOf,
   conform,
@@ -45,6 +45,7 @@ import {
   replaceAll,
   replaceColumns,
   TRUE,
+  usedColumns,
   zeroOf,
 } from './substitute.js'
 
@@ -62,8 +63,10 @@ interface Side {
 type Pair = readonly [left: Expr, right: Expr]
 
 /** The join in primitives over sides that are lowered already. */
-export function lowerJoin(join: JoinRel, leftRel: Rel, rightRel: Rel): Rel {
-  const [left, right] = sidesOf(join, leftRel, rightRel)
+export function lowerJoin(original: JoinRel, leftRel: Rel, rightRel: Rel): Rel {
+  const whole: JoinRel = { ...original, left: leftRel, right: rightRel }
+  const join = whole.residual !== null && whole.type !== 'inner' ? cutSides(whole, whole.residual) : whole
+  const [left, right] = sidesOf(join)
   const matching = new Matching(join, left, right)
   switch (join.type) {
     case 'inner':
@@ -79,6 +82,24 @@ export function lowerJoin(join: JoinRel, leftRel: Rel, rightRel: Rel): Rel {
       return plusOf(parts, join.schema)
     }
   }
+}
+
+/**
+ * The same join over the sides' columns that it reads: where matched rows are found again by all columns, the fewer
+ * the better. Rows that become one have the same matches.
+ */
+function cutSides(join: JoinRel, residual: Expr): JoinRel {
+  const read = [...join.on.flat(), ...join.exprs, residual]
+  const keep = ([0, 1] as const).map(input => {
+    const used = new Set(read.flatMap(e => [...usedColumns(e)[input]]))
+    return used.size === 0 ? [0] : [...used].sort((a, b) => a - b)
+  })
+  const [left, right] = [join.left, join.right].map((rel, input) => {
+    return keep[input].length === rel.schema.columns.length ? rel : project(rel, keep[input])
+  })
+  const move = (c: ColumnExpr): ColumnExpr => ({ ...c, index: keep[c.input].indexOf(c.index) })
+  const on = join.on.map(([a, b]) => [replaceColumns(a, move), replaceColumns(b, move)] as const)
+  return { ...join, left, right, on, residual: replaceColumns(residual, move), exprs: replaceAll(join.exprs, move) }
 }
 
 /** A pair of key expressions of one type. */
@@ -129,9 +150,9 @@ function unsignedPairs(signed: Expr, unsigned: Expr, type: TypeName): Pair[] {
 }
 
 /** Computes the keys of each side in one map, so that a key that fails does so once, and drops what cannot match. */
-function sidesOf(join: JoinRel, leftRel: Rel, rightRel: Rel): [Side, Side] {
+function sidesOf(join: JoinRel): [Side, Side] {
   const pairs = keyPairs(join)
-  const keyed = [leftRel, rightRel].map((rel, input) => {
+  const keyed = [join.left, join.right].map((rel, input) => {
     const own = pairs.map(p => replaceColumns(p.exprs[input], c => columnOf(rel.schema, c.index)))
     return withColumns(rel, own, 'key')
   })

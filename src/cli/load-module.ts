@@ -57,8 +57,13 @@ async function importModule(path: string): Promise<Readonly<Record<string, unkno
  */
 async function registerTypeScript(path: string): Promise<() => Promise<void>> {
   try {
-    const { register } = await import('tsx/esm/api')
-    return register()
+    const esm = (await import('tsx/esm/api')).register()
+    // A package that is not `"type": "module"` has its TypeScript loaded by `require`.
+    const cjs = (await import('tsx/cjs/api')).register()
+    return async () => {
+      cjs()
+      await esm()
+    }
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') {
       throw new CliError(`${path}: reading TypeScript needs the package tsx; install it: npm install --save-dev tsx`)

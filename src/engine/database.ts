@@ -356,8 +356,12 @@ export class Database {
     try {
       const result: unknown = write(tx)
       if (isThenable(result)) throw new UsageError('transact: expected a function that is done when it returns, found an async one')
-      for (const target of tx.touched) (target as TableState).handle.operator.offer(target.pending)
-      return this.epoch()
+      let rows = 0
+      for (const target of tx.touched) {
+        ;(target as TableState).handle.operator.offer(target.pending)
+        rows += target.pending.length
+      }
+      return this.epoch(rows)
     } finally {
       tx.end()
       for (const target of tx.touched) target.pending.clear()
@@ -387,7 +391,7 @@ export class Database {
     this.state = 'epoch'
     try {
       target.handle.operator.offer(batch)
-      return this.epoch()
+      return this.epoch(batch.length)
     } finally {
       this.state = 'idle'
     }
@@ -402,11 +406,11 @@ export class Database {
     return found
   }
 
-  private epoch(): Commit {
+  private epoch(rows: number): Commit {
     this.state = 'epoch'
     const lsn = this.currentLsn + 1n
     let any = false
-    this.scheduler.run(() => {
+    this.scheduler.run(rows, () => {
       for (const relation of this.followed) if (relation.capture()) any = true
     })
     this.currentLsn = lsn

@@ -4,11 +4,16 @@
  */
 import type { Operator } from './operators/operator.js'
 
+/** Epochs of fewer rows than this are timed one in SAMPLE times: the clock is not free. */
+const TIMED_ROWS = 64
+const SAMPLE = 64
+
 export class Scheduler {
   /** Producers before consumers. */
   private operators: Operator[] = []
   private readonly ran: Operator[] = []
   private nextId = 1
+  private epochs = 0
 
   add(operators: readonly Operator[]): void {
     for (const operator of operators) {
@@ -27,11 +32,13 @@ export class Scheduler {
   }
 
   /**
-   * Runs all dirty operators. `published` is called when every step has succeeded, before anything is committed:
+   * Runs all dirty operators; `rows` is the size of the epoch's input. `published` is called when every step has succeeded, before anything is committed:
    * deltas can still be read. If a step throws, nothing has happened, and the error is passed on.
    */
-  run(published: () => void): void {
-    this.steps(this.operators)
+  run(rows: number, published: () => void): void {
+    const sampled = rows < TIMED_ROWS
+    if (!sampled) this.steps(this.operators, 1)
+    else this.steps(this.operators, this.epochs++ % SAMPLE === 0 ? SAMPLE : 0)
     try {
       published()
     } catch (error) {
@@ -42,14 +49,16 @@ export class Scheduler {
     this.ran.length = 0
   }
 
-  private steps(operators: readonly Operator[]): void {
+  /** `scale` is 0 if the steps are not timed. */
+  private steps(operators: readonly Operator[], scale: number): void {
     try {
       for (let o = 0; o < operators.length; o++) {
         const operator = operators[o]
         if (!operator.dirty) continue
         operator.dirty = false
         this.ran.push(operator)
-        operator.run()
+        if (scale === 0) operator.step()
+        else operator.timed(scale)
       }
     } catch (error) {
       this.abort()
@@ -66,7 +75,7 @@ export class Scheduler {
   /** One epoch of new operators alone: how a view catches up with loaded tables. */
   runOnly(operators: readonly Operator[]): void {
     for (const operator of operators) operator.dirty = true
-    this.steps(operators)
+    this.steps(operators, 1)
     for (const operator of this.ran) operator.commit()
     this.ran.length = 0
   }

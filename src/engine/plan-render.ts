@@ -5,7 +5,7 @@
  * Labels hold names that users chose, so they may hold anything: every format escapes them, and characters that
  * cannot be shown are shown as `\u0007`.
  */
-import { Graph, layout } from '@dagrejs/dagre'
+import { type Edge, Graph, layout } from '@dagrejs/dagre'
 import { assert } from '../base/errors.js'
 
 export interface PlanNode {
@@ -149,7 +149,7 @@ function renderSvg({ nodes }: PlanGraph): string {
   layout(graph)
 
   const { width = 0, height = 0 } = graph.graph()
-  const drawnEdges = graph.edges().map(edge => drawEdge(graph.edge(edge).points ?? []))
+  const drawnEdges = graph.edges().map((edge: Edge) => drawEdge(graph.edge(edge).points ?? []))
   const isRead = new Set(nodes.flatMap(node => node.inputs))
   const drawnNodes = boxes.map((box, i) => {
     const { x = 0, y = 0 } = graph.node(`${i}`)

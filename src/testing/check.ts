@@ -4,6 +4,7 @@ import type { Rel, ViewDefinition } from '../circuit/rel.js'
 import { type StepsOptions, stepsArb } from './arbitraries.js'
 import { type Case, type CaseOptions, caseArb } from './cases.js'
 import { checkLaws, LAWS, type Law } from './laws.js'
+import { minimise } from './minimise.js'
 import { view } from './nodes.js'
 import { printCase } from './print.js'
 import { type RunnerFactory, tablesOf } from './runner.js'
@@ -16,6 +17,8 @@ export interface CheckOptions {
   readonly path?: string
   /** Which laws, default all of `LAWS`. */
   readonly laws?: readonly Law[]
+  /** How long to look for a smaller case once one failed, default 15,000 ms. */
+  readonly shrinkMilliseconds?: number
   /** Called before each case. */
   readonly onCase?: (test: Case) => void
 }
@@ -52,10 +55,18 @@ export function checkRandom(factory: RunnerFactory, options: CheckOptions & Case
 
 /** Throws PropertyFailure with the smallest failing case. */
 function checkCases(factory: RunnerFactory, cases: fc.Arbitrary<Case>, options: CheckOptions): void {
-  const { runs = 100, seed, path, laws = LAWS, onCase } = options
+  const { runs = 100, seed, path, laws = LAWS, shrinkMilliseconds = 15_000, onCase } = options
+  let failedAt = Infinity
   const property = fc.property(cases, fc.nat(), (test, shuffle) => {
+    // Out of time to shrink: everything else counts as passing, which leaves the smallest case so far.
+    if (performance.now() - failedAt > shrinkMilliseconds) return
     onCase?.(test)
-    checkLaws(factory, test, shuffle, laws)
+    try {
+      checkLaws(factory, test, shuffle, laws)
+    } catch (problem) {
+      failedAt = Math.min(failedAt, performance.now())
+      throw problem
+    }
   })
   const result = fc.check(property, {
     numRuns: runs,
@@ -63,7 +74,17 @@ function checkCases(factory: RunnerFactory, cases: fc.Arbitrary<Case>, options: 
     ...(path === undefined ? {} : { path }),
   })
   if (!result.failed || result.counterexample === null) return
-  const [test, shuffle] = result.counterexample
-  const text = printCase(test, shuffle)
-  throw new PropertyFailure(result.errorInstance, test, text, result.seed, result.counterexamplePath ?? '')
+  const [found, shuffle] = result.counterexample
+  let breach = result.errorInstance
+  const fails = (test: Case): boolean => {
+    try {
+      checkLaws(factory, test, shuffle, laws)
+      return false
+    } catch (problem) {
+      breach = problem
+      return true
+    }
+  }
+  const test = minimise(found, fails, performance.now() + shrinkMilliseconds)
+  throw new PropertyFailure(breach, test, printCase(test, shuffle), result.seed, result.counterexamplePath ?? '')
 }

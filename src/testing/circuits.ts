@@ -149,10 +149,13 @@ function joinKey(c: Circuits, left: readonly ColumnExpr[], right: readonly Colum
 
 const SUMMABLE: readonly TypeName[] = ['i64', 'f64', 'f32', 'i32', 'u64', 'u8', 'i8', 'i16', 'u16', 'u32']
 
-function aggregateOperator(c: Circuits, depth: number): Rel {
+const aggregateOperator = (c: Circuits, depth: number): Rel => aggregateNode(c, depth, 1 + c.choices.below(2))
+const globalOperator = (c: Circuits, depth: number): Rel => aggregateNode(c, depth, 0)
+
+function aggregateNode(c: Circuits, depth: number, keyCount: number): Rel {
   const input = c.relation(depth)
   const columns = columnsOf(input)
-  const keys = Array.from({ length: c.choices.below(3) }, (_, i): n.Output => [`k${i}`, groupKey(c, columns)])
+  const keys = Array.from({ length: keyCount }, (_, i): n.Output => [`k${i}`, groupKey(c, columns)])
   const aggregates = Array.from({ length: 1 + c.choices.below(3) }, (_, i) => {
     const fn = c.choices.pick<AggregateFn>(['count', 'sum', 'min', 'max', 'avg'])
     return [`a${i}`, fn, aggregateArgument(c, fn, columns)] as const
@@ -204,6 +207,7 @@ const OPERATORS = {
   },
   inner: joinOperator('inner'),
   aggregate: aggregateOperator,
+  global: globalOperator,
   left: joinOperator('left'),
   right: joinOperator('right'),
   full: joinOperator('full'),

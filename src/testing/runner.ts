@@ -4,7 +4,7 @@
  */
 import type { Row, ZSet } from '../circuit/interpret.js'
 import { addRow, addZSet, difference, interpret, zsetOf } from '../circuit/interpret.js'
-import { inputsOf } from '../circuit/nodes.js'
+import { nodesOf } from '../circuit/nodes.js'
 import type { Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
 import { normalise, Problem } from '../schema/values.js'
 import type { Step } from './arbitraries.js'
@@ -14,7 +14,7 @@ export interface RunningView {
   entries(): ZSet
   /** All deltas that were published since the view was made, its first contents included, added up. */
   integral(): ZSet
-  /** Failed rows: message → sum of weights. */
+  /** Rows that failed in the view itself, not in views it reads: message → sum of weights. */
   errors(): ReadonlyMap<string, bigint>
   drop(): void
 }
@@ -29,21 +29,23 @@ export interface Runner {
 /** Makes an empty database with these tables. */
 export type RunnerFactory = (tables: readonly TableDefinition[]) => Runner
 
-/** The tables that a circuit reads, directly or through views, each once. */
-export function tablesOf(rels: Iterable<Rel>): TableDefinition[] {
-  const seen = new Set<Rel>()
-  const tables = new Set<TableDefinition>()
-  const visit = (rel: Rel): void => {
-    if (seen.has(rel)) return
-    seen.add(rel)
-    if (rel.kind === 'source') {
-      if (rel.relation.kind === 'table') tables.add(rel.relation)
-      else visit(rel.relation.rel)
+/** The tables that circuits read, directly or through views, each once. */
+export const tablesOf = (rels: Iterable<Rel>): TableDefinition[] => relationsOf(rels).filter(r => r.kind === 'table')
+
+/** The views that circuits read, directly or through views, each once. */
+export const viewsOf = (rels: Iterable<Rel>): ViewDefinition[] => relationsOf(rels).filter(r => r.kind === 'view')
+
+function relationsOf(rels: Iterable<Rel>): Relation[] {
+  const found = new Set<Relation>()
+  const visit = (root: Rel): void => {
+    for (const node of nodesOf(root)) {
+      if (node.kind !== 'source' || found.has(node.relation)) continue
+      found.add(node.relation)
+      if (node.relation.kind === 'view') visit(node.relation.rel)
     }
-    for (const input of inputsOf(rel)) visit(input)
   }
   for (const rel of rels) visit(rel)
-  return [...tables]
+  return [...found]
 }
 
 /** The row with canonical values. Throws if a value does not fit its column. */
@@ -55,6 +57,13 @@ export function canonicalRow(table: TableDefinition, row: Row): Row {
     if (result instanceof Problem) throw new Error(`${table.schema.name}.${name}: ${result.message}`)
     return result
   })
+}
+
+/** Adds weights up by message; without zeros. */
+export function summed(errors: Iterable<readonly [message: string, weight: bigint]>): Map<string, bigint> {
+  const sums = new Map<string, bigint>()
+  for (const [message, weight] of errors) sums.set(message, (sums.get(message) ?? 0n) + weight)
+  return new Map([...sums].filter(([, weight]) => weight !== 0n))
 }
 
 /** The contents of tables as the oracle reads them. */

@@ -5,6 +5,7 @@
  */
 import type { Layout } from '../schema/schema.js'
 import type { Batch } from './batch.js'
+import type { Heap } from './heap.js'
 
 /** Positions of a merge in progress. */
 export interface MergeState {
@@ -14,6 +15,8 @@ export interface MergeState {
 
 export interface Kernels {
   readonly layout: Layout
+  /** Bytes of one packed row (templates/packed.js). */
+  readonly packedStride: number
   /** The total order of rows: negative, 0, positive. */
   compareRows(a: Batch, i: number, b: Batch, j: number): number
   /** The order of rows with equal key words. */
@@ -34,4 +37,8 @@ export interface Kernels {
   seek(run: Batch, from: number, probe: Batch, p: number): number
   /** Adds the weights `run` gives to delta's rows. */
   lookup(delta: Batch, run: Batch, sums: BigInt64Array): void
+  /** Writes rows from..to as packed bytes from `at` on, long strings into `blob`; returns the byte after the last. */
+  encodePacked(batch: Batch, from: number, to: number, view: DataView, at: number, blob: Heap): number
+  /** Appends `count` packed rows. REQUIRES: `batch` has room for them. */
+  decodePacked(view: DataView, at: number, count: number, blob: Uint8Array, batch: Batch): void
 }

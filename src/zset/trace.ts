@@ -16,7 +16,9 @@ import type { Kernels, MergeState } from './kernels.js'
 /** Rows that the in-place head may hold. */
 export const HEAD_ROWS = 256
 /** Rows of background merging per merge and inserted row. */
-const FUEL_PER_ROW = 4
+const FUEL_PER_ROW = 6
+/** A run is merged with its older neighbour once it is at least this fraction of it. */
+const MERGE_RATIO = 4
 /** Fuel is saved up to this before merges are resumed, so that one-row changes do not pay for the resuming. */
 const FUEL_SLICE = 1024
 /** Above this bound weights are checked one by one. */
@@ -166,13 +168,13 @@ export class Trace {
     this.startMerges()
   }
 
-  /** Starts a merge of every two idle neighbours of which the newer is at least half as large as the older. */
+  /** Starts a merge of every two idle neighbours of which the newer is not much smaller than the older. */
   private startMerges(): void {
     const runs = this.runs
     for (let r = runs.length - 1; r > 0; r--) {
       const a = runs[r - 1]
       const b = runs[r]
-      if (b.length * 2 < a.length || this.merging(a) || this.merging(b)) continue
+      if (b.length * MERGE_RATIO < a.length || this.merging(a) || this.merging(b)) continue
       const out = new Batch(this.kernels.layout, a.length + b.length)
       this.merges.push({ a, b, out, state: { i: 0, j: 0 } })
       r--

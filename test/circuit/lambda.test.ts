@@ -226,6 +226,8 @@ describe('values', () => {
     expect(run(o => BigInt(o.small) + o.amount)).toBe(-2n)
     expect(compile(o => BigInt(o.id))).toMatchObject({ kind: 'column' })
     expect(run(o => Number.isNaN(o.small))).toBe(false)
+    expect(compile('o => BigInt(o.at)')).toMatchObject({ op: 'cast', type: 'i64', nullable: true })
+    expect(run('o => -9223372036854775808n')).toBe(-(2n ** 63n))
     expect(() => run('o => BigInt(o.price)')).toThrow(Failure)
   })
 
@@ -503,6 +505,10 @@ describe('refused, with the place and a way out', () => {
     expect(problem(class A {}).message).toContain('expected a function')
     expect(problem('async method(o) { return 1 }').message).toContain('async')
     expect(problem('o => o.small +').message).toContain('source cannot be read')
+  })
+
+  test('depth', () => {
+    expect(problem(`o => ${'o.small + '.repeat(50_000)}1`).message).toMatch(/nested too deeply|stack/)
   })
 
   test('a frame of minified code is cut around the place', () => {

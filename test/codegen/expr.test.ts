@@ -399,3 +399,42 @@ describe('the code', () => {
     ).toMatchSnapshot()
   })
 })
+
+describe('expressions with shared parts', () => {
+  it('compile in time that follows their size as graphs, and compute each part once', () => {
+    const schema = schemaOf('t', { a: 'i64', p: 'bool?', r: 'bool' })
+    const layout = flatLayout(schema)
+    let sum: Expr = column(schema, 'a')
+    let flag: Expr = op('or', [column(schema, 'p'), column(schema, 'r')], 'bool')
+    for (let n = 0; n < 40; n++) {
+      sum = op('sub', [sum, op('sub', [sum, literal('i64', 1n)], 'i64')], 'i64')
+      flag = op('and', [flag, op('not', [op('not', [flag], 'bool')], 'bool')], 'bool')
+    }
+    const { fn, source } = compileRun(programOf(layout, flag, [sum]))
+    expect(source.length).toBeLessThan(30_000)
+    const rows = [
+      [5n, true, false],
+      [6n, null, false],
+      [7n, false, true],
+    ]
+    expect(outcome(programOf(layout, flag, [sum]), fn, batchOf(layout, rows)).rows).toEqual([[1n], [1n]])
+  })
+
+  it('do not let a part computed in one branch be used in another', () => {
+    const table = tableOf('i64')
+    const { col } = table
+    const quotient = op('div', [col('a'), col('d')], 'i64')
+    const shared = op('add', [quotient, literal('i64', 1n)], 'i64')
+    const upper = op('cast', [col('a')], 'string')
+    check(table, [
+      op('if', [col('p'), shared, op('if', [col('q'), shared, quotient], 'i64')], 'i64'),
+      op('coalesce', [op('if', [col('p'), shared, literal('i64', null)], 'i64'), shared], 'i64'),
+      op(
+        'or',
+        [op('and', [col('r'), op('gt', [shared, col('a')], 'bool')], 'bool'), op('lt', [shared, col('b')], 'bool')],
+        'bool',
+      ),
+      op('if', [col('r'), upper, op('concat', [upper, upper], 'string')], 'string'),
+    ])
+  })
+})

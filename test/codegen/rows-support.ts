@@ -107,7 +107,7 @@ export function randomRows(schema: RowSchema, count: number, seed: number): Valu
 
 export function batchOf(layout: Layout, rows: readonly (readonly Value[])[]): Batch {
   const batch = new Batch(layout, rows.length)
-  rows.forEach((row, k) => writeRow(batch, k, row))
+  for (const [k, row] of rows.entries()) writeRow(batch, k, row)
   batch.length = rows.length
   return batch
 }

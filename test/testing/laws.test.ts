@@ -103,6 +103,7 @@ describe('arbitraries', () => {
 function kindOf(rel: Rel): string {
   if (rel.kind === 'join') return rel.type
   if (rel.kind === 'set') return rel.op
+  if (rel.kind === 'aggregate' && rel.keys.length === 0) return 'global'
   return rel.kind === 'source' && rel.relation.kind === 'view' ? 'view' : rel.kind
 }
 

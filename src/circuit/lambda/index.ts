@@ -49,7 +49,13 @@ function lowerLambda(source: LambdaSource): Lowered {
     const row = i < rows.length ? rowMeaning(rows[i], i as 0 | 1) : null
     bind(lowerer, param, row ?? { kind: 'context', value: ctx, path: 'ctx' })
   }
-  return { lowerer, result: lowerBody(lowerer, lambda.body) }
+  try {
+    return { lowerer, result: lowerBody(lowerer, lambda.body) }
+  } catch (thrown) {
+    // The stack is what limits the depth; there is no better measure of it.
+    if (thrown instanceof RangeError) throw new CompileError(`${what} lambda: the expression is nested too deeply`)
+    throw thrown
+  }
 }
 
 /** A lambda that gives one value. Throws CompileError with a code frame. */

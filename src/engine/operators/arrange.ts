@@ -7,7 +7,7 @@ import { Batch } from '../../zset/batch.js'
 import type { CompiledKernels } from '../../../codegen/kernels.js'
 import { HEAD_ROWS, Trace } from '../../zset/trace.js'
 import { ErrorSet } from '../errors.js'
-import { type Feed, feedInputs, feedSources, pendingRows, runFeeds } from './feed.js'
+import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
 import { Operator, type StateSize } from './operator.js'
 
 const NO_BATCHES: readonly Batch[] = []
@@ -55,10 +55,6 @@ export class ArrangeOperator extends Operator {
     return feedInputs(this.feeds)
   }
 
-  protected rowsPending(): number {
-    return pendingRows(this.feeds)
-  }
-
   /** The sorted, consolidated delta of this epoch, or null. */
   delta(): Batch | null {
     return this.current
@@ -69,7 +65,7 @@ export class ArrangeOperator extends Operator {
     return this.replaying === undefined ? this.trace.batches() : this.replaying === null ? NO_BATCHES : [this.replaying]
   }
 
-  protected step(): void {
+  step(): void {
     this.rowsIn += runFeeds(this.feeds)
     const { raw } = this.arranger
     if (raw.length === 0) return

@@ -31,11 +31,7 @@ export class ClampOperator extends Producer {
     return [this.input]
   }
 
-  protected rowsPending(): number {
-    return this.input.delta()?.length ?? 0
-  }
-
-  protected step(): void {
+  step(): void {
     const delta = this.input.delta()
     if (delta === null) return
     const n = delta.length

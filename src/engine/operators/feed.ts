@@ -156,15 +156,6 @@ export function runFeeds(feeds: readonly Feed[]): number {
   return rows
 }
 
-export function pendingRows(feeds: readonly Feed[]): number {
-  let rows = 0
-  for (const { producer } of feeds) {
-    const delta = producer?.delta()
-    if (delta) rows += delta.to - delta.from
-  }
-  return rows
-}
-
 export function feedInputs(feeds: readonly Feed[]): Operator[] {
   return feeds.map((feed) => (feed.producer ?? feed.join) as Operator)
 }

@@ -74,11 +74,7 @@ export class JoinOperator extends Operator implements PairSource {
     return [this.left, this.right]
   }
 
-  protected rowsPending(): number {
-    return (this.left.delta()?.length ?? 0) + (this.right.delta()?.length ?? 0)
-  }
-
-  protected step(): void {
+  step(): void {
     const left = this.left.delta()
     const right = this.right.delta()
     const before = this.rowsOut

@@ -2,7 +2,7 @@
 import { type RowSchema, flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
 import { ErrorSet } from '../errors.js'
-import { type Feed, feedInputs, feedSources, pendingRows, runFeeds } from './feed.js'
+import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
 import { type Delta, type Operator, Producer } from './operator.js'
 
 export class LinearOperator extends Producer {
@@ -24,11 +24,7 @@ export class LinearOperator extends Producer {
     return feedInputs(this.feeds)
   }
 
-  protected rowsPending(): number {
-    return pendingRows(this.feeds)
-  }
-
-  protected step(): void {
+  step(): void {
     this.rowsIn += runFeeds(this.feeds)
     this.rowsOut += this.out.length
     if (this.out.length > 0) this.wakeConsumers()

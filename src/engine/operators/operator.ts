@@ -22,7 +22,7 @@ export interface OperatorStats {
   /** Weighted rows taken in and given out since creation. */
   readonly rowsIn: number
   readonly rowsOut: number
-  /** Time spent in steps; steps of a few rows are sampled. */
+  /** Time spent in steps; of epochs with a few rows only a sample is timed. */
   readonly milliseconds: number
   readonly stateRows: number
   /** Bytes the state's rows need, and bytes held for them. */
@@ -38,10 +38,6 @@ export interface StateSize {
 
 export const NO_STATE: StateSize = Object.freeze({ rows: 0, usedBytes: 0, allocatedBytes: 0 })
 
-/** Steps with fewer rows than this are timed one in SAMPLE times. */
-const TIMED_ROWS = 64
-const SAMPLE = 64
-
 export abstract class Operator {
   /** Position in the database's order: producers come before consumers. */
   id = 0
@@ -51,7 +47,6 @@ export abstract class Operator {
   rowsIn = 0
   rowsOut = 0
   milliseconds = 0
-  private steps = 0
 
   /** What it is, in one word, as plans and statistics show it. */
   abstract readonly kind: string
@@ -63,7 +58,7 @@ export abstract class Operator {
   abstract inputs(): readonly Operator[]
 
   /** Computes this epoch's delta. May throw; then `abort` is called. */
-  protected abstract step(): void
+  abstract step(): void
 
   /** Makes the step's changes permanent. Must not throw. */
   abstract commit(): void
@@ -80,21 +75,12 @@ export abstract class Operator {
     return NO_STATE
   }
 
-  /** Runs the step and keeps the books. */
-  run(): void {
-    const before = this.rowsIn
-    if (this.rowsPending() < TIMED_ROWS && this.steps++ % SAMPLE !== 0) {
-      this.step()
-      return
-    }
+  /** Runs the step on the clock; its time counts `scale` times, for the steps that are not timed. */
+  timed(scale: number): void {
     const started = performance.now()
     this.step()
-    const spent = performance.now() - started
-    this.milliseconds += this.rowsIn - before < TIMED_ROWS ? spent * SAMPLE : spent
+    this.milliseconds += (performance.now() - started) * scale
   }
-
-  /** Roughly how many rows wait: decides whether the step is timed. */
-  protected abstract rowsPending(): number
 
   /** Marks all consumers as having work. */
   protected wakeConsumers(): void {

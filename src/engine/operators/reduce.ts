@@ -9,7 +9,7 @@ import { cellIsNull, compareCells, copyCell, sameCell, setCellNull } from '../..
 import type { GroupTable } from '../../zset/groups.js'
 import { ErrorSet, type Failure } from '../errors.js'
 import type { ArrangeOperator } from './arrange.js'
-import { type Feed, feedInputs, feedSources, pendingRows, runFeeds } from './feed.js'
+import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
 import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
 import { GroupWalk } from './walk.js'
 
@@ -19,7 +19,7 @@ export interface OverflowSink {
 }
 
 export interface ReduceCode {
-  readonly settle: (table: GroupTable, out: Batch | null, overflows: OverflowSink) => void
+  readonly settle: (table: GroupTable, out: Batch, emit: boolean, overflows: OverflowSink) => void
   readonly restoreRow: (from: Batch, i: number, to: Batch, k: number) => void
   readonly sources: ReadonlyMap<string, string>
 }
@@ -56,6 +56,13 @@ export class ReduceOperator extends Producer {
   private readonly failed = new Map<number, Failure>()
   private overflowed = new Map<number, Failure>()
   private seedPending: boolean
+  private readonly overflows: OverflowSink = {
+    add: (aggregate, slot) => {
+      if (this.overflowed.has(slot)) return
+      const name = this.shape.aggregateNames[aggregate]
+      this.overflowed.set(slot, { message: `i64 overflow in sum ${JSON.stringify(name)}`, row: [] })
+    },
+  }
 
   constructor(
     readonly table: GroupTable,
@@ -75,27 +82,17 @@ export class ReduceOperator extends Producer {
     return [...feedInputs(this.feeds), ...this.extremes.map((e) => e.arrangement)]
   }
 
-  protected rowsPending(): number {
-    return pendingRows(this.feeds)
-  }
-
-  protected step(): void {
+  step(): void {
     const { table } = this
     if (this.seedPending) this.seed()
     this.rowsIn += runFeeds(this.feeds)
     if (table.touchedCount === 0) return
     for (const extreme of this.extremes) this.stepExtreme(extreme)
-    const out = this.observed || this.consumers.length > 0 ? this.out : null
-    out?.reserve(table.touchedCount * 2)
-    this.code.settle(table, out, {
-      add: (aggregate, slot) => {
-        if (this.overflowed.has(slot)) return
-        const name = this.shape.aggregateNames[aggregate]
-        this.overflowed.set(slot, { message: `i64 overflow in sum ${JSON.stringify(name)}`, row: [] })
-      },
-    })
+    const emit = this.observed || this.consumers.length > 0
+    if (emit) this.out.reserve(table.touchedCount * 2)
+    this.code.settle(table, this.out, emit, this.overflows)
     if (this.failed.size > 0 || this.overflowed.size > 0) this.stepFailures()
-    this.rowsOut += out?.length ?? table.touchedCount
+    this.rowsOut += emit ? this.out.length : table.touchedCount
     if (this.out.length > 0) this.wakeConsumers()
   }
 

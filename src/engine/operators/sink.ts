@@ -1,7 +1,7 @@
 /** The end of a view's circuit: the view's rows, kept in a store. What it appended in an epoch is the view's delta. */
 import type { Store } from '../../zset/store.js'
 import { ErrorSet } from '../errors.js'
-import { type Feed, feedInputs, feedSources, pendingRows, runFeeds } from './feed.js'
+import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
 import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
 
 export class SinkOperator extends Producer {
@@ -31,11 +31,7 @@ export class SinkOperator extends Producer {
     return feedInputs(this.feeds)
   }
 
-  protected rowsPending(): number {
-    return pendingRows(this.feeds)
-  }
-
-  protected step(): void {
+  step(): void {
     this.rowsIn += runFeeds(this.feeds)
     const { tail } = this.store
     if (tail.length === this.start) return

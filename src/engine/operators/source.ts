@@ -34,11 +34,7 @@ export class SourceOperator extends Producer {
     this.dirty = true
   }
 
-  protected rowsPending(): number {
-    return this.rows?.length ?? 0
-  }
-
-  protected step(): void {
+  step(): void {
     const { rows: current, store } = this
     if (current === null || current.length === 0) return
     this.rowsIn += current.length

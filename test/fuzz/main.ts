@@ -1,0 +1,74 @@
+/**
+ * Long random runs of the laws, outside the tests: `npm run fuzz -- --seed 1 --cases 10000`.
+ *
+ * Cases go in rounds of 100, round n with seed + n, so that a failure names the one round to repeat. Round sizes of
+ * data vary: every tenth round has large transactions, which reach the sorted-run merging that small ones never see.
+ */
+import { parseArgs } from 'node:util'
+import { type CircuitsOptions, checkCircuits, OPERATOR_KINDS, type OperatorKind } from '../../src/testing/index.js'
+
+const HELP = `npm run fuzz -- [options]
+  --seed N          first seed, default: from the clock
+  --cases N         how many cases, default 1000
+  --kinds a,b,c     only these operators: ${OPERATOR_KINDS.join(' ')}
+  --mode M          compiled (default) or generic
+  --large           only large transactions`
+
+const ROUND = 100
+
+interface Arguments {
+  readonly seed: number
+  readonly cases: number
+  readonly kinds: readonly OperatorKind[]
+  readonly mode: 'compiled' | 'generic'
+  readonly large: boolean
+}
+
+function readArguments(): Arguments | null {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+      cases: { type: 'string', default: '1000' },
+      kinds: { type: 'string', default: OPERATOR_KINDS.join() },
+      mode: { type: 'string', default: 'compiled' },
+      large: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const kinds = OPERATOR_KINDS.filter(kind => values.kinds.split(',').includes(kind))
+  const [seed, cases] = [Number(values.seed), Number(values.cases)]
+  const { mode } = values
+  const valid = Number.isSafeInteger(seed) && Number.isSafeInteger(cases) && cases > 0 && kinds.length > 0
+  if (values.help || !valid || (mode !== 'compiled' && mode !== 'generic')) return null
+  return { seed, cases, kinds, mode, large: values.large }
+}
+
+function optionsOf(round: number, { seed, cases, kinds, mode, large }: Arguments): CircuitsOptions {
+  const isLarge = large || round % 10 === 9
+  const runs = Math.min(isLarge ? ROUND / 10 : ROUND, cases)
+  const size = isLarge ? { maxRows: 400, maxChanges: 1500, maxSteps: 4, maxDepth: 2 } : {}
+  return { runs, seed: seed + round, kinds, open: { mode }, ...size }
+}
+
+function main(): number {
+  const args = readArguments()
+  if (args === null) {
+    console.log(HELP)
+    return 2
+  }
+  const started = performance.now()
+  let done = 0
+  for (let round = 0; done < args.cases; round++) {
+    try {
+      checkCircuits({ ...optionsOf(round, args), onCase: () => done++ })
+    } catch (problem) {
+      console.error(`\nround with seed ${args.seed + round} failed\n\n${(problem as Error).message}`)
+      return 1
+    }
+    const seconds = (performance.now() - started) / 1000
+    console.log(`${done} cases, seeds ${args.seed}…${args.seed + round}, ${(done / seconds).toFixed(1)} cases/s`)
+  }
+  return 0
+}
+
+process.exitCode = main()
