@@ -26,6 +26,9 @@ export function packedStatics(layout: Layout): Statics {
 
 /** Appends the bytes of a long string to a heap. What is read may come from outside, so its bounds are checked. */
 function moveLong(from: Uint8Array, offset: number, length: number, to: Heap): number {
-  assert(offset + length <= from.length, `${length} bytes of text at ${offset} lie within a blob of ${from.length} bytes`)
+  assert(
+    offset + length <= from.length,
+    `${length} bytes of text at ${offset} lie within a blob of ${from.length} bytes`,
+  )
   return to.append(from, offset, length)
 }

@@ -154,11 +154,12 @@ export function $addFloat($a, table, slot, w) {
  * Adds rows from..to of a flat delta. Returns the first row not added because the table was full (make room and
  * call again), or `to`.
  */
-export function scanAccumulate($row, $g, $negate, $failure, input, from, to, table, errors) {
+export function scanAccumulate($row, $g, $negate, $checkProduct, $failure, input, from, to, table, errors) {
   for (let i = from; i < to; i++) {
     const weight = input.weights[i]
     if (weight === 0n) continue
     const w = $negate ? BigInt.asIntN(64, -weight) : weight
+    if ($negate && weight === -9223372036854775808n) $checkProduct(weight, -1n)
     const status = $row.evaluate(input, i)
     if (status === 1) {
       const added = $g.addRow($g, table, w)
@@ -178,6 +179,7 @@ export function pairsAccumulate($row, $g, $negate, $multiply, $checkProduct, $fa
     const j = rights[p]
     const product = $multiply($checkProduct, left, i, right, j)
     const w = $negate ? BigInt.asIntN(64, -product) : product
+    if ($negate && product === -9223372036854775808n) $checkProduct(product, -1n)
     const status = $row.evaluate(left, i, right, j)
     if (status === 1) {
       const added = $g.addRow($g, table, w)

@@ -6,12 +6,13 @@
  */
 
 /** Over rows from..to of one delta. */
-export function scanStore($row, $store, $negate, $failure, input, from, to, out, errors) {
+export function scanStore($row, $store, $negate, $checkProduct, $failure, input, from, to, out, errors) {
   let k = out.length
   for (let i = from; i < to; i++) {
     const weight = input.weights[i]
     if (weight === 0n) continue
     const w = $negate ? BigInt.asIntN(64, -weight) : weight
+    if ($negate && weight === -9223372036854775808n) $checkProduct(weight, -1n)
     const status = $row.evaluate(input, i)
     if (status === 1) {
       $store(out, k)
@@ -48,6 +49,7 @@ export function pairsStore(
     const j = rights[p]
     const product = $multiply($checkProduct, left, i, right, j)
     const w = $negate ? BigInt.asIntN(64, -product) : product
+    if ($negate && product === -9223372036854775808n) $checkProduct(product, -1n)
     const status = $row.evaluate(left, i, right, j)
     if (status === 1) {
       $store(out, k)

@@ -9,8 +9,9 @@ export function encodeRows($columns, $nullWords, $ownProperty, $putString, $putO
   const n = rows.length
   let k = batch.length
   for (let i = 0; i < n; i++) {
+    // Before the row has a name: what is read from that may be read where it is declared.
+    if (typeof rows[i] !== 'object' || rows[i] === null) $reject(rows, i)
     const row = rows[i]
-    if (typeof row !== 'object' || row === null) $reject(rows, i)
     let found = 0
     for (let $w = 0; $w < $nullWords; $w++) {
       batch.nulls32[k * ($nullWords * 2) + $w * 2] = 0

@@ -6,6 +6,7 @@
 import type { Scheduler } from './epoch.js'
 import { ArrangeOperator } from './operators/arrange.js'
 import { type Delta, type Operator, Producer } from './operators/operator.js'
+import { ReduceOperator } from './operators/reduce.js'
 
 /** Rows of a chunk: enough for sorting to pay, few enough for progress to show. */
 const CHUNK_ROWS = 1 << 16
@@ -24,7 +25,10 @@ export function backfill(scheduler: Scheduler, fresh: readonly Operator[], progr
       else if (input instanceof Producer) producers.add(input)
     }
   }
-  const queues = [...producers].map((producer) => ({ producer, chunks: chunksOf(producer.contents()) }))
+  // Extremes are looked for when their rows come, in groups that are there: all rows must come at once.
+  const whole = fresh.some((o) => o instanceof ReduceOperator && o.extremes.some((e) => arrangements.has(e.arrangement)))
+  const rows = whole ? Infinity : CHUNK_ROWS
+  const queues = [...producers].map((producer) => ({ producer, chunks: chunksOf(producer.contents(whole), rows) }))
   const total = queues.reduce((sum, q) => sum + q.chunks.reduce((n, c) => n + c.to - c.from, 0), 0)
   let done = 0
   try {
@@ -44,10 +48,10 @@ export function backfill(scheduler: Scheduler, fresh: readonly Operator[], progr
   }
 }
 
-function chunksOf(contents: readonly Delta[]): Delta[] {
+function chunksOf(contents: readonly Delta[], rows: number): Delta[] {
   const chunks: Delta[] = []
   for (const { batch, from, to } of contents) {
-    for (let at = from; at < to; at += CHUNK_ROWS) chunks.push({ batch, from: at, to: Math.min(to, at + CHUNK_ROWS) })
+    for (let at = from; at < to; at += rows) chunks.push({ batch, from: at, to: Math.min(to, at + rows) })
   }
   return chunks
 }

@@ -16,7 +16,7 @@ import { nodesOf } from '../circuit/nodes.js'
 import { optimise } from '../circuit/optimise.js'
 import type { Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
 import { allColumns } from '../circuit/substitute.js'
-import { type Layout, type RowSchema, arrangedLayout, flatLayout } from '../schema/schema.js'
+import { type Layout, type RowSchema, flatLayout } from '../schema/schema.js'
 import { Batch } from '../zset/batch.js'
 import { Store } from '../zset/store.js'
 import { type Progress, backfill } from './backfill.js'
@@ -32,7 +32,7 @@ import { ReduceOperator } from './operators/reduce.js'
 import { SinkOperator } from './operators/sink.js'
 import { SourceOperator } from './operators/source.js'
 import { type Catalog, Planner } from './planner.js'
-import { type Reader, batchReader, storeReader } from './read.js'
+import { type Reader, batchReader, storeLayout, storeReader } from './read.js'
 import { RelationReader } from './relation.js'
 import { type PendingTable, type TableRef, Transaction } from './transaction.js'
 
@@ -111,7 +111,7 @@ export class Database {
     const context = this.contextOf(schema.name, `table ${schema.name}`)
     const store = definition.stream ? null : this.storeOf(schema, keyOrAll(schema, schema.primaryKey), context)
     const operator = new SourceOperator(schema.name, store)
-    const reader: Reader = store === null ? NOTHING : this.readerOf(store, operator)
+    const reader: Reader = store === null ? NOTHING : this.readerOf(store, operator, keyOrAll(schema, schema.primaryKey))
     const flat = flatLayout(schema)
     const relation = new RelationReader<R>(`table ${quote(schema.name)}`, schema, keyOrAll(schema, schema.primaryKey), context, reader, flat)
     const handle = new TableHandle<R, I>(this, definition, operator, relation)
@@ -181,17 +181,17 @@ export class Database {
     const { schema, key } = definition
     const reader =
       root instanceof SinkOperator
-        ? this.readerOf(root.store, root)
+        ? this.readerOf(root.store, root, key)
         : batchReader(root.table.rows, key, () => root.version)
     return new RelationReader<R>(`view ${quote(schema.name)}`, schema, key, context, reader, flatLayout(schema))
   }
 
-  private readerOf(store: Store, operator: SinkOperator | SourceOperator): Reader {
-    return storeReader(store, kernelsOf(store.layout, this.mode), () => operator.version, () => operator.flushed())
+  private readerOf(store: Store, operator: SinkOperator | SourceOperator, key: readonly number[]): Reader {
+    return storeReader(store, kernelsOf(store.layout, this.mode), key, () => operator.version, () => operator.flushed())
   }
 
   private storeOf(schema: RowSchema, key: readonly number[], context: CodeContext): Store {
-    const layout = arrangedLayout(schema, key)
+    const layout = storeLayout(schema, key)
     let arrange: ScanStore | null = null
     return new Store(
       kernelsOf(layout, this.mode),

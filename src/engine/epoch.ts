@@ -32,8 +32,9 @@ export class Scheduler {
   }
 
   /**
-   * Runs all dirty operators; `rows` is the size of the epoch's input. `published` is called when every step has succeeded, before anything is committed:
-   * deltas can still be read. If a step throws, nothing has happened, and the error is passed on.
+   * Runs all dirty operators; `rows` is the size of the epoch's input. `published` is called when every step has
+   * succeeded, before anything is committed: deltas can still be read. If a step throws, nothing has happened, and the
+   * error is passed on.
    */
   run(rows: number, published: () => void): void {
     const sampled = rows < TIMED_ROWS
@@ -67,7 +68,12 @@ export class Scheduler {
   }
 
   private abort(): void {
-    for (const operator of this.operators) operator.dirty = false
+    for (const operator of this.operators) {
+      if (!operator.dirty) continue
+      // A table whose rows were not looked at yet forgets them too.
+      operator.dirty = false
+      operator.abort()
+    }
     for (const operator of this.ran) operator.abort()
     this.ran.length = 0
   }

@@ -8,6 +8,7 @@ import { rowProjector } from '../../codegen/decode.js'
 import { kernelsOf } from '../../codegen/kernels.js'
 import { type CodeContext, type PipelineSpec, SourceList, clampCode, joinCode, storeCode } from '../../codegen/steps.js'
 import { GnitzError, assert } from '../base/errors.js'
+import { keepsFailures } from '../circuit/conditions.js'
 import type { CallExpr, Expr } from '../circuit/expr.js'
 import { countReaders, nodeCanFail, filterOf, mapOf } from '../circuit/nodes.js'
 import { printExpr } from '../circuit/print.js'
@@ -93,16 +94,16 @@ export class Planner {
   private fuse(rel: Rel): FeedPlan[] {
     switch (rel.kind) {
       case 'negate':
-        return this.feedsOf(rel.input).map((feed) => ({ ...feed, negate: !feed.negate }))
+        return this.unfailing(rel.input).map((feed) => ({ ...feed, negate: !feed.negate }))
       case 'plus':
         return rel.inputs.flatMap((input) => this.feedsOf(input))
       case 'filter':
-        return this.stage(rel.input, (feed) => {
+        return this.stage(rel.input, [], (feed) => {
           const predicate = onto(rel.predicate, feed.exprs)
           return { ...feed, filter: feed.filter === null ? predicate : both(feed.filter, predicate) }
         })
       case 'map':
-        return this.stage(rel.input, (feed) => ({ ...feed, exprs: rel.exprs.map((e) => onto(e, feed.exprs)) }))
+        return this.stage(rel.input, rel.exprs, (feed) => ({ ...feed, exprs: rel.exprs.map((e) => onto(e, feed.exprs)) }))
       case 'join':
         return [{ producer: null, join: this.joinOf(rel), filter: rel.residual, exprs: rel.exprs, negate: false }]
       default:
@@ -110,11 +111,21 @@ export class Planner {
     }
   }
 
-  /** Puts a filter or map on top of feeds; computed columns that can fail are computed first, on their own. */
-  private stage(input: Rel, put: (feed: FeedPlan) => FeedPlan): FeedPlan[] {
+  /**
+   * Puts a filter or map on top of feeds. Columns that can fail are computed first, on their own, unless `exprs`,
+   * which come next, evaluate all of them in order anyway.
+   */
+  private stage(input: Rel, exprs: readonly Expr[], put: (feed: FeedPlan) => FeedPlan): FeedPlan[] {
     const feeds = this.feedsOf(input)
-    if (feeds.some((feed) => feed.exprs.some(canFail))) return [put(this.scan(this.materialise(input), input))]
+    if (feeds.some((feed) => feed.exprs.some(canFail) && !keepsFailures(feed.exprs, exprs))) return [put(this.scan(this.materialise(input), input))]
     return feeds.map(put)
+  }
+
+  /** Feeds of `rel` that cannot fail: rows that fail below a negation count with the weight they have there. */
+  private unfailing(rel: Rel): FeedPlan[] {
+    const feeds = this.feedsOf(rel)
+    const fails = feeds.some((feed) => feed.exprs.some(canFail) || (feed.filter !== null && canFail(feed.filter)))
+    return fails ? [this.scan(this.materialise(rel), rel)] : feeds
   }
 
   private materialise(rel: Rel): Producer {
@@ -235,6 +246,10 @@ export class Planner {
         ...rel.aggregates.map((a) => `${a.name} = ${a.fn}(${a.arg === null ? '*' : printExpr(a.arg)})`),
       ],
     })
+    // MIN and MAX read the input once more.
+    if (plan.aggregates.some((a) => a.kind === 'extreme')) {
+      this.readers.set(rel.input, (this.readers.get(rel.input) ?? 0) + 1)
+    }
     const inner = mapRel(rel.input, plan.pipeline)
     for (const feed of this.feedsOf(inner)) this.attachGroup(operator, feed, spec, table)
     this.addExtremes(rel, operator, plan.pipeline)

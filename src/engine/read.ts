@@ -6,7 +6,7 @@
 import type { CompiledKernels } from '../../codegen/kernels.js'
 import { kernelsOf } from '../../codegen/kernels.js'
 import { keyLanesOf, readValue } from '../../codegen/expr/plain.js'
-import { type Column, type Layout, type RowSchema, flatLayout } from '../schema/schema.js'
+import { type Column, type Layout, type RowSchema, arrangedLayout, flatLayout } from '../schema/schema.js'
 import type { Value } from '../schema/types.js'
 import { compareValues } from '../schema/values.js'
 import { Batch } from '../zset/batch.js'
@@ -88,7 +88,8 @@ class RangeWalk extends MergeWalk {
     for (const run of runs) {
       const n = run.length
       const at = bisect(n, (p) => isBefore(run, bounds.reverse ? n - 1 - p : p, columns, bounds))
-      this.enter(run, bounds.reverse ? n - 1 - at : at)
+      const first = bounds.reverse ? n - 1 - at : at
+      if (at < n && this.inside(run, first)) this.enter(run, first)
     }
   }
 
@@ -105,10 +106,11 @@ class StoreReader implements Reader {
   constructor(
     private readonly store: Store,
     private readonly kernels: CompiledKernels,
+    viewKey: readonly number[],
     private readonly flushed: () => void,
   ) {
-    const { schema, key } = store.layout
-    this.columns = key.columns.map((c) => schema.columns[c])
+    const { schema } = store.layout
+    this.columns = viewKey.map((c) => schema.columns[c])
     this.probe = new Batch(store.layout, 1)
   }
 
@@ -125,6 +127,9 @@ class StoreReader implements Reader {
 
   find(key: readonly Value[]): Generator<RowRef> {
     const { probe, columns } = this
+    if (this.store.layout.key.columns.length < columns.length) {
+      return this.range({ from: key, to: key, after: null, reverse: false })
+    }
     const values: Value[] = []
     columns.forEach((column, k) => {
       values[column.index] = key[k]
@@ -152,7 +157,10 @@ class KeyWalk extends MergeWalk {
   ) {
     super(kernels)
     this.reset(false)
-    for (const run of runs) this.enter(run, kernels.seek(run, 0, probe, 0))
+    for (const run of runs) {
+      const at = kernels.seek(run, 0, probe, 0)
+      if (at < run.length && this.inside(run, at)) this.enter(run, at)
+    }
   }
 
   protected override inside(run: Batch, row: number): boolean {
@@ -230,16 +238,40 @@ function sizeOf(rows: Iterable<RowRef>): { rows: number; weight: bigint } {
   return { rows: count, weight: sum }
 }
 
-/** A reader of a store; `version` counts its changes, `flushed` is told when its tail was arranged. */
-export function storeReader(store: Store, kernels: CompiledKernels, version: () => number, flushed: () => void): Reader {
+/**
+ * The layout of a store that is read by `key`: as many of its first columns as fit a packed key, the rest of the key
+ * next in the order. A key that begins with text is hashed.
+ */
+export function storeLayout(schema: RowSchema, key: readonly number[]): Layout {
+  let packed = 0
+  for (let n = 1; n <= key.length; n++) {
+    if (arrangedLayout(schema, key.slice(0, n)).key.kind !== 'packed') break
+    packed = n
+  }
+  if (packed === 0) return arrangedLayout(schema, key)
+  return arrangedLayout(
+    schema,
+    key.slice(0, packed),
+    key.slice(packed).map((index) => ({ index, descending: false })),
+  )
+}
+
+/** A reader of a store by `viewKey`; `version` counts its changes, `flushed` is told when its tail was arranged. */
+export function storeReader(
+  store: Store,
+  kernels: CompiledKernels,
+  viewKey: readonly number[],
+  version: () => number,
+  flushed: () => void,
+): Reader {
   const { key, schema } = store.layout
-  if (key.kind === 'packed') return new StoreReader(store, kernels, flushed)
+  if (key.kind === 'packed') return new StoreReader(store, kernels, viewKey, flushed)
   const snapshot = () => {
     store.flush()
     flushed()
     return store.trace.compact()
   }
-  return new SortedReader(keyColumns(schema, key.columns), snapshot, version)
+  return new SortedReader(keyColumns(schema, viewKey), snapshot, version)
 }
 
 /** A reader of group rows. */

@@ -1,6 +1,7 @@
 /** Structural identity of relational plans: two plans with one key compute the same relation. */
 import type { Rel, Relation } from '../circuit/rel.js'
-import { exprKey } from '../circuit/substitute.js'
+import { nodeCanFail } from '../circuit/nodes.js'
+import { exprKey, identity } from '../circuit/substitute.js'
 
 /** Numbers relations, so that two tables of one name in one plan would still differ. */
 export type NumberOf = (relation: Relation) => number
@@ -9,7 +10,9 @@ export type NumberOf = (relation: Relation) => number
 export function relKey(rel: Rel, numberOf: NumberOf, memo = new Map<Rel, string>()): string {
   const known = memo.get(rel)
   if (known !== undefined) return known
-  const key = compute(rel, (input) => relKey(input, numberOf, memo), numberOf)
+  // A failing row is reported by each node that was written, so nodes that can fail are never taken for one another.
+  const own = nodeCanFail(rel) ? `#${identity(rel)}` : ''
+  const key = compute(rel, (input) => relKey(input, numberOf, memo), numberOf) + own
   memo.set(rel, key)
   return key
 }

@@ -58,6 +58,7 @@ export class Store {
     const delta = this.arrangeAll(rest)
     this.trace.prepare(delta)
     this.append(rest, 0, rest.length)
+    this.bound = weightBound(rest)
     return 0
   }
 
@@ -74,22 +75,35 @@ export class Store {
   /** Arranges the tail into the trace. */
   flush(): void {
     const { tail } = this
-    if (tail.length === 0) return
-    const run = this.arrangeAll(tail)
-    this.trace.prepare(run)
-    this.trace.insert(run, true)
-    tail.clear()
+    if (tail.length > 0) {
+      const run = this.arrangeAll(tail)
+      this.trace.prepare(run)
+      this.trace.insert(run, true)
+      tail.clear()
+    }
     this.bound = 0
+  }
+
+  /** All rows, arranged: the runs of the trace, or one that is the sum of them. */
+  contents(whole: boolean): readonly Batch[] {
+    this.flush()
+    if (!whole) return this.trace.batches()
+    const all = this.trace.compact()
+    return all === null ? [] : [all]
   }
 
   private arrangeAll(flat: Batch): Batch {
     const { raw } = this.arranger
-    raw.reserve(flat.length)
-    this.arrangeRows(flat, 0, flat.length, raw)
     const run = new Batch(this.kernels.layout)
-    this.arranger.arrange(run)
-    raw.clear()
-    raw.resize(0)
+    raw.reserve(flat.length)
+    try {
+      this.arrangeRows(flat, 0, flat.length, raw)
+      this.arranger.arrange(run)
+    } finally {
+      // Also after an overflow: the next rows must not meet these.
+      raw.clear()
+      raw.resize(0)
+    }
     return run
   }
 

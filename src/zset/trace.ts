@@ -16,7 +16,7 @@ import type { Kernels, MergeState } from './kernels.js'
 /** Rows that the in-place head may hold. */
 export const HEAD_ROWS = 256
 /** Rows of background merging per merge and inserted row. */
-const FUEL_PER_ROW = 6
+const FUEL_PER_ROW = 32
 /** A run is merged with its older neighbour once it is at least this fraction of it. */
 const MERGE_RATIO = 4
 /** Fuel is saved up to this before merges are resumed, so that one-row changes do not pay for the resuming. */

@@ -23,8 +23,8 @@ import {
   LAYOUTS,
   layoutAndRows,
   MODES,
-  runOf,
   rowOf,
+  runOf,
   schemaOf,
   sumOf,
   textOf,
@@ -37,7 +37,9 @@ const RUNS = { numRuns: 60, seed: 77 }
 const contextOf = (mode: Mode) => ({ mode, unit: 'test', provenance: [] })
 
 /** Loops are made once for each layout and mode. */
-function memoised<F>(make: (mode: Mode, input: Layout, out: Layout) => F): (mode: Mode, input: Layout, out: Layout) => F {
+function memoised<F>(
+  make: (mode: Mode, input: Layout, out: Layout) => F,
+): (mode: Mode, input: Layout, out: Layout) => F {
   const made = new Map<Mode, Map<Layout, Map<Layout, F>>>(MODES.map(mode => [mode, new Map()]))
   return (mode, input, out) => {
     const byInput = made.get(mode) as Map<Layout, Map<Layout, F>>
@@ -78,6 +80,23 @@ describe('arranging: the key of a row, packed or hashed', () => {
     )
   })
 
+  test('negated rows, and the one weight that has no negative', () => {
+    const layout = LAYOUTS[3]
+    const flat = flats.get(layout) as Layout
+    const pipeline = { filter: null, exprs: allColumns(layout.schema), schema: layout.schema, negate: true }
+    const row = [1n, null]
+    for (const mode of MODES) {
+      const loop = storeCode(contextOf(mode), pipeline, flat, []).scan<ScanStore>(flat)
+      const run = (weight: bigint) => {
+        const out = new Batch(flat, 1)
+        loop(batchOf(flat, [{ row, weight }]), 0, 1, out, new ErrorSet())
+        return contents(out)
+      }
+      for (const weight of [1n, -1n, I64_MAX, I64_MIN + 1n]) expect(run(weight)).toEqual([{ row, weight: -weight }])
+      expect(() => run(I64_MIN)).toThrow(WeightOverflowError)
+    }
+  })
+
   test('hash: equal keys have equal lanes, whatever lies around them; other keys have others', () => {
     const schema = schemaOf('h', 'pad:u8', 'a:string?', 'b:f64?', 'c:u128')
     const flat = flatLayout(schema)
@@ -89,7 +108,10 @@ describe('arranging: the key of a row, packed or hashed', () => {
         const keys = new Set(rows.map(row => textOf([row[1], row[2]])))
         for (const mode of MODES) {
           const raw = new Batch(layout, rows.length)
-          const input = batchOf(flat, rows.map(row => ({ row, weight: 1n })))
+          const input = batchOf(
+            flat,
+            rows.map(row => ({ row, weight: 1n })),
+          )
           storeLoop(mode, flat, layout)(input, 0, rows.length, raw, new ErrorSet())
           rows.forEach((row, i) => {
             const own = [...raw.keys32.subarray(i * 4, i * 4 + 4)]
@@ -142,7 +164,10 @@ describe('probing: pairs of equal keys', () => {
       const rights = b.map(([row, weight], k): Weighted => {
         if (a.length === 0 || from[k] > 70) return { row, weight }
         const key = keyOf(left, a[from[k] % a.length][0])
-        return { row: row.map((v, c) => (right.key.columns.includes(c) ? key[right.key.columns.indexOf(c)] : v)), weight }
+        return {
+          row: row.map((v, c) => (right.key.columns.includes(c) ? key[right.key.columns.indexOf(c)] : v)),
+          weight,
+        }
       })
       return { n, lefts, rights }
     })
@@ -207,7 +232,10 @@ describe('clamping', () => {
   const loops = new Map(
     MODES.flatMap(mode =>
       layouts.flatMap(layout =>
-        modes.map(clamp => [`${mode} ${clamp} ${layout.schema.name}`, clampCode<Clamp>(contextOf(mode), layout, clamp).fn]),
+        modes.map(clamp => [
+          `${mode} ${clamp} ${layout.schema.name}`,
+          clampCode<Clamp>(contextOf(mode), layout, clamp).fn,
+        ]),
       ),
     ) as [string, Clamp][],
   )

@@ -31,7 +31,11 @@ const RUNS = { numRuns: 120, seed: 20251 }
 const hashed = fc.constantFrom(...LAYOUTS.filter(l => l.key.kind === 'hash'))
 
 /** Runs a law on random rows of every layout and again on hashed layouts with colliding hashes. */
-function law(name: string, lists: number, check: (layout: Layout, lists: Weighted[][], collide: Collide | null) => void): void {
+function law(
+  name: string,
+  lists: number,
+  check: (layout: Layout, lists: Weighted[][], collide: Collide | null) => void,
+): void {
   test(name, () => {
     fc.assert(
       fc.property(layoutAndRows(lists), ({ layout, lists: rows }) => check(layout, rows, null)),
@@ -102,7 +106,9 @@ describe('moving rows', () => {
       for (let i = 0; i < rows.length; i++) kernels.copyRow(from, i, to, rows.length - 1 - i)
       to.length = rows.length
       expect(contents(to)).toEqual(contents(batchOf(layout, [...rows].reverse(), collide)))
-      expect(to.keys.slice(0, to.length)).toEqual(batchOf(layout, [...rows].reverse(), collide).keys.slice(0, to.length))
+      expect(to.keys.slice(0, to.length)).toEqual(
+        batchOf(layout, [...rows].reverse(), collide).keys.slice(0, to.length),
+      )
     })
   })
 
@@ -151,7 +157,10 @@ describe('merging', () => {
     const runs = [...lists.map(list => runOf(layout, list, collide)), new Batch(layout)]
     if (runs[0].length > 0) runs[0].weights[0] = 0n
     eachMode(layout, kernels => {
-      const out = new Batch(layout, runs.reduce((n, run) => n + run.length, 0))
+      const out = new Batch(
+        layout,
+        runs.reduce((n, run) => n + run.length, 0),
+      )
       kernels.mergeAll(runs, out, new Int32Array(runs.length), new Int32Array(runs.length))
       expect(flaw(layout, out, collide)).toBeNull()
       expect(sumOf(contents(out))).toEqual(sumOf(...runs.map(contents)))
@@ -175,7 +184,8 @@ describe('merging', () => {
 describe('searching', () => {
   law('seek finds the first key that is not below', 2, (layout, [a, b], collide) => {
     const [run, probe] = [runOf(layout, a, collide), runOf(layout, b, collide)]
-    const keys = (batch: Batch, i: number) => batch.keys.slice(i * layout.key.words, (i + 1) * layout.key.words).reverse()
+    const keys = (batch: Batch, i: number) =>
+      batch.keys.slice(i * layout.key.words, (i + 1) * layout.key.words).reverse()
     const below = (i: number, p: number) => {
       const [x, y] = [keys(run, i), keys(probe, p)]
       return x[0] < y[0] || (x[0] === y[0] && x.length > 1 && x[1] < y[1])
@@ -224,7 +234,10 @@ describe('weights that leave i64', () => {
         else expect(run().weights[0]).toBe(x + y)
       }
       check(() => {
-        const raw = batchOf(layout, [x, y].map(weight => ({ row, weight })))
+        const raw = batchOf(
+          layout,
+          [x, y].map(weight => ({ row, weight })),
+        )
         return consolidated(kernels, raw)
       })
       check(() => {
@@ -256,11 +269,17 @@ describe('weights that leave i64', () => {
   test('absorb that overflows has changed nothing', () => {
     const rows = fc.sample(rowOf(layout.schema), { numRuns: 30, seed: 7 })
     eachMode(layout, kernels => {
-      const big = runOf(layout, [{ row: rows[29], weight: I64_MAX }, ...rows.slice(0, 10).map(r => ({ row: r, weight: 3n }))])
+      const big = runOf(layout, [
+        { row: rows[29], weight: I64_MAX },
+        ...rows.slice(0, 10).map(r => ({ row: r, weight: 3n })),
+      ])
       const head = new Batch(layout, 64)
       kernels.absorb(head, big, new Int32Array(64))
       const before = contents(head)
-      const delta = runOf(layout, [...rows.slice(5, 20), rows[29]].map(r => ({ row: r, weight: 1n })))
+      const delta = runOf(
+        layout,
+        [...rows.slice(5, 20), rows[29]].map(r => ({ row: r, weight: 1n })),
+      )
       const same = sumOf(before).get(textOf(rows[29])) === I64_MAX
       expect(same).toBe(true)
       expect(() => kernels.absorb(head, delta, new Int32Array(64))).toThrow(WeightOverflowError)

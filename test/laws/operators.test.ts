@@ -2,13 +2,13 @@
 import { describe, expect, it } from 'vitest'
 import { checkCircuits, OPERATOR_KINDS } from '../../src/testing/index.js'
 
-const TIMEOUT_MS = 60_000
+const TIMEOUT_MS = 120_000
 
 describe('each operator', () => {
   it.each(OPERATOR_KINDS)(
     '%s',
     kind => {
-      checkCircuits({ kinds: [kind], maxDepth: 2, maxViews: 1, runs: 12, seed: 1 })
+      checkCircuits({ kinds: [kind], maxDepth: 2, maxViews: 1, runs: 6, seed: 1 })
     },
     TIMEOUT_MS,
   )
@@ -18,7 +18,7 @@ describe('circuits of all operators', () => {
   it(
     'two views at a time',
     () => {
-      checkCircuits({ runs: 50, seed: 2 })
+      checkCircuits({ runs: 15, seed: 2 })
     },
     TIMEOUT_MS,
   )
@@ -26,7 +26,7 @@ describe('circuits of all operators', () => {
   it(
     'with transactions of many changes',
     () => {
-      checkCircuits({ runs: 4, seed: 3, maxRows: 300, maxChanges: 1000, maxSteps: 3, maxDepth: 2 })
+      checkCircuits({ runs: 2, seed: 3, maxRows: 300, maxChanges: 1000, maxSteps: 3, maxDepth: 2 })
     },
     TIMEOUT_MS,
   )
@@ -34,7 +34,7 @@ describe('circuits of all operators', () => {
   it(
     'run generically',
     () => {
-      checkCircuits({ runs: 10, seed: 4, open: { mode: 'generic' } })
+      checkCircuits({ runs: 4, seed: 4, open: { mode: 'generic' } })
     },
     TIMEOUT_MS,
   )

@@ -49,18 +49,34 @@ export const LAYOUTS: readonly Layout[] = [
   arrangedLayout(schemaOf('texts', 'a:string?', 'b:bytes', 'c:u64?'), [1, 0]),
   arrangedLayout(schemaOf('long', 'a:u64', 'b:u64', 'c:u8?', 'd:f32?'), [0, 1, 2]),
   arrangedLayout(schemaOf('nothing', 'a:i32', 'b:string'), []),
-  arrangedLayout(schemaOf('ranked', 'g:i32', 's:string?', 't:f64?', 'u:u128'), [0], [
-    { index: 2, descending: true },
-    { index: 1, descending: true },
-  ]),
+  arrangedLayout(
+    schemaOf('ranked', 'g:i32', 's:string?', 't:f64?', 'u:u128'),
+    [0],
+    [
+      { index: 2, descending: true },
+      { index: 1, descending: true },
+    ],
+  ),
   arrangedLayout(schemaOf('rankedText', 'g:string', 'v:i64?', 'w:u64'), [0], [{ index: 1, descending: true }]),
-  arrangedLayout(rowSchema('types', ALL_TYPES.map(type => ({ name: `${type}$`, type, nullable: type.length > 3 }))), [4]),
+  arrangedLayout(
+    rowSchema(
+      'types',
+      ALL_TYPES.map(type => ({ name: `${type}$`, type, nullable: type.length > 3 })),
+    ),
+    [4],
+  ),
   arrangedLayout(schemaOf('nulls', ...many), [0]),
 ]
 
 export const layoutArb = fc.constantFrom(...LAYOUTS)
 
-const LONG_TEXTS = ['shared prefix, then a', 'shared prefix, then b', 'shared prefix, then', `${'x'.repeat(300)}é`, 'x'.repeat(300)]
+const LONG_TEXTS = [
+  'shared prefix, then a',
+  'shared prefix, then b',
+  'shared prefix, then',
+  `${'x'.repeat(300)}é`,
+  'x'.repeat(300),
+]
 
 const longText = fc.constantFrom(...LONG_TEXTS)
 
@@ -68,7 +84,8 @@ const longText = fc.constantFrom(...LONG_TEXTS)
 export function rowOf(schema: RowSchema): fc.Arbitrary<Value[]> {
   const cells = schema.columns.map(column => {
     const cell = cellArb(column) as fc.Arbitrary<Value>
-    const arb = column.type === 'string' ? fc.oneof({ weight: 4, arbitrary: cell }, { weight: 1, arbitrary: longText }) : cell
+    const arb =
+      column.type === 'string' ? fc.oneof({ weight: 4, arbitrary: cell }, { weight: 1, arbitrary: longText }) : cell
     return arb.map(value => (value === null ? null : (normalise(column.type, value) as Value)))
   })
   return fc.tuple(...cells)
@@ -83,7 +100,9 @@ export const weights = fc.oneof(
 export function weightedRows(schema: RowSchema, maxLength = 40, distinct = 12): fc.Arbitrary<Weighted[]> {
   const pool = fc.array(rowOf(schema), { minLength: 1, maxLength: distinct, size: 'max' })
   const picks = fc.array(fc.tuple(fc.nat(0xffff), weights), { maxLength, size: 'max' })
-  return fc.tuple(pool, picks).map(([rows, list]) => list.map(([n, weight]) => ({ row: rows[n % rows.length], weight })))
+  return fc
+    .tuple(pool, picks)
+    .map(([rows, list]) => list.map(([n, weight]) => ({ row: rows[n % rows.length], weight })))
 }
 
 /** Weighted rows for a layout of the list, several lists of them. */
@@ -137,7 +156,12 @@ export function sumOf(...lists: readonly (readonly Weighted[])[]): Map<string, b
 }
 
 /** The order of a layout, by values; for hashed keys by the hash first. */
-export function compareModel(layout: Layout, a: readonly Value[], b: readonly Value[], collide: Collide | null = null): number {
+export function compareModel(
+  layout: Layout,
+  a: readonly Value[],
+  b: readonly Value[],
+  collide: Collide | null = null,
+): number {
   const { key, order, schema } = layout
   if (key.kind === 'hash') {
     const [x, y] = [a, b].map(row => keyLanesOf(layout, row)).map(lanes => (collide === null ? lanes : collide(lanes)))

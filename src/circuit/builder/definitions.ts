@@ -1,7 +1,7 @@
 /** Views as a program writes them: `view(name, q => …)`. */
 import { CompileError, quote, SchemaError, show } from '../../base/errors.js'
 import { type RowSchema, rowSchema } from '../../schema/schema.js'
-import type { Rel, ViewDefinition } from '../rel.js'
+import type { JoinRel, Rel, ViewDefinition } from '../rel.js'
 import { Grouped, Query, relOf } from './query.js'
 import type { Source, ViewDef } from './types.js'
 
@@ -22,7 +22,7 @@ export interface ViewOptions<Name extends string = string> {
 
 /**
  * Defines a view. Its key, unless given: the grouping columns of an aggregate; the primary key of the table, where
- * filters, maps and the like carry all of it along; else all columns.
+ * filters, maps and the like carry all of it along; of a join, the key of the left side (the right side of a right join) likewise; else all columns.
  * Throws CompileError on lambdas and circuits outside the language, SchemaError on a wrong name or key.
  */
 export function view<R>(
@@ -103,10 +103,21 @@ function keyOf(rel: Rel): readonly number[] | null {
     case 'aggregate':
       return rel.keys.length > 0 ? rel.keys.map((_, i) => i) : null
     case 'join':
-      return rel.type === 'semi' || rel.type === 'anti' ? keyOf(rel.left) : null
+      return joinKey(rel)
     case 'set':
       return rel.op === 'union' ? null : keyOf(rel.left)
     case 'plus':
       return null
   }
+}
+
+/** Rows of a join go by the key of the side that is always there, if it is carried along. It need not be unique. */
+function joinKey(rel: JoinRel): readonly number[] | null {
+  if (rel.type === 'full') return null
+  if (rel.type === 'semi' || rel.type === 'anti') return keyOf(rel.left)
+  const side = rel.type === 'right' ? 1 : 0
+  const below = keyOf(side === 0 ? rel.left : rel.right)
+  if (below === null) return null
+  const carried = below.map(k => rel.exprs.findIndex(e => e.kind === 'column' && e.input === side && e.index === k))
+  return carried.includes(-1) ? null : carried
 }

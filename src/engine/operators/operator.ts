@@ -118,8 +118,8 @@ export abstract class Producer extends Operator {
   protected abstract current(): Delta | null
 
   /**
-   * Everything this operator has put out so far, as batches whose sum it is: how a view that is created later
-   * catches up. Rows of weight zero may occur.
+   * Everything this operator has put out so far, as batches whose sum it is (one at most if `whole`): how a view that
+   * is created later catches up. Rows of weight zero may occur.
    */
-  abstract contents(): Delta[]
+  abstract contents(whole: boolean): Delta[]
 }

@@ -45,10 +45,10 @@ export class SinkOperator extends Producer {
     return tail.length === this.start ? null : { batch: tail, from: this.start, to: tail.length }
   }
 
-  contents(): Delta[] {
-    this.store.flush()
+  contents(whole: boolean): Delta[] {
+    const batches = this.store.contents(whole)
     this.start = this.store.tail.length
-    return this.store.trace.batches().map((batch) => ({ batch, from: 0, to: batch.length }))
+    return batches.map((batch) => ({ batch, from: 0, to: batch.length }))
   }
 
   commit(): void {

@@ -51,11 +51,11 @@ export class SourceOperator extends Producer {
     return current === null || current.length === 0 ? null : { batch: current, from: 0, to: current.length }
   }
 
-  contents(): Delta[] {
+  contents(whole: boolean): Delta[] {
     if (this.store === null) return []
-    this.store.flush()
+    const batches = this.store.contents(whole)
     this.start = this.store.tail.length
-    return this.store.trace.batches().map((batch) => ({ batch, from: 0, to: batch.length }))
+    return batches.map((batch) => ({ batch, from: 0, to: batch.length }))
   }
 
   commit(): void {
