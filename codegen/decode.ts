@@ -1,7 +1,7 @@
 /** Batches to row objects, and single rows from one layout to another. */
 import type { Expression, ObjectExpression } from 'estree'
 import { allColumns } from '../src/circuit/substitute.js'
-import { type Layout, type RowSchema, flatLayout } from '../src/schema/schema.js'
+import { type Layout, type RowSchema, flatLayout, layoutFingerprint } from '../src/schema/schema.js'
 import type { Value } from '../src/schema/types.js'
 import type { Batch } from '../src/zset/batch.js'
 import { decodeRow, projectRow } from '../templates/project.js'
@@ -19,15 +19,19 @@ function identity(schema: RowSchema, input: Layout): RowProgram {
 
 /** Reads a row of `input` as a plain object with the schema's columns in order. */
 export function rowDecoder(context: CodeContext, input: Layout, sources = new SourceList()): DecodeRow {
-  const $row = identity(input.schema, input)
-  return make<DecodeRow>(context, sources, 'decodeRow', decodeRow, { $row, $object: objectOf($row) })
+  return make<DecodeRow>(context, sources, 'decodeRow', decodeRow, [layoutFingerprint(input)], () => {
+    const $row = identity(input.schema, input)
+    return { $row, $object: objectOf($row) }
+  })
 }
 
 /** Copies the first columns of a row, those of `schema`, into a flat batch. */
 export function rowProjector(context: CodeContext, input: Layout, schema: RowSchema, sources: SourceList): ProjectRow {
-  const $row = identity(schema, input)
-  const $store = $row.storeInto(flatLayout(schema))
-  return make<ProjectRow>(context, sources, 'projectRow', projectRow, { $row, $store })
+  const out = flatLayout(schema)
+  return make<ProjectRow>(context, sources, 'projectRow', projectRow, [input, out].map(layoutFingerprint), () => {
+    const $row = identity(schema, input)
+    return { $row, $store: $row.storeInto(out) }
+  })
 }
 
 /** An object literal of all outputs. Names are string keys, computed where `__proto__` would mean something else. */

@@ -15,7 +15,7 @@ import { lookup } from '../templates/lookup.js'
 import { merge } from '../templates/merge.js'
 import { mergeAll } from '../templates/mergeall.js'
 import { decodePacked, encodePacked } from '../templates/packed.js'
-import { $below, $equal, seek } from '../templates/seek.js'
+import { $below, $equal, $lowerBound, seek } from '../templates/seek.js'
 import { build, type Mode, type Statics, type Unit } from './build.js'
 import { packedStatics, packedStride } from './packed.js'
 import { type Template, external } from './specialise/types.js'
@@ -72,6 +72,7 @@ function makeKernels(layout: Layout, mode: Mode): CompiledKernels {
     $copyRow,
     $below,
     $equal,
+    $lowerBound,
     $compareStrings: external(compareGerman),
     $copyString: external(copyString),
     $moveString: external(moveString),

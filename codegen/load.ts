@@ -86,6 +86,8 @@ function linkConstants(parts: readonly SpecialisedFunction[]): {
   functions: FunctionDeclaration[]
   constants: Map<string, unknown>
 } {
+  // One function has no name twice: the specialiser saw to that.
+  if (parts.length === 1) return { functions: [parts[0].ast], constants: new Map(parts[0].constants) }
   const taken = new Set<string>()
   for (const { ast } of parts) eachReference(ast, identifier => taken.add(identifier.name))
   const functionNames = new Set(parts.map(({ ast }) => ast.id.name))

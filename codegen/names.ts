@@ -23,9 +23,12 @@ export const GLOBALS: ReadonlySet<string> = new Set(
 )
 
 const MAX_LENGTH = 32
+/** What `safeName` leaves as it is, reserved words aside. */
+const SAFE = /^[A-Za-z](?:[A-Za-z0-9_]{0,30}[A-Za-z0-9])?$/
 
 /** An identifier that resembles `hint`: ASCII letters, digits and `_`, at most 32 long, not reserved, not a global. */
 export function safeName(hint: string): string {
+  if (SAFE.test(hint) && !RESERVED.has(hint) && !GLOBALS.has(hint)) return hint
   const reduced = hint
     .slice(0, 4 * MAX_LENGTH)
     .replace(/[^A-Za-z0-9_]+/g, '_')
@@ -50,18 +53,20 @@ export function hintPart(text: string): string {
  * still open has it: closed blocks may have used it, since nothing outside refers to their locals.
  */
 export class NameScope {
-  private readonly names = new Set<string>()
+  /** Made when there is something to put in: most blocks declare nothing. */
+  private names: Set<string> | null = null
 
   constructor(readonly parent: NameScope | null) {}
 
   has(name: string): boolean {
     for (let scope: NameScope | null = this; scope !== null; scope = scope.parent) {
-      if (scope.names.has(name)) return true
+      if (scope.names?.has(name)) return true
     }
     return false
   }
 
   add(name: string): void {
+    this.names ??= new Set()
     this.names.add(name)
   }
 

@@ -1,7 +1,7 @@
 /** The loops of grouped aggregation: accumulate and settle, with everything they need to know of the aggregates. */
 import { WeightOverflowError } from '../src/base/errors.js'
 import { fromUnits, toUnits } from '../src/base/exact-sum.js'
-import { type Column, type Layout, type RowSchema, flatLayout } from '../src/schema/schema.js'
+import { type Column, type Layout, type RowSchema, flatLayout, layoutFingerprint } from '../src/schema/schema.js'
 import type { Batch } from '../src/zset/batch.js'
 import { setCellNull } from '../src/zset/cells.js'
 import type { GroupTable, Spill } from '../src/zset/groups.js'
@@ -14,7 +14,7 @@ import { $write, settle } from '../templates/settle.js'
 import { moveString } from './kernels.js'
 import { type RowOutput } from './rows.js'
 import { type Template, external } from './specialise/types.js'
-import { type CodeContext, type PipelineSpec, SourceList, loopStatics, make } from './steps.js'
+import { type CodeContext, type PipelineSpec, SourceList, loopStatics, make, pipelineKey } from './steps.js'
 
 export interface AggregateCode {
   readonly fn: 'count' | 'sum' | 'avg' | 'min' | 'max'
@@ -130,12 +130,22 @@ function average(spec: AggregateCode, a: number) {
   }
 }
 
+/** What the code of an aggregation depends on, beside its pipeline. */
+function aggregateKey({ aggregates, keyCount }: ReduceSpec): unknown[] {
+  return [keyCount, ...aggregates.map((a) => [a.fn, a.kind, a.counted, a.argument, a.column.index])]
+}
+
 /** The loops that feed a group table. */
 export function accumulateCode(context: CodeContext, spec: ReduceSpec, describe: readonly string[]) {
   const sources = new SourceList()
   const { pipeline, keyLayout, keyCount, schema } = spec
   const flat = flatLayout(schema)
   const keyOrder = schema.columns.slice(0, keyCount).map((column) => ({ column, descending: false }))
+  const key = (inputs: readonly Layout[]) => [
+    ...pipelineKey(pipeline),
+    [...inputs, keyLayout, flat].map(layoutFingerprint),
+    aggregateKey(spec),
+  ]
   const statics = (inputs: readonly Layout[]) => {
     const base = loopStatics(context, pipeline, inputs)
     const columns = keyOrder.map((_, k) => ({ output: k, target: k }))
@@ -144,11 +154,11 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec, describe:
       key: base.$row.keyLanes(keyLayout),
       hashed: keyLayout.key.kind === 'hash',
       compareKeys: external(
-        make(context, sources, 'compareGroupColumns', comparePayload, {
+        make(context, sources, 'compareGroupColumns', comparePayload, [layoutFingerprint(flat), keyCount], () => ({
           $layout: { ...flat, order: keyOrder },
           $compareColumns,
           $compareStrings: external(compareGerman),
-        }) as Template,
+        })) as Template,
         'compareGroupColumns',
       ),
       storeGroup: base.$row.storeColumns,
@@ -172,9 +182,9 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec, describe:
   return {
     sources: sources.texts,
     description: [...describe],
-    scan: <F>(input: Layout): F => make<F>(context, sources, 'accumulateRows', scanAccumulate, statics([input])),
+    scan: <F>(input: Layout): F => make<F>(context, sources, 'accumulateRows', scanAccumulate, key([input]), () => statics([input])),
     pairs: <F>(left: Layout, right: Layout): F =>
-      make<F>(context, sources, 'accumulatePairs', pairsAccumulate, statics([left, right])),
+      make<F>(context, sources, 'accumulatePairs', pairsAccumulate, key([left, right]), () => statics([left, right])),
   }
 }
 
@@ -184,11 +194,12 @@ export function settleCode<F, R>(context: CodeContext, spec: ReduceSpec): { sett
   const flat = flatLayout(spec.schema)
   const aggregateOrder = spec.aggregates.map(({ column }) => ({ column, descending: false }))
   const outputs = spec.aggregates.map((a, i) => aggregateStatics(a, i, null))
-  const compareAggregates = make<Template>(context, sources, 'compareAggregates', comparePayload, {
+  const key = [layoutFingerprint(flat), aggregateKey(spec)]
+  const compareAggregates = make<Template>(context, sources, 'compareAggregates', comparePayload, key, () => ({
     $layout: { ...flat, order: aggregateOrder },
     $compareColumns,
     $compareStrings: external(compareGerman),
-  })
+  }))
   const $g = {
     aggregates: outputs,
     always: spec.keyCount === 0,
@@ -200,12 +211,12 @@ export function settleCode<F, R>(context: CodeContext, spec: ReduceSpec): { sett
     copyString: external(copyString),
   }
   return {
-    settle: make<F>(context, sources, 'settle', settle, { $g }),
-    restoreRow: make<R>(context, sources, 'restoreRow', copyRow, {
+    settle: make<F>(context, sources, 'settle', settle, key, () => ({ $g })),
+    restoreRow: make<R>(context, sources, 'restoreRow', copyRow, [layoutFingerprint(flat)], () => ({
       $layout: flat,
       $copyRow,
       $copyString: external(moveString),
-    }),
+    })),
     sources: sources.texts,
   }
 }

@@ -4,7 +4,8 @@
  */
 import { WeightOverflowError } from '../src/base/errors.js'
 import type { Expr } from '../src/circuit/expr.js'
-import type { Column, Layout, RowSchema } from '../src/schema/schema.js'
+import { exprKey } from '../src/circuit/substitute.js'
+import { type Column, type Layout, type RowSchema, flatLayout, layoutFingerprint } from '../src/schema/schema.js'
 import type { Value } from '../src/schema/types.js'
 import type { Batch } from '../src/zset/batch.js'
 import { sameCell } from '../src/zset/cells.js'
@@ -13,7 +14,7 @@ import { clamp } from '../templates/clamp.js'
 import { $copyRow } from '../templates/copy.js'
 import { pairsStore, scanStore } from '../templates/linear.js'
 import { probe } from '../templates/probe.js'
-import { $below, $equal } from '../templates/seek.js'
+import { $below, $equal, $lowerBound } from '../templates/seek.js'
 import { $multiply } from '../templates/weights.js'
 import { type Mode, type Statics, build } from './build.js'
 import { readRow } from './expr/plain.js'
@@ -47,11 +48,42 @@ export class SourceList {
   }
 }
 
-export function make<F>(context: CodeContext, sources: SourceList, name: string, template: unknown, statics: Statics): F {
-  const unit = { name: context.unit, provenance: context.provenance }
-  const built = build<F>(context.mode, unit, name, template as Template, statics)
+interface Cached {
+  readonly fn: unknown
+  readonly source: string
+}
+
+/** Generated functions by what they were made from; the oldest go first. */
+const cache = new Map<string, Cached>()
+const MAX_CACHED = 4096
+
+/**
+ * Makes a step function, or takes the one that was made before from the same schema and circuit: `key` says
+ * everything that the statics depend on. A function is shared with what V8 has learnt about it.
+ */
+export function make<F>(
+  context: CodeContext,
+  sources: SourceList,
+  name: string,
+  template: unknown,
+  key: readonly unknown[],
+  statics: () => Statics,
+): F {
+  const full = JSON.stringify([context.mode, context.unit, context.provenance, name, key])
+  let built = cache.get(full)
+  if (built === undefined) {
+    const unit = { name: context.unit, provenance: context.provenance }
+    built = build<F>(context.mode, unit, name, template as Template, statics())
+    if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value as string)
+    cache.set(full, built)
+  }
   sources.add(name, built.source)
-  return built.fn
+  return built.fn as F
+}
+
+/** Equal for pipelines that do the same. */
+export function pipelineKey({ filter, exprs, schema, negate }: PipelineSpec): unknown[] {
+  return [filter === null ? null : exprKey(filter), exprs.map((e) => exprKey(e)), layoutFingerprint(flatLayout(schema)), negate]
 }
 
 const checkProduct = (where: string) =>
@@ -95,13 +127,14 @@ export function storeCode(context: CodeContext, pipeline: PipelineSpec, out: Lay
     const base = loopStatics(context, pipeline, inputs)
     return { ...base, $store: base.$row.storeInto(out) }
   }
+  const key = (inputs: readonly Layout[]) => [...pipelineKey(pipeline), [...inputs, out].map(layoutFingerprint)]
   const name = out.key.kind === 'none' ? 'store' : 'arrange'
   return {
     sources: sources.texts,
     description: [...describe],
-    scan: <F>(input: Layout): F => make<F>(context, sources, `${name}Rows`, scanStore, statics([input])),
+    scan: <F>(input: Layout): F => make<F>(context, sources, `${name}Rows`, scanStore, key([input]), () => statics([input])),
     pairs: <F>(left: Layout, right: Layout): F =>
-      make<F>(context, sources, `${name}Pairs`, pairsStore, statics([left, right])),
+      make<F>(context, sources, `${name}Pairs`, pairsStore, key([left, right]), () => statics([left, right])),
   }
 }
 
@@ -109,12 +142,13 @@ export function storeCode(context: CodeContext, pipeline: PipelineSpec, out: Lay
 export function joinCode<F>(context: CodeContext, left: Layout, right: Layout) {
   const sources = new SourceList()
   const probeOf = (name: string, delta: Layout, run: Layout): F =>
-    make<F>(context, sources, name, probe, {
+    make<F>(context, sources, name, probe, [delta, run].map(layoutFingerprint), () => ({
       $words: delta.key.words,
       $below,
       $equal,
+      $lowerBound,
       $confirm: delta.key.kind === 'hash' ? external(confirmKeys(delta, run), 'sameKey') : null,
-    })
+    }))
   return {
     leftProbe: probeOf('probeLeft', left, right),
     rightProbe: probeOf('probeRight', right, left),
@@ -134,7 +168,7 @@ function confirmKeys(delta: Layout, run: Layout): (a: Batch, i: number, b: Batch
 /** The clamp kernel of an arrangement by all columns. */
 export function clampCode<F>(context: CodeContext, layout: Layout, mode: string): { fn: F; sources: Map<string, string> } {
   const sources = new SourceList()
-  const fn = make<F>(context, sources, 'clamp', clamp, {
+  const fn = make<F>(context, sources, 'clamp', clamp, [layoutFingerprint(layout), mode], () => ({
     $layout: layout,
     $mode: mode,
     $copyRow,
@@ -142,6 +176,6 @@ export function clampCode<F>(context: CodeContext, layout: Layout, mode: string)
     $overflow: external(() => {
       throw new WeightOverflowError(`view ${JSON.stringify(context.unit)}`)
     }, 'overflow'),
-  })
+  }))
   return { fn, sources: sources.texts }
 }

@@ -7,9 +7,9 @@
 
 /**
  * Adds one row, already evaluated, with weight `w`. Returns 0, having changed nothing, if the table has no room for
- * another group or touched group; else 1.
+ * another group or touched group; else 1. The arrays are the table's own: they do not move until room is made.
  */
-export function $addRow($g, table, w) {
+export function $addRow($g, table, rows, undo, index, mask, counts, touched, touchedAt, undoCounts, w) {
   const $words = $g.words
   const k0 = $g.key[0]()
   const k1 = $g.key[1]()
@@ -19,24 +19,21 @@ export function $addRow($g, table, w) {
     table.scratch.heap.length = 0
     $g.storeGroup(table.scratch, 0, $g.groupColumns)
   }
-  const mask = table.mask
-  const index = table.index
-  const keys32 = table.keys32
   let p = $g.hash(k0, k1, k2, k3) & mask
   let slot = -1
   for (;;) {
     const entry = index[p]
     if (entry === 0) break
     if (
-      keys32[(entry - 1) * ($words * 2)] === k0 &&
-      keys32[(entry - 1) * ($words * 2) + 1] === k1 &&
-      ($words === 1 || (keys32[(entry - 1) * 4 + 2] === k2 && keys32[(entry - 1) * 4 + 3] === k3))
+      table.keys32[(entry - 1) * ($words * 2)] === k0 &&
+      table.keys32[(entry - 1) * ($words * 2) + 1] === k1 &&
+      ($words === 1 || (table.keys32[(entry - 1) * 4 + 2] === k2 && table.keys32[(entry - 1) * 4 + 3] === k3))
     ) {
       if (!$g.hashed) {
         slot = entry - 1
         break
       }
-      const order = $g.compareKeys(table.scratch, 0, table.rows, entry - 1)
+      const order = $g.compareKeys(table.scratch, 0, rows, entry - 1)
       if (order === 0) {
         slot = entry - 1
         break
@@ -46,32 +43,32 @@ export function $addRow($g, table, w) {
   }
   let t = 0
   if (slot === -1) {
-    if (table.size === table.capacity || table.touchedCount === table.touched.length) return 0
+    if (table.size === table.capacity || table.touchedCount === touched.length) return 0
     slot = table.size
     table.size = slot + 1
-    table.rows.length = slot + 1
+    rows.length = slot + 1
     index[p] = slot + 1
-    keys32[slot * ($words * 2)] = k0
-    keys32[slot * ($words * 2) + 1] = k1
+    table.keys32[slot * ($words * 2)] = k0
+    table.keys32[slot * ($words * 2) + 1] = k1
     if ($words === 2) {
-      keys32[slot * 4 + 2] = k2
-      keys32[slot * 4 + 3] = k3
+      table.keys32[slot * 4 + 2] = k2
+      table.keys32[slot * 4 + 3] = k3
     }
-    $g.storeGroup(table.rows, slot, $g.groupColumns)
+    $g.storeGroup(rows, slot, $g.groupColumns)
     for (const $a of $g.aggregates) {
       // Until the first value that is not NULL comes, there is no extreme.
       if ($a.kind === 'extreme' && $a.column.nullable) {
-        table.rows.nulls32[slot * ($g.flat.schema.nullWords * 2) + ($a.column.nullBit >> 5)] |= 1 << ($a.column.nullBit & 31)
+        rows.nulls32[slot * ($g.flat.schema.nullWords * 2) + ($a.column.nullBit >> 5)] |= 1 << ($a.column.nullBit & 31)
       }
     }
-  } else t = table.touchedAt[slot]
+  } else t = touchedAt[slot]
   if (t === 0) {
     t = table.touchedCount
-    if (t === table.touched.length) return 0
-    table.touched[t] = slot
+    if (t === touched.length) return 0
+    touched[t] = slot
     table.touchedCount = t + 1
-    table.touchedAt[slot] = t + 1
-    table.undoCounts[t] = table.counts[slot]
+    touchedAt[slot] = t + 1
+    undoCounts[t] = counts[slot]
     for (const $a of $g.aggregates) {
       if ($a.counted) table.undoValid[$a.index][t] = table.valid[$a.index][slot]
       if ($a.kind === 'int') table.undoSums[$a.index][t] = table.sums[$a.index][slot]
@@ -80,13 +77,13 @@ export function $addRow($g, table, w) {
         table.undoLows[$a.index][t] = table.lows[$a.index][slot]
       }
     }
-    $g.copyRow($g.flat, $g.moveString, table.rows, slot, table.undoRows, t)
-    table.undoRows.weights[t] = table.rows.weights[slot]
+    $g.copyRow($g.flat, $g.moveString, rows, slot, undo, t)
+    undo.weights[t] = rows.weights[slot]
   }
-  const before = table.counts[slot]
+  const before = counts[slot]
   const after = BigInt.asIntN(64, before + w)
   if (((before ^ after) & (w ^ after)) < 0n) $g.overflow()
-  table.counts[slot] = after
+  counts[slot] = after
   for (const $a of $g.aggregates) {
     if ($a.argument !== null && $a.kind !== 'extreme') {
       if ($a.counted) {
@@ -155,6 +152,14 @@ export function $addFloat($a, table, slot, w) {
  * call again), or `to`.
  */
 export function scanAccumulate($row, $g, $negate, $checkProduct, $failure, input, from, to, table, errors) {
+  const rows = table.rows
+  const undo = table.undoRows
+  const index = table.index
+  const mask = table.mask
+  const counts = table.counts
+  const touched = table.touched
+  const touchedAt = table.touchedAt
+  const undoCounts = table.undoCounts
   for (let i = from; i < to; i++) {
     const weight = input.weights[i]
     if (weight === 0n) continue
@@ -162,7 +167,7 @@ export function scanAccumulate($row, $g, $negate, $checkProduct, $failure, input
     if ($negate && weight === -9223372036854775808n) $checkProduct(weight, -1n)
     const status = $row.evaluate(input, i)
     if (status === 1) {
-      const added = $g.addRow($g, table, w)
+      const added = $g.addRow($g, table, rows, undo, index, mask, counts, touched, touchedAt, undoCounts, w)
       if (added === 0) return i
     } else if (status === 2) {
       const failed = $failure(input, i)
@@ -174,6 +179,14 @@ export function scanAccumulate($row, $g, $negate, $checkProduct, $failure, input
 
 /** The same for pairs from..to of a join: `lefts[p]` and `rights[p]` are the rows, weights multiply. */
 export function pairsAccumulate($row, $g, $negate, $multiply, $checkProduct, $failure, left, right, lefts, rights, from, to, table, errors) {
+  const rows = table.rows
+  const undo = table.undoRows
+  const index = table.index
+  const mask = table.mask
+  const counts = table.counts
+  const touched = table.touched
+  const touchedAt = table.touchedAt
+  const undoCounts = table.undoCounts
   for (let p = from; p < to; p++) {
     const i = lefts[p]
     const j = rights[p]
@@ -182,7 +195,7 @@ export function pairsAccumulate($row, $g, $negate, $multiply, $checkProduct, $fa
     if ($negate && product === -9223372036854775808n) $checkProduct(product, -1n)
     const status = $row.evaluate(left, i, right, j)
     if (status === 1) {
-      const added = $g.addRow($g, table, w)
+      const added = $g.addRow($g, table, rows, undo, index, mask, counts, touched, touchedAt, undoCounts, w)
       if (added === 0) return p
     } else if (status === 2) {
       const failed = $failure(left, i, right, j)

@@ -3,13 +3,17 @@
  * Pairs are row numbers; what becomes of them is another kernel's business. `$confirm(delta, i, run, j)` checks
  * the key columns where the key is only a hash (null where the key words decide).
  *
+ * Both sides gallop, so the cost is that of the smaller one times the logarithm of the gaps.
+ *
  * REQUIRES: rows from..to of `delta` and all of `run` are sorted by key. `pairs.low` is a row of `run` before
  * which no wanted key lies (0 at first).
  * ENSURES: `pairs.left[0..count)`/`pairs.right` hold the pairs, rows of weight zero left out; returns the first
  * delta row not yet done: `to`, unless more than `limit` pairs were found.
  */
-export function probe($words, $below, $equal, $confirm, delta, from, to, run, pairs, limit) {
+export function probe($words, $below, $equal, $lowerBound, $confirm, delta, from, to, run, pairs, limit) {
   const rows = run.length
+  const fences = run.fences
+  const deltaFences = delta.fences
   let left = pairs.left
   let right = pairs.right
   let room = left.length
@@ -21,24 +25,24 @@ export function probe($words, $below, $equal, $confirm, delta, from, to, run, pa
     const k1 = delta.keys32[i * ($words * 2) + 1]
     const k2 = $words === 1 ? 0 : delta.keys32[i * 4 + 2]
     const k3 = $words === 1 ? 0 : delta.keys32[i * 4 + 3]
-    let high = low
-    let step = 1
-    while (high < rows && $below($words, run, high, k3, k2, k1, k0)) {
-      low = high + 1
-      high += step
-      step += step
+    const start = $lowerBound($words, $below, run, fences, low, k3, k2, k1, k0)
+    low = start
+    if (start === rows) break
+    if (!$equal($words, run, start, k3, k2, k1, k0)) {
+      // Not there: go on with the first delta row that is not below what is.
+      const r0 = run.keys32[start * ($words * 2)]
+      const r1 = run.keys32[start * ($words * 2) + 1]
+      const r2 = $words === 1 ? 0 : run.keys32[start * 4 + 2]
+      const r3 = $words === 1 ? 0 : run.keys32[start * 4 + 3]
+      const next = $lowerBound($words, $below, delta, deltaFences, i + 1, r3, r2, r1, r0)
+      i = next
+      continue
     }
-    if (high > rows) high = rows
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ($below($words, run, middle, k3, k2, k1, k0)) low = middle + 1
-      else high = middle
-    }
-    let end = low
+    let end = start + 1
     while (end < rows && $equal($words, run, end, k3, k2, k1, k0)) end++
     let more = 1
     while (more === 1) {
-      for (let j = low; j < end; j++) {
+      for (let j = start; j < end; j++) {
         if ((run.weights32[j * 2] | run.weights32[j * 2 + 1]) === 0) continue
         if ($confirm !== null) {
           const same = $confirm(delta, i, run, j)
@@ -61,5 +65,5 @@ export function probe($words, $below, $equal, $confirm, delta, from, to, run, pa
   }
   pairs.low = low
   pairs.count = count
-  return low >= rows ? to : i
+  return low >= rows ? to : i < to ? i : to
 }

@@ -12,10 +12,12 @@ export function settle($g, table, out, emit, failures) {
   const rows = table.rows
   const undo = table.undoRows
   const n = table.touchedCount
+  const touched = table.touched
+  const counts = table.counts
   let k = out.length
   for (let t = 0; t < n; t++) {
-    const slot = table.touched[t]
-    let exists = $g.always || table.counts[slot] > 0n
+    const slot = touched[t]
+    let exists = $g.always || counts[slot] > 0n
     if (exists) {
       for (const $a of $g.aggregates) {
         const fits = $g.write($g, $a, table, rows, slot)
@@ -73,7 +75,7 @@ export function $write($g, $a, table, rows, slot) {
     if (missing === 1) {
       if ($a.kind === 'int' && $a.fn === 'sum') rows.columns[$a.column.index][slot] = 0n
       else rows.columns[$a.column.index][slot] = 0
-    } else if (table.spills[$a.index].size > 0) {
+    } else if (table.spillCounts[$a.index] > 0) {
       fits = $a.result(table, rows, slot)
     } else if ($a.fn === 'avg') {
       $a.average(table, rows, slot)

@@ -13,7 +13,7 @@ import type { ExpandContext } from '../specialise/types.js'
 import { canFail, compile, plainZero, settled, sharedCalls } from './compile.js'
 import { keyLanes, storedWords } from './lanes.js'
 import { truth } from './logic.js'
-import { isLit, not, type Operand, type Place, Scope, unshared } from './scope.js'
+import { isLit, not, type Operand, type Place, Scope } from './scope.js'
 import { storeRow } from './store.js'
 
 /** The operators that cost more than a few instructions, or allocate. */
@@ -65,7 +65,7 @@ export class RowCode {
     const test = filter === null ? lit(true) : truth(filter, scope)
     const outputs = new Map<number, Operand>()
     this.#expansion = { scope, outputs, lanes: new Map() }
-    if (status === null) return unshared(this.#infallible(test, outputs, scope))
+    if (status === null) return this.#infallible(test, outputs, scope)
     if (!isLit(test, true)) scope.emit(drop(test, status, filter !== null && canFail(filter)))
     const guarded = filter !== null && this.#early.length > 0
     if (guarded) this.#behind(bin('===', status, lit(1)), outputs, scope)
@@ -117,17 +117,17 @@ export class RowCode {
 
   isNull(k: number, ctx: ExpandContext): Expression {
     const { scope, expansion } = this.#now(ctx)
-    return unshared(this.#operand(k, expansion, scope).isNull ?? lit(false))
+    return this.#operand(k, expansion, scope).isNull ?? lit(false)
   }
 
   value(k: number, ctx: ExpandContext): Expression {
     const { scope, expansion } = this.#now(ctx)
-    return unshared(plainZero(this.#operand(k, expansion, scope), scope))
+    return plainZero(this.#operand(k, expansion, scope), scope)
   }
 
   word(k: number, n: number, ctx: ExpandContext): Expression {
     const { scope, expansion } = this.#now(ctx)
-    return unshared(storedWords(this.#operand(k, expansion, scope), scope, this.#spec.schema.columns[k].name)[n])
+    return storedWords(this.#operand(k, expansion, scope), scope, this.#spec.schema.columns[k].name)[n]
   }
 
   keyLane(layout: Layout, n: number, ctx: ExpandContext): Expression {
@@ -137,7 +137,7 @@ export class RowCode {
       lanes = keyLanes(layout, column => this.#operand(column, expansion, scope), scope)
       expansion.lanes.set(layout, lanes)
     }
-    return unshared(lanes[n])
+    return lanes[n]
   }
 
   store(to: Place, outputOf: (column: number) => number | null, ctx: ExpandContext): null {

@@ -99,7 +99,7 @@ export class Scope {
 
   emit(statement: Statement): void {
     if (this.#nested) this.body.push(statement)
-    else this.ctx.emit(unshared(statement))
+    else this.ctx.emit(statement)
   }
 
   /** Emits what a child collected. */
@@ -262,11 +262,4 @@ const NO_BYTES = new Uint8Array(0)
 export function zeroExpression(type: TypeName): Expression {
   const zero = zeroValue(type)
   return zero instanceof Uint8Array ? construct('Uint8Array', lit(0)) : lit(zero)
-}
-
-/** A copy without shared nodes: later passes may rewrite a tree in place. */
-export function unshared<T>(node: T): T {
-  if (Array.isArray(node)) return node.map(unshared) as T
-  if (typeof node !== 'object' || node === null) return node
-  return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, unshared(value)])) as T
 }

@@ -9,7 +9,7 @@ import { type ParsedTemplate, parseTemplate } from './parse.js'
 import { bindFresh, emit, fail, type Place, Scope } from './place.js'
 import { removeReturns } from './returns.js'
 import { functionBody } from './statements.js'
-import { someNode } from './tree.js'
+import { innerStatements } from './tree.js'
 import { type ExpandContext, isInline, isMacro, type Macro, type MacroArgument, type Template } from './types.js'
 
 const MAX_DEPTH = 64
@@ -200,5 +200,5 @@ function bindArgument(
 }
 
 function containsReturn(statement: Statement): boolean {
-  return someNode(statement, node => node.type === 'ReturnStatement')
+  return statement.type === 'ReturnStatement' || innerStatements(statement).some(containsReturn)
 }

@@ -1,5 +1,5 @@
 /** Operators on values known at compile time, and what can be said about finished expressions. */
-import type { BinaryOperator, Expression, Statement, UnaryOperator } from 'estree'
+import type { BinaryOperator, Expression, Node, Statement, UnaryOperator } from 'estree'
 import { bin, lit, type Primitive, staticValue, unary } from '../ast.js'
 import { someNode } from './tree.js'
 
@@ -118,15 +118,18 @@ const EFFECTS = new Set([
 
 /** True if evaluating the expression changes nothing, so that it may be dropped when nobody wants its value. */
 export function isPure(code: Expression): boolean {
-  return !someNode(
-    code,
-    node => EFFECTS.has(node.type) || (node.type === 'UnaryExpression' && node.operator === 'delete'),
-  )
+  return code.type === 'Identifier' || code.type === 'Literal' || !someNode(code, hasEffect)
 }
+
+function hasEffect(node: Node): boolean {
+  return EFFECTS.has(node.type) || (node.type === 'UnaryExpression' && node.operator === 'delete')
+}
+
+const SIMPLE = new Set(['Identifier', 'Literal', 'UnaryExpression', 'BinaryExpression'])
 
 /** True if repeating the expression costs next to nothing: operators on identifiers and literals. */
 export function isSimple(code: Expression): boolean {
-  return !someNode(code, n => !['Identifier', 'Literal', 'UnaryExpression', 'BinaryExpression'].includes(n.type))
+  return !someNode(code, node => !SIMPLE.has(node.type))
 }
 
 /** An identifier or a literal: may stand anywhere any number of times. */

@@ -93,7 +93,7 @@ export class Output {
 
   /** A `const` for `expression` in `slot`; REQUIRES: its locals are declared before the slot. `names`: where we are. */
   hoist(slot: Slot, expression: Expression, hint: string, names: NameScope): Identifier {
-    const text = generate(expression)
+    const text = textOf(expression)
     const known = slot.byText.get(text)
     if (known !== undefined) return known
     const name = id(names.fresh(hint, slot.names))
@@ -130,6 +130,23 @@ export class Output {
   /** True if a path was hoisted which turned out to be assigned: then write again, with `assignedPaths` known. */
   hoistedTooMuch(): boolean {
     return this.hoistedPaths.some(path => beginsWithOneOf(path, this.assignedPaths))
+  }
+}
+
+/** Equal texts mean equal expressions. What is hoisted is mostly short: too short for a printer to be worth it. */
+function textOf(code: Expression): string {
+  switch (code.type) {
+    case 'Identifier':
+      return code.name
+    case 'Literal':
+      return code.raw ?? generate(code)
+    case 'MemberExpression': {
+      if (code.object.type === 'Super' || code.property.type === 'PrivateIdentifier') return generate(code)
+      const property = textOf(code.property)
+      return code.computed ? `${textOf(code.object)}[${property}]` : `${textOf(code.object)}.${property}`
+    }
+    default:
+      return generate(code)
   }
 }
 

@@ -1,7 +1,8 @@
 /** Reads a template's source into ESTree, and reports problems with the place in that source. */
-import { parse } from 'acorn'
+import { parseExpressionAt } from 'acorn'
 import type { ArrowFunctionExpression, FunctionExpression, Identifier, Node } from 'estree'
 import { CompileError, quote } from '../../src/base/errors.js'
+import { readFunction } from './read.js'
 import { someNode } from './tree.js'
 import type { Template } from './types.js'
 
@@ -30,16 +31,15 @@ export function parseTemplate(template: Template): ParsedTemplate {
 }
 
 function parseFunction(name: string, source: string): FunctionExpression | ArrowFunctionExpression {
-  let node: Node | undefined
+  let node: Node
   try {
-    const program = parse(`(${source}\n)`, { ecmaVersion: 2022, locations: true }) as unknown as { body: Node[] }
-    const statement = program.body[0]
-    node = statement?.type === 'ExpressionStatement' ? statement.expression : undefined
+    // The general parser takes what the reader does not know, mostly for the specialiser to say what is wrong with it.
+    node = readFunction(source) ?? (parseExpressionAt(source, 0, { ecmaVersion: 2022 }) as unknown as Node)
   } catch (error) {
     throw new CompileError(`template ${quote(name)} cannot be read: ${String(error)}`)
   }
-  if (node?.type !== 'FunctionExpression' && node?.type !== 'ArrowFunctionExpression') {
-    throw new CompileError(`template ${quote(name)}: expected a function or arrow function, found ${node?.type}`)
+  if (node.type !== 'FunctionExpression' && node.type !== 'ArrowFunctionExpression') {
+    throw new CompileError(`template ${quote(name)}: expected a function or arrow function, found ${node.type}`)
   }
   if (node.async === true || node.generator === true) {
     throw new CompileError(`template ${quote(name)}: expected a plain function, found an async one or a generator`)
@@ -54,14 +54,14 @@ function plainParameter(template: ParsedTemplate, param: Node): Identifier {
 
 /** The error for something at `node`: template name, line, column and a code frame. */
 export function problem(template: ParsedTemplate, node: Node, what: string, hint?: string): CompileError {
-  const start = node.loc?.start
+  const { start } = node as Node & { start?: number }
   if (start === undefined) return new CompileError(`template ${quote(template.name)}: ${what}`, { hint })
-  // The text was parsed with one parenthesis before it.
-  const column = start.line === 1 ? start.column - 1 : start.column
-  const line = template.source.split('\n')[start.line - 1] ?? ''
-  const gutter = `${start.line} | `
-  const frame = `${gutter}${line}\n${' '.repeat(gutter.length + column)}^`
-  return new CompileError(`template ${quote(template.name)}, line ${start.line}, column ${column + 1}: ${what}`, {
+  const before = template.source.slice(0, start).split('\n')
+  const line = before.length
+  const column = before[line - 1].length
+  const gutter = `${line} | `
+  const frame = `${gutter}${template.source.split('\n')[line - 1]}\n${' '.repeat(gutter.length + column)}^`
+  return new CompileError(`template ${quote(template.name)}, line ${line}, column ${column + 1}: ${what}`, {
     frame,
     hint,
   })

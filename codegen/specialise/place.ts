@@ -16,19 +16,25 @@ export type Binding =
 
 /** Block scopes of the template. */
 export class Scope {
-  private readonly bindings = new Map<string, Binding>()
+  /** Made when there is something to put in: most blocks of a template declare nothing. */
+  private bindings: Map<string, Binding> | null = null
 
   constructor(private readonly parent: Scope | null) {}
 
   get(name: string): Binding | undefined {
-    return this.bindings.get(name) ?? this.parent?.get(name)
+    for (let scope: Scope | null = this; scope !== null; scope = scope.parent) {
+      const binding = scope.bindings?.get(name)
+      if (binding !== undefined) return binding
+    }
+    return undefined
   }
 
   has(name: string): boolean {
-    return this.bindings.has(name)
+    return this.bindings !== null && this.bindings.has(name)
   }
 
   set(name: string, binding: Binding): void {
+    this.bindings ??= new Map()
     this.bindings.set(name, binding)
   }
 }

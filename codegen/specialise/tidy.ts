@@ -1,59 +1,60 @@
 /**
  * The last pass over a function: puts hoisted consts where their slots are, drops what nobody uses, and removes
  * labels, blocks and branches that partial evaluation left without a purpose. Changes no meaning.
+ *
+ * Every step returns the very list or statement that it was given if there is nothing to do: so the end is seen
+ * without comparing trees, and what is finished is not copied again.
  */
 import type { Expression, IfStatement, LabeledStatement, Statement } from 'estree'
 import { bin, block, ifStmt, unary } from '../ast.js'
 import { ends, isPure } from './fold.js'
 import type { Output } from './output.js'
-import { eachReference } from './tree.js'
+import { eachReference, innerStatements, type List, mapped, withLists } from './tree.js'
 
-export function tidy(out: Output, body: readonly Statement[]): Statement[] {
-  let current = dropUnused(out, tidyList(out, body))
+export function tidy(out: Output, body: List): Statement[] {
   // Removing a const may leave a branch empty, and that branch may have been the last use of another const.
-  for (let before = -1; before !== countStatements(current); ) {
-    before = countStatements(current)
-    current = dropUnused(out, tidyList(out, current))
-  }
-  return current
-}
-
-function countStatements(list: readonly Statement[]): number {
-  return list.reduce((sum, statement) => sum + 1 + countStatements(inner(statement)), 0)
-}
-
-/** The statements directly inside one, those in the cases of a switch included. */
-function inner(statement: Statement): Statement[] {
-  switch (statement.type) {
-    case 'BlockStatement':
-      return statement.body
-    case 'IfStatement':
-      return statement.alternate ? [statement.consequent, statement.alternate] : [statement.consequent]
-    case 'LabeledStatement':
-    case 'ForStatement':
-    case 'ForOfStatement':
-    case 'WhileStatement':
-    case 'DoWhileStatement':
-      return [statement.body]
-    case 'SwitchStatement':
-      return statement.cases.flatMap(one => one.consequent)
-    default:
-      return []
+  for (let current = body; ; ) {
+    const next = dropUnused(out, tidyList(out, current))
+    if (next === current) return [...current]
+    current = next
   }
 }
 
-function tidyList(out: Output, list: readonly Statement[]): Statement[] {
-  const flat = list.flatMap(statement => out.slots.get(statement)?.statements ?? [statement])
-  return flat.flatMap(statement => tidyStatement(out, statement))
+/** What a statement becomes: itself, another, or a list, which may be empty. */
+type Tidied = Statement | List
+
+function asList(tidied: Tidied): List {
+  return isList(tidied) ? tidied : [tidied]
 }
 
-function tidyStatement(out: Output, statement: Statement): Statement[] {
+function isList(tidied: Tidied): tidied is List {
+  return Array.isArray(tidied)
+}
+
+function tidyList(out: Output, list: List): List {
+  let changed: Statement[] | null = null
+  for (let n = 0; n < list.length; n++) {
+    const statement = list[n]
+    const tidied = tidyStatement(out, statement)
+    if (tidied === statement) {
+      changed?.push(statement)
+      continue
+    }
+    changed ??= list.slice(0, n)
+    if (isList(tidied)) changed.push(...tidied)
+    else changed.push(tidied)
+  }
+  return changed ?? list
+}
+
+function tidyStatement(out: Output, statement: Statement): Tidied {
   switch (statement.type) {
     case 'EmptyStatement':
-      return []
+      return out.slots.get(statement)?.statements ?? NOTHING
     case 'BlockStatement': {
       const body = tidyList(out, statement.body)
-      return body.length === 0 ? [] : [block(body)]
+      if (body.length === 0) return NOTHING
+      return body === statement.body ? statement : block([...body])
     }
     case 'IfStatement':
       return tidyIf(statement, tidyBranch(out, statement.consequent), tidyBranch(out, statement.alternate))
@@ -62,34 +63,46 @@ function tidyStatement(out: Output, statement: Statement): Statement[] {
     case 'ForStatement':
     case 'ForOfStatement':
     case 'WhileStatement':
-    case 'DoWhileStatement':
-      return [{ ...statement, body: block(tidyBranch(out, statement.body)) }]
-    case 'SwitchStatement': {
-      const cases = statement.cases.map(one => ({ ...one, consequent: tidyList(out, one.consequent) }))
-      return [{ ...statement, cases }]
+    case 'DoWhileStatement': {
+      const body = tidyBranch(out, statement.body)
+      return statement.body.type === 'BlockStatement' && statement.body.body === body
+        ? statement
+        : { ...statement, body: block([...body]) }
     }
+    case 'SwitchStatement':
+      return withLists(statement, inside => tidyList(out, inside))
     default:
-      return [statement]
+      return statement
   }
 }
 
-function tidyBranch(out: Output, branch: Statement | null | undefined): Statement[] {
-  if (!branch) return []
-  return tidyList(out, branch.type === 'BlockStatement' ? branch.body : [branch])
+const NOTHING: List = []
+
+function tidyBranch(out: Output, branch: Statement | null | undefined): List {
+  if (!branch) return NOTHING
+  return branch.type === 'BlockStatement' ? tidyList(out, branch.body) : asList(tidyStatement(out, branch))
 }
 
-function tidyIf(statement: IfStatement, consequent: Statement[], alternate: Statement[]): Statement[] {
+function tidyIf(statement: IfStatement, consequent: List, alternate: List): Tidied {
   const { test } = statement
   if (consequent.length === 0 && alternate.length === 0) {
-    return isPure(test) ? [] : [{ type: 'ExpressionStatement', expression: test }]
+    return isPure(test) ? NOTHING : { type: 'ExpressionStatement', expression: test }
   }
-  if (consequent.length === 0) return [oneLine(ifStmt(negate(test), alternate))]
-  return [oneLine(ifStmt(test, consequent, alternate.length === 0 ? undefined : alternate))]
+  if (consequent.length === 0) return oneLine(ifStmt(negate(test), [...alternate]))
+  if (isBranch(statement.consequent, consequent) && isBranch(statement.alternate, alternate)) return oneLine(statement)
+  return oneLine(ifStmt(test, [...consequent], alternate.length === 0 ? undefined : [...alternate]))
+}
+
+/** True if `branch` is there just for the statements of `list`. */
+function isBranch(branch: Statement | null | undefined, list: List): boolean {
+  if (!branch) return list.length === 0
+  if (branch.type === 'BlockStatement') return branch.body === list && list.length > 0
+  return list.length === 1 && list[0] === branch
 }
 
 /** `if (test) return x` without braces. */
 function oneLine(statement: IfStatement): IfStatement {
-  const body = statement.consequent.type === 'BlockStatement' ? statement.consequent.body : []
+  const body = statement.consequent.type === 'BlockStatement' ? statement.consequent.body : NOTHING
   const only = body.length === 1 && !statement.alternate ? body[0] : undefined
   return only !== undefined && ends(only) && only.type !== 'IfStatement'
     ? { ...statement, consequent: only }
@@ -105,98 +118,107 @@ function negate(test: Expression): Expression {
   return unary('!', test)
 }
 
-function tidyLabel(out: Output, statement: LabeledStatement): Statement[] {
+function tidyLabel(out: Output, statement: LabeledStatement): Tidied {
   const label = statement.label.name
   if (statement.body.type !== 'BlockStatement') {
-    const [only, ...more] = tidyStatement(out, statement.body)
-    if (only === undefined) return []
-    const body = more.length === 0 ? only : block([only, ...more])
-    return jumpsTo([body], label) === 0 ? [body] : [{ ...statement, body }]
+    const inside = asList(tidyStatement(out, statement.body))
+    if (inside.length === 0) return NOTHING
+    const body = inside.length === 1 ? inside[0] : block([...inside])
+    if (jumpsTo([body], label) === 0) return body
+    return body === statement.body ? statement : { ...statement, body }
   }
   const body = stripTail(tidyList(out, statement.body.body), label)
   const flat = jumpsTo(body, label) === 1 ? intoElse(body, label) : body
-  if (jumpsTo(flat, label) > 0) return [{ ...statement, body: block(flat) }]
-  return flat
+  if (jumpsTo(flat, label) === 0) return flat
+  return flat === statement.body.body ? statement : { ...statement, body: block([...flat]) }
 }
 
-function jumpsTo(list: readonly Statement[], label: string): number {
+function jumpsTo(list: List, label: string): number {
   let count = 0
   for (const statement of list) {
     const jumps = statement.type === 'BreakStatement' || statement.type === 'ContinueStatement'
-    count += jumps ? Number(statement.label?.name === label) : jumpsTo(inner(statement), label)
+    count += jumps ? Number(statement.label?.name === label) : jumpsTo(innerStatements(statement), label)
   }
   return count
 }
 
 /** Drops jumps to the end of the labelled block from where control gets there anyway. */
-function stripTail(list: readonly Statement[], label: string): Statement[] {
+function stripTail(list: List, label: string): List {
   const last = list.at(-1)
-  const before = list.slice(0, -1)
-  switch (last?.type) {
-    case 'BreakStatement':
-      return last.label?.name === label ? stripTail(before, label) : [...list]
-    case 'BlockStatement':
-      return [...before, block(stripTail(last.body, label))]
+  if (last === undefined) return list
+  if (last.type === 'BreakStatement' && last.label?.name === label) return stripTail(list.slice(0, -1), label)
+  const stripped = stripLast(last, label)
+  return stripped === last ? list : [...list.slice(0, -1), ...asList(stripped)]
+}
+
+function stripLast(last: Statement, label: string): Tidied {
+  switch (last.type) {
+    case 'BlockStatement': {
+      const body = stripTail(last.body, label)
+      return body === last.body ? last : block([...body])
+    }
     case 'IfStatement': {
       const consequent = stripTail(statementsOf(last.consequent), label)
-      const alternate = last.alternate ? stripTail(statementsOf(last.alternate), label) : []
-      return [...before, ...tidyIf(last, consequent, alternate)]
+      const alternate = last.alternate ? stripTail(statementsOf(last.alternate), label) : NOTHING
+      return tidyIf(last, consequent, alternate)
     }
-    case 'LabeledStatement':
-      if (last.body.type !== 'BlockStatement') return [...list]
-      return [...before, { ...last, body: block(stripTail(last.body.body, label)) }]
+    case 'LabeledStatement': {
+      if (last.body.type !== 'BlockStatement') return last
+      const body = stripTail(last.body.body, label)
+      return body === last.body.body ? last : { ...last, body: block([...body]) }
+    }
     default:
-      return [...list]
+      return last
   }
 }
 
-function statementsOf(statement: Statement): Statement[] {
+function statementsOf(statement: Statement): List {
   return statement.type === 'BlockStatement' ? statement.body : [statement]
 }
 
 /** `if (a) { b; break label } c` with the only jump to that label becomes `if (a) { b } else { c }`. */
-function intoElse(list: Statement[], label: string): Statement[] {
+function intoElse(list: List, label: string): List {
   const at = list.findIndex(statement => jumpsTo([statement], label) === 1)
   const found = list[at]
   if (found?.type !== 'IfStatement' || found.alternate) return list
   const consequent = statementsOf(found.consequent)
   const last = consequent.at(-1)
   if (last?.type !== 'BreakStatement' || last.label?.name !== label) return list
-  return [...list.slice(0, at), ...tidyIf(found, consequent.slice(0, -1), list.slice(at + 1))]
+  return [...list.slice(0, at), ...asList(tidyIf(found, consequent.slice(0, -1), list.slice(at + 1)))]
 }
 
 /** Drops the consts that the specialiser made and nothing refers to. */
-function dropUnused(out: Output, list: readonly Statement[]): Statement[] {
+function dropUnused(out: Output, list: List): List {
   const uses = new Map<string, number>()
-  eachReference(block([...list]), ({ name }) => uses.set(name, (uses.get(name) ?? 0) + 1))
-  const isUnused = (statement: Statement): boolean => {
-    if (statement.type !== 'VariableDeclaration' || !out.removable.has(statement)) return false
-    const declarator = statement.declarations[0]
-    if (declarator?.id.type !== 'Identifier' || !declarator.init || !isPure(declarator.init)) return false
-    return uses.get(declarator.id.name) === 1
+  noteRemovable(out, list, uses)
+  if (uses.size === 0) return list
+  for (const statement of list) {
+    eachReference(statement, ({ name }) => {
+      const count = uses.get(name)
+      if (count !== undefined) uses.set(name, count + 1)
+    })
   }
-  const filter = (statements: readonly Statement[]): Statement[] =>
-    statements.filter(statement => !isUnused(statement)).map(within)
-  const one = (statement: Statement): Statement => within(isUnused(statement) ? block([]) : statement)
-  const within = (statement: Statement): Statement => {
-    switch (statement.type) {
-      case 'BlockStatement':
-        return block(filter(statement.body))
-      case 'IfStatement': {
-        const alternate = statement.alternate ? one(statement.alternate) : null
-        return { ...statement, consequent: one(statement.consequent), alternate }
-      }
-      case 'LabeledStatement':
-      case 'ForStatement':
-      case 'ForOfStatement':
-      case 'WhileStatement':
-      case 'DoWhileStatement':
-        return { ...statement, body: one(statement.body) }
-      case 'SwitchStatement':
-        return { ...statement, cases: statement.cases.map(c => ({ ...c, consequent: filter(c.consequent) })) }
-      default:
-        return statement
-    }
+  for (const [name, count] of uses) if (count > 1) uses.delete(name)
+  if (uses.size === 0) return list
+  const used = (inside: List): List => {
+    const kept = inside.filter(statement => !uses.has(removableName(out, statement) ?? ''))
+    const rest = kept.length === inside.length ? inside : kept
+    return mapped(rest, statement => withLists(statement, used))
   }
-  return filter(list)
+  return used(list)
+}
+
+/** Enters the names of all consts that may be dropped. */
+function noteRemovable(out: Output, list: List, names: Map<string, number>): void {
+  for (const statement of list) {
+    const name = removableName(out, statement)
+    if (name !== null) names.set(name, 0)
+    else noteRemovable(out, innerStatements(statement), names)
+  }
+}
+
+function removableName(out: Output, statement: Statement): string | null {
+  if (statement.type !== 'VariableDeclaration' || !out.removable.has(statement)) return null
+  const declarator = statement.declarations[0]
+  return declarator?.id.type === 'Identifier' && declarator.init && isPure(declarator.init) ? declarator.id.name : null
 }

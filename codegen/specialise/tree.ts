@@ -1,18 +1,43 @@
-/** Walking and renaming ESTree. */
-import type { Identifier, Node } from 'estree'
+/**
+ * Walking and renaming ESTree. These walks make up a good part of the time that compiling takes, mostly in code that
+ * the engine has not optimised yet: so they are plain recursion over a table, without closures per node.
+ */
+import type { Identifier, Node, Statement } from 'estree'
 
-/** Calls `visit` on each direct child node, in source order. */
-export function eachChild(node: Node, visit: (child: Node) => void): void {
-  const fields = node as unknown as Record<string, unknown>
-  for (const key in fields) {
-    const value = fields[key]
-    if (typeof value !== 'object' || value === null || key === 'loc') continue
-    if (!Array.isArray(value)) {
-      if (isNode(value)) visit(value)
-      continue
-    }
-    for (const item of value as unknown[]) if (isNode(item)) visit(item)
-  }
+const NONE: readonly string[] = []
+const OPERANDS = ['left', 'right']
+const BRANCHES = ['test', 'consequent', 'alternate']
+const CALL = ['callee', 'arguments']
+
+/** The fields that hold children, in source order. Of an `Identifier` that names a property or label: see below. */
+const CHILDREN: Readonly<Record<string, readonly string[] | undefined>> = {
+  Identifier: NONE,
+  Literal: NONE,
+  TemplateElement: NONE,
+  EmptyStatement: NONE,
+  MemberExpression: ['object', 'property'],
+  CallExpression: CALL,
+  NewExpression: CALL,
+  BinaryExpression: OPERANDS,
+  LogicalExpression: OPERANDS,
+  AssignmentExpression: OPERANDS,
+  UnaryExpression: ['argument'],
+  UpdateExpression: ['argument'],
+  ConditionalExpression: BRANCHES,
+  IfStatement: BRANCHES,
+  ExpressionStatement: ['expression'],
+  ReturnStatement: ['argument'],
+  BlockStatement: ['body'],
+  VariableDeclaration: ['declarations'],
+  VariableDeclarator: ['id', 'init'],
+  ForStatement: ['init', 'test', 'update', 'body'],
+  WhileStatement: ['test', 'body'],
+  LabeledStatement: ['label', 'body'],
+}
+
+/** The fields of a node that may hold children: of rare types, all of its fields. */
+function childFields(node: Node): readonly string[] {
+  return CHILDREN[node.type] ?? Object.keys(node)
 }
 
 function isNode(value: unknown): value is Node {
@@ -22,11 +47,14 @@ function isNode(value: unknown): value is Node {
 /** True if `test` holds for `node` or a node below it. */
 export function someNode(node: Node, test: (node: Node) => boolean): boolean {
   if (test(node)) return true
-  let found = false
-  eachChild(node, child => {
-    found ||= someNode(child, test)
-  })
-  return found
+  const fields = childFields(node)
+  for (let k = 0; k < fields.length; k++) {
+    const value = (node as unknown as Record<string, unknown>)[fields[k]]
+    if (Array.isArray(value)) {
+      for (let n = 0; n < value.length; n++) if (isNode(value[n]) && someNode(value[n] as Node, test)) return true
+    } else if (isNode(value) && someNode(value, test)) return true
+  }
+  return false
 }
 
 /**
@@ -34,12 +62,17 @@ export function someNode(node: Node, test: (node: Node) => boolean): boolean {
  * or labels.
  */
 export function eachReference(node: Node, visit: (identifier: Identifier) => void): void {
-  if (node.type === 'Identifier') visit(node)
-  else
-    eachChild(node, child => {
-      if (child.type !== 'Identifier') eachReference(child, visit)
-      else if (!isPlainName(node, child)) visit(child)
-    })
+  if (node.type === 'Identifier') {
+    visit(node)
+    return
+  }
+  const fields = childFields(node)
+  for (let k = 0; k < fields.length; k++) {
+    const value = (node as unknown as Record<string, unknown>)[fields[k]]
+    if (Array.isArray(value)) {
+      for (let n = 0; n < value.length; n++) if (isNode(value[n])) eachReference(value[n] as Node, visit)
+    } else if (isNode(value) && (value.type !== 'Identifier' || !isPlainName(node, value))) eachReference(value, visit)
+  }
 }
 
 /** True if `child` is an identifier that names a property or a label of `node`, not a variable. */
@@ -55,6 +88,74 @@ function isPlainName(node: Node, child: Node): boolean {
       return child === node.label
     default:
       return false
+  }
+}
+
+export type List = readonly Statement[]
+
+/** The statements directly inside one, those in the cases of a switch included. */
+export function innerStatements(statement: Statement): List {
+  switch (statement.type) {
+    case 'BlockStatement':
+      return statement.body
+    case 'IfStatement':
+      return statement.alternate ? [statement.consequent, statement.alternate] : [statement.consequent]
+    case 'LabeledStatement':
+    case 'ForStatement':
+    case 'ForOfStatement':
+    case 'WhileStatement':
+    case 'DoWhileStatement':
+      return [statement.body]
+    case 'SwitchStatement':
+      return statement.cases.flatMap(one => one.consequent)
+    default:
+      return NO_STATEMENTS
+  }
+}
+
+const NO_STATEMENTS: List = []
+
+/** `list` with `change` made to each item; `list` itself if all of them stay the same. */
+export function mapped<T>(list: readonly T[], change: (item: T) => T): readonly T[] {
+  let changed: T[] | null = null
+  for (let n = 0; n < list.length; n++) {
+    const item = change(list[n])
+    if (item !== list[n]) changed ??= list.slice(0, n)
+    changed?.push(item)
+  }
+  return changed ?? list
+}
+
+/** A statement with `change` made to the lists of statements in it; the statement itself if they stay the same. */
+export function withLists(statement: Statement, change: (list: List) => List): Statement {
+  switch (statement.type) {
+    case 'BlockStatement': {
+      const body = change(statement.body)
+      return body === statement.body ? statement : { ...statement, body: [...body] }
+    }
+    case 'IfStatement': {
+      const consequent = withLists(statement.consequent, change)
+      const alternate = statement.alternate ? withLists(statement.alternate, change) : statement.alternate
+      const isSame = consequent === statement.consequent && alternate === statement.alternate
+      return isSame ? statement : { ...statement, consequent, alternate }
+    }
+    case 'LabeledStatement':
+    case 'ForStatement':
+    case 'ForOfStatement':
+    case 'WhileStatement':
+    case 'DoWhileStatement': {
+      const body = withLists(statement.body, change)
+      return body === statement.body ? statement : { ...statement, body }
+    }
+    case 'SwitchStatement': {
+      const cases = mapped(statement.cases, one => {
+        const consequent = change(one.consequent)
+        return consequent === one.consequent ? one : { ...one, consequent: [...consequent] }
+      })
+      return cases === statement.cases ? statement : { ...statement, cases: [...cases] }
+    }
+    default:
+      return statement
   }
 }
 

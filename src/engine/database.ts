@@ -5,34 +5,20 @@
  * epochs, never during one.
  */
 import { type EncodeRows, rowEncoder } from '../../codegen/encode.js'
-import { kernelsOf } from '../../codegen/kernels.js'
-import { type CodeContext, storeCode } from '../../codegen/steps.js'
 import { GnitzError, UsageError, quote, show } from '../base/errors.js'
 import type { TableDef } from '../circuit/columns.js'
 import { sourceOwners } from '../circuit/builder/sources.js'
 import type { ViewDef } from '../circuit/builder/types.js'
-import { lower } from '../circuit/lower.js'
 import { nodesOf } from '../circuit/nodes.js'
-import { optimise } from '../circuit/optimise.js'
 import type { Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
-import { allColumns } from '../circuit/substitute.js'
-import { type Layout, type RowSchema, flatLayout } from '../schema/schema.js'
+import { type RowSchema, flatLayout } from '../schema/schema.js'
 import { Batch } from '../zset/batch.js'
-import { Store } from '../zset/store.js'
-import { type Progress, backfill } from './backfill.js'
-import { Scheduler } from './epoch.js'
-import { SILENT } from './errors.js'
-import { TableHandle, ViewHandle, upstream } from './handles.js'
-import { type ColumnsInput, columnsBatch } from './ingest.js'
+import type { Progress } from './backfill.js'
+import { Circuit } from './circuit.js'
+import { TableHandle, ViewHandle } from './handles.js'
+import type { ColumnsInput } from './ingest.js'
 import { type DumpView, dumpViews } from './inspect.js'
-import type { ArrangeOperator } from './operators/arrange.js'
-import type { ScanStore } from './operators/feed.js'
-import type { Operator, Producer } from './operators/operator.js'
-import { ReduceOperator } from './operators/reduce.js'
-import { SinkOperator } from './operators/sink.js'
-import { SourceOperator } from './operators/source.js'
-import { type Catalog, Planner } from './planner.js'
-import { type Reader, batchReader, storeLayout, storeReader } from './read.js'
+import type { Producer } from './operators/operator.js'
 import { RelationReader } from './relation.js'
 import { type PendingTable, type TableRef, Transaction } from './transaction.js'
 
@@ -42,7 +28,7 @@ export interface OpenOptions {
 }
 
 export interface CreateViewOptions {
-  /** Called while the view catches up with rows that are there already. */
+  /** Called while the view catches up with rows that are there already. It must not write to the database. */
   readonly onProgress?: Progress
 }
 
@@ -53,15 +39,24 @@ export interface Commit {
 
 interface TableState extends PendingTable {
   readonly handle: TableHandle<unknown, unknown>
-  readonly flat: Layout
 }
 
-type State = 'idle' | 'transaction' | 'epoch' | 'notifying' | 'closed'
+/** How the subscribers of a relation are served. */
+interface Follower {
+  readonly definition: Relation
+  capture(): boolean
+  deliver(failures: unknown[]): void
+}
+
+type Entry = TableState | ViewHandle<unknown>
+
+type State = 'idle' | 'transaction' | 'epoch' | 'notifying' | 'building' | 'closed'
 
 const BUSY: Readonly<Record<Exclude<State, 'idle'>, string>> = {
   transaction: 'a transaction is running; use its tx object',
   epoch: 'the database is in the middle of a step',
   notifying: 'a subscriber is being called; it must not write: collect what to write and do it afterwards',
+  building: 'a view is being created',
   closed: 'the database is closed',
 }
 
@@ -71,20 +66,18 @@ export function open(options: OpenOptions = {}): Database {
 }
 
 export class Database {
-  private readonly byDefinition = new Map<Relation, TableState | ViewHandle<unknown>>()
-  private readonly byName = new Map<string, TableState | ViewHandle<unknown>>()
-  private readonly arrangements = new Map<string, ArrangeOperator>()
-  private readonly numbers = new WeakMap<Relation, number>()
-  private readonly scheduler = new Scheduler()
+  private readonly byDefinition = new Map<Relation, Entry>()
+  private readonly byName = new Map<string, Entry>()
+  private readonly circuit: Circuit
   private readonly mode: 'compiled' | 'generic'
   private state: State = 'idle'
   private currentLsn = 0n
-  private relationCount = 0
-  private readonly followed: { capture(): boolean; deliver(failures: unknown[]): void }[] = []
+  private followed: Follower[] = []
 
   /** Use `open`. */
   constructor(options: OpenOptions) {
     this.mode = options.mode ?? 'compiled'
+    this.circuit = new Circuit(this.mode, (relation) => this.producerOf(relation))
   }
 
   /** The LSN of the last transaction; 0 before the first. */
@@ -106,30 +99,30 @@ export class Database {
   createTable<R, I>(definition: TableDef<R, I>): TableHandle<R, I> {
     this.mustBeIdle('createTable')
     if (definition?.kind !== 'table') throw new UsageError(`createTable: expected a table, found ${show(definition)}`)
-    this.mustBeFree(definition.schema.name)
+    return this.addTable(definition)
+  }
+
+  private addTable<R, I>(definition: TableDef<R, I>): TableHandle<R, I> {
     const { schema } = definition
-    const context = this.contextOf(schema.name, `table ${schema.name}`)
-    const store = definition.stream ? null : this.storeOf(schema, keyOrAll(schema, schema.primaryKey), context)
-    const operator = new SourceOperator(schema.name, store)
-    const reader: Reader = store === null ? NOTHING : this.readerOf(store, operator, keyOrAll(schema, schema.primaryKey))
-    const flat = flatLayout(schema)
-    const relation = new RelationReader<R>(`table ${quote(schema.name)}`, schema, keyOrAll(schema, schema.primaryKey), context, reader, flat)
+    this.mustBeFree(schema.name)
+    const key = keyOrAll(schema, schema.primaryKey)
+    const { operator, reader } = this.circuit.addTable(definition, key)
+    const context = this.circuit.contextOf(definition)
+    const relation = new RelationReader<R>(definition, key, context, reader, () => operator.version)
     const handle = new TableHandle<R, I>(this, definition, operator, relation)
-    const encode: { fn: EncodeRows | null } = { fn: null }
-    const table: TableState = {
+    let encode: EncodeRows | null = null
+    this.register(definition, {
       name: schema.name,
       handle: handle as TableHandle<unknown, unknown>,
-      flat,
-      pending: new Batch(flat),
+      pending: new Batch(flatLayout(schema)),
+      whole: null,
       single: [null],
       encode: (rows, batch, weight) => {
-        encode.fn ??= rowEncoder(schema, this.mode).fn
-        encode.fn(rows, batch, weight)
+        encode ??= rowEncoder(schema, this.mode).fn
+        encode(rows, batch, weight)
       },
-    }
-    this.scheduler.add([operator])
-    this.register(definition, table)
-    this.follow(operator, relation)
+    })
+    this.follow(definition, operator, relation)
     return handle
   }
 
@@ -140,109 +133,51 @@ export class Database {
   createView<R>(definition: ViewDef<R>, options: CreateViewOptions = {}): ViewHandle<R> {
     this.mustBeIdle('createView')
     if (definition?.kind !== 'view') throw new UsageError(`createView: expected a view, found ${show(definition)}`)
-    this.mustBeFree(definition.schema.name)
-    this.mustBeOwn(definition.rel, definition.schema.name)
-    this.createSources(definition.rel, definition.schema.name)
-    const started = performance.now()
-    const rel = optimise(lower(definition.rel))
-    const context = this.contextOf(definition.schema.name, `view ${definition.schema.name}`)
-    const added: string[] = []
-    const planner = new Planner(this.catalog(added), context, rel)
-    const root = this.rootOf(planner, rel, definition, context)
-    const compileMilliseconds = performance.now() - started
+    const created: Relation[] = []
+    this.state = 'building'
     try {
-      backfill(this.scheduler, planner.operators, options.onProgress)
+      return this.addView(definition, options.onProgress, created)
     } catch (error) {
-      this.discard(new Set(planner.operators), added)
+      for (const relation of created.reverse()) this.remove(relation)
       throw error
+    } finally {
+      this.state = 'idle'
     }
-    this.scheduler.add(planner.operators)
-    const relation = this.viewReader<R>(definition, root, context)
-    const handle = new ViewHandle<R>(this, definition, root, relation, compileMilliseconds)
+  }
+
+  /** `created` lists what came along, sources first. */
+  private addView<R>(definition: ViewDef<R>, progress: Progress | undefined, created: Relation[]): ViewHandle<R> {
+    const { schema, key, rel } = definition
+    this.mustBeFree(schema.name)
+    this.mustBeOwn(rel, schema.name)
+    this.addSources(rel, schema.name, created)
+    const { root, reader, milliseconds } = this.circuit.addView(definition, progress)
+    const context = this.circuit.contextOf(definition)
+    const relation = new RelationReader<R>(definition, key, context, reader, () => root.version)
+    const handle = new ViewHandle<R>(this, definition, root, relation, milliseconds)
     this.register(definition, handle as ViewHandle<unknown>)
-    this.follow(root, relation)
+    this.follow(definition, root, relation)
+    created.push(definition)
     return handle
   }
 
-  private rootOf(planner: Planner, rel: Rel, definition: ViewDefinition, context: CodeContext): SinkOperator | ReduceOperator {
-    if (rel.kind === 'aggregate') {
-      const producer = planner.producerOf(rel)
-      if (producer instanceof ReduceOperator) return producer
-    }
-    const feeds = planner.feedsOf(rel)
-    const sink = new SinkOperator(this.storeOf(definition.schema, definition.key, context), definition.schema.name)
-    const { tail } = sink.store
-    planner.attachBatch(sink, feeds, definition.schema, tail.layout, tail, sink.errors, sink.feeds)
-    planner.finish(sink)
-    return sink
-  }
-
-  private viewReader<R>(definition: ViewDefinition, root: SinkOperator | ReduceOperator, context: CodeContext): RelationReader<R> {
-    const { schema, key } = definition
-    const reader =
-      root instanceof SinkOperator
-        ? this.readerOf(root.store, root, key)
-        : batchReader(root.table.rows, key, () => root.version)
-    return new RelationReader<R>(`view ${quote(schema.name)}`, schema, key, context, reader, flatLayout(schema))
-  }
-
-  private readerOf(store: Store, operator: SinkOperator | SourceOperator, key: readonly number[]): Reader {
-    return storeReader(store, kernelsOf(store.layout, this.mode), key, () => operator.version, () => operator.flushed())
-  }
-
-  private storeOf(schema: RowSchema, key: readonly number[], context: CodeContext): Store {
-    const layout = storeLayout(schema, key)
-    let arrange: ScanStore | null = null
-    return new Store(
-      kernelsOf(layout, this.mode),
-      (flat, from, to, raw) => {
-        const pipeline = { filter: null, exprs: allColumns(schema), schema, negate: false }
-        arrange ??= storeCode(context, pipeline, layout, []).scan<ScanStore>(flat.layout)
-        arrange(flat, from, to, raw, SILENT)
-      },
-      `${context.provenance[0]}`,
-    )
-  }
-
-  private contextOf(unit: string, what: string): CodeContext {
-    return { mode: this.mode, unit, provenance: [what] }
-  }
-
-  private catalog(added: string[]): Catalog {
-    return {
-      producerOf: (relation) => this.producerOf(relation),
-      numberOf: (relation) => this.numberOf(relation),
-      findArrangement: (key) => this.arrangements.get(key),
-      addArrangement: (key, operator) => {
-        this.arrangements.set(key, operator)
-        added.push(key)
-      },
+  private addSources(rel: Rel, view: string, created: Relation[]): void {
+    for (const node of nodesOf(rel)) {
+      if (node.kind !== 'source' || this.byDefinition.has(node.relation)) continue
+      const { relation } = node
+      if (relation.schema.name === view) throw new UsageError(`view ${quote(view)} and something it reads have one name`)
+      if (relation.kind === 'view') this.addView(relation as ViewDef<unknown>, undefined, created)
+      else {
+        this.addTable(relation as TableDef<unknown, unknown>)
+        created.push(relation)
+      }
     }
   }
 
   private producerOf(relation: Relation): Producer {
     const found = this.byDefinition.get(relation)
     if (found === undefined) throw new GnitzError('INTERNAL', `relation ${quote(relation.schema.name)} is not there`)
-    return found instanceof ViewHandle ? found.root : found.handle.operator
-  }
-
-  private numberOf(relation: Relation): number {
-    let number = this.numbers.get(relation)
-    if (number === undefined) {
-      number = ++this.relationCount
-      this.numbers.set(relation, number)
-    }
-    return number
-  }
-
-  private createSources(rel: Rel, view: string): void {
-    for (const node of nodesOf(rel)) {
-      if (node.kind !== 'source' || this.byDefinition.has(node.relation)) continue
-      const { relation } = node
-      if (relation.schema.name === view) throw new UsageError(`view ${quote(view)} and something it reads have one name`)
-      if (relation.kind === 'table') this.createTable(relation as TableDef<unknown, unknown>)
-      else this.createView(relation as ViewDef<unknown>)
-    }
+    return producerOf(found)
   }
 
   private mustBeOwn(rel: Rel, view: string): void {
@@ -254,7 +189,7 @@ export class Database {
     }
   }
 
-  private register(definition: Relation, entry: TableState | ViewHandle<unknown>): void {
+  private register(definition: Relation, entry: Entry): void {
     this.byDefinition.set(definition, entry)
     this.byName.set(definition.schema.name, entry)
   }
@@ -272,9 +207,7 @@ export class Database {
     const handle = this.find(view)
     if (!(handle instanceof ViewHandle)) throw new UsageError(`dropView: there is no view ${label(view)}`)
     this.mustBeUnread(handle.definition, 'view')
-    this.forget(handle.definition)
-    handle.dropped = true
-    this.collect()
+    this.remove(handle.definition)
   }
 
   /** Drops a table. Throws UsageError if a view reads it. */
@@ -283,9 +216,7 @@ export class Database {
     const found = this.find(table)
     if (found === undefined || found instanceof ViewHandle) throw new UsageError(`dropTable: there is no table ${label(table)}`)
     this.mustBeUnread(found.handle.definition, 'table')
-    this.forget(found.handle.definition)
-    found.handle.dropped = true
-    this.discard(new Set([found.handle.operator]), [])
+    this.remove(found.handle.definition)
   }
 
   private mustBeUnread(relation: Relation, kind: string): void {
@@ -296,29 +227,16 @@ export class Database {
     }
   }
 
-  private forget(relation: Relation): void {
+  /** Forgets a relation that nothing reads, and operators that nothing needs any more. */
+  private remove(relation: Relation): void {
+    const entry = this.byDefinition.get(relation)
+    if (entry === undefined) return
+    const handle = entry instanceof ViewHandle ? entry : entry.handle
+    handle.dropped = true
     this.byDefinition.delete(relation)
     this.byName.delete(relation.schema.name)
-  }
-
-  /** Removes operators that no view needs any more. */
-  private collect(): void {
-    const needed = new Set<Operator>(this.tables.map((t) => t.operator))
-    for (const view of this.views) for (const operator of upstream(view.root)) needed.add(operator)
-    const gone = new Set(this.scheduler.list().filter((o) => !needed.has(o)))
-    const keys = [...this.arrangements].flatMap(([key, operator]) => (gone.has(operator) ? [key] : []))
-    this.discard(gone, keys)
-  }
-
-  private discard(operators: ReadonlySet<Operator>, arrangements: readonly string[]): void {
-    for (const key of arrangements) this.arrangements.delete(key)
-    for (const operator of operators) {
-      for (const input of operator.inputs()) {
-        const at = input.consumers.indexOf(operator)
-        if (at >= 0) input.consumers.splice(at, 1)
-      }
-    }
-    this.scheduler.remove(operators)
+    this.followed = this.followed.filter((f) => f.definition !== relation)
+    this.circuit.collect([...this.byName.values()].map(producerOf))
   }
 
   /** A table of this database by definition or name. Throws UsageError if there is none. */
@@ -335,10 +253,10 @@ export class Database {
     return found as ViewHandle<R>
   }
 
-  private find(ref: unknown): TableState | ViewHandle<unknown> | undefined {
+  private find(ref: unknown): Entry | undefined {
     if (typeof ref === 'string') return this.byName.get(ref)
     if (ref instanceof ViewHandle || ref instanceof TableHandle) {
-      return ref.database === this ? this.byDefinition.get(ref.definition) : undefined
+      return ref.database === this && !ref.dropped ? this.byDefinition.get(ref.definition) : undefined
     }
     return this.byDefinition.get(ref as Relation)
   }
@@ -351,20 +269,21 @@ export class Database {
    */
   transact(write: (tx: Transaction) => void): Commit {
     this.mustBeIdle('transact')
+    if (typeof write !== 'function') throw new UsageError(`transact: expected a function tx => …, found ${show(write)}`)
     const tx = new Transaction((table) => this.pendingOf(table))
     this.state = 'transaction'
     try {
-      const result: unknown = write(tx)
-      if (isThenable(result)) throw new UsageError('transact: expected a function that is done when it returns, found an async one')
+      refuseAsync(write(tx))
+      if (tx.failure !== null) throw tx.failure
       let rows = 0
       for (const target of tx.touched) {
-        ;(target as TableState).handle.operator.offer(target.pending)
-        rows += target.pending.length
+        const batch = target.whole ?? target.pending
+        ;(target as TableState).handle.operator.offer(batch)
+        rows += batch.length
       }
       return this.epoch(rows)
     } finally {
       tx.end()
-      for (const target of tx.touched) target.pending.clear()
       this.state = 'idle'
     }
   }
@@ -379,22 +298,12 @@ export class Database {
     return this.transact((tx) => tx.delete(table, rows))
   }
 
-  /** One transaction of many rows, as objects or as columns. Typed arrays of a column's own class are not copied. */
+  /**
+   * One transaction of many rows, as objects or as columns. Typed arrays of a column's own class are not copied on
+   * the way in; they belong to the caller again when this returns.
+   */
   ingest<R, I>(table: TableRef<R, I>, input: readonly I[] | ColumnsInput<keyof R & string>): Commit {
-    if (Array.isArray(input)) return this.insert(table, input as readonly I[])
-    this.mustBeIdle('ingest')
-    const target = this.pendingOf(table) as TableState
-    if (typeof input !== 'object' || input === null) {
-      throw new UsageError(`ingest: expected an array of rows or { columns }, found ${show(input)}`)
-    }
-    const batch = columnsBatch(target.flat, input as ColumnsInput)
-    this.state = 'epoch'
-    try {
-      target.handle.operator.offer(batch)
-      return this.epoch(batch.length)
-    } finally {
-      this.state = 'idle'
-    }
+    return this.transact((tx) => tx.ingest(table, input))
   }
 
   private pendingOf(table: unknown): PendingTable {
@@ -410,7 +319,7 @@ export class Database {
     this.state = 'epoch'
     const lsn = this.currentLsn + 1n
     let any = false
-    this.scheduler.run(rows, () => {
+    this.circuit.scheduler.run(rows, () => {
       for (const relation of this.followed) if (relation.capture()) any = true
     })
     this.currentLsn = lsn
@@ -424,12 +333,13 @@ export class Database {
     for (const relation of this.followed) relation.deliver(failures)
     if (failures.length === 0) return
     const [cause] = failures
-    const text = cause instanceof Error ? cause.message : String(cause)
+    const text = cause instanceof Error ? cause.message : show(cause)
     throw new GnitzError('USAGE', `a subscriber threw after transaction ${lsn} was committed: ${text}`, { cause })
   }
 
-  private follow<R>(producer: Producer, relation: RelationReader<R>): void {
+  private follow<R>(definition: Relation, producer: Producer, relation: RelationReader<R>): void {
     this.followed.push({
+      definition,
       capture: () => relation.isFollowed && relation.capture(producer.delta(), this.currentLsn + 1n),
       deliver: (failures) => relation.deliver(failures),
     })
@@ -437,6 +347,11 @@ export class Database {
 
   private mustBeIdle(call: string): void {
     if (this.state !== 'idle') throw new UsageError(`${call}: ${BUSY[this.state]}`)
+  }
+
+  /** Internal: throws while a step runs, when rows are half way in: only a user's function in a lambda can see that. */
+  mustBeReadable(): void {
+    if (this.state === 'epoch') throw new UsageError(`${BUSY.epoch}: nothing can be read now`)
   }
 
   /** Writes plans, generated source and statistics of every view into folders under `dir`. Returns the paths. */
@@ -451,12 +366,7 @@ export class Database {
   }
 }
 
-/** Reading a stream: there is nothing. */
-const NOTHING: Reader = {
-  *range() {},
-  *find() {},
-  size: () => ({ rows: 0, weight: 0n }),
-}
+const producerOf = (entry: Entry): Producer => (entry instanceof ViewHandle ? entry.root : entry.handle.operator)
 
 function keyOrAll(schema: RowSchema, key: readonly number[]): readonly number[] {
   return key.length > 0 ? key : schema.columns.map((c) => c.index)
@@ -472,6 +382,9 @@ function label(ref: unknown): string {
   return show(ref)
 }
 
-function isThenable(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+/** An async function would go on after the transaction has ended; what it throws then is reported here already. */
+function refuseAsync(result: unknown): void {
+  if (typeof result !== 'object' || result === null || typeof (result as { then?: unknown }).then !== 'function') return
+  Promise.resolve(result).catch(() => undefined)
+  throw new UsageError('transact: expected a function that is done when it returns, found an async one')
 }

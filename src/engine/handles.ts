@@ -23,7 +23,7 @@ abstract class Relation<R> {
   protected abstract readonly reader: RelationReader<R>
   abstract readonly database: Database
 
-  /** Throws where the relation cannot be read: it was dropped, or holds failed rows. */
+  /** Throws where the relation cannot be read: it was dropped, or holds failed rows, or a step runs. */
   protected abstract check(): void
 
   get schema(): RowSchema {
@@ -54,7 +54,10 @@ abstract class Relation<R> {
     return this.reader.getAll(key)
   }
 
-  /** Rows by key, from `from` to `to` inclusive, or after `after`; a bound may give a prefix of the key. */
+  /**
+   * Rows by key, from `from` to `to` inclusive, or after `after`; a bound may give a prefix of the key. The iteration
+   * throws UsageError if the relation changes before it ends.
+   */
   range(options: RangeOptions = {}): IterableIterator<R> {
     this.check()
     return this.reader.range(options)
@@ -84,7 +87,13 @@ abstract class Relation<R> {
     this.check()
     const end = this.reader.subscribe(subscriber)
     this.followed()
-    if (options.initial === true) subscriber({ lsn: this.database.lsn, changes: this.entries() })
+    if (options.initial !== true) return end
+    try {
+      subscriber({ lsn: this.database.lsn, changes: this.entries() })
+    } catch (error) {
+      end()
+      throw error
+    }
     return end
   }
 
@@ -111,6 +120,7 @@ export class TableHandle<R, I = R> extends Relation<R> {
 
   protected check(): void {
     if (this.dropped) throw new UsageError(`table ${quote(this.name)} was dropped`)
+    this.database.mustBeReadable()
     if (this.definition.stream) {
       throw new UsageError(`table ${quote(this.name)} is a stream: its rows are not kept, only views over it can be read`)
     }
@@ -154,6 +164,8 @@ export interface ViewError extends Failure {
 /** A view of a database: always materialised, exact after every transaction. */
 export class ViewHandle<R> extends Relation<R> {
   dropped = false
+  /** All operators of the view, producers first. */
+  private readonly operators: readonly Operator[]
 
   constructor(
     readonly database: Database,
@@ -164,6 +176,7 @@ export class ViewHandle<R> extends Relation<R> {
     private readonly compileMilliseconds: number,
   ) {
     super()
+    this.operators = upstream(root)
   }
 
   get name(): string {
@@ -172,6 +185,7 @@ export class ViewHandle<R> extends Relation<R> {
 
   protected check(): void {
     if (this.dropped) throw new UsageError(`view ${quote(this.name)} was dropped`)
+    this.database.mustBeReadable()
     const errors = this.errors()
     if (errors.length === 0) return
     const [first] = errors
@@ -191,7 +205,7 @@ export class ViewHandle<R> extends Relation<R> {
   /** Rows that failed, here or in a view this one reads; the view cannot be read until they are retracted. */
   errors(): ViewError[] {
     const found: ViewError[] = []
-    for (const operator of upstream(this.root)) {
+    for (const operator of this.operators) {
       const { errors } = operator as { errors?: { size: number; list(): (Failure & { weight: bigint })[] } }
       if (errors === undefined || errors.size === 0) continue
       for (const entry of errors.list()) found.push({ operator: `${operator.kind} ${operator.id}`, ...entry })
@@ -207,16 +221,16 @@ export class ViewHandle<R> extends Relation<R> {
 
   /** The operators of the view, sources first, as text, DOT or SVG. */
   plan(options: { readonly format?: PlanFormat } = {}): string {
-    return renderView(this.name, upstream(this.root), options.format ?? 'text')
+    return renderView(this.operators, options.format ?? 'text')
   }
 
   /** The JavaScript that runs, as far as it has been needed, operator by operator. */
   source(): string {
-    return sourceOf(this.name, upstream(this.root))
+    return sourceOf(this.name, this.operators)
   }
 
   stats(): ViewStats {
-    const operators = upstream(this.root).map((o) => o.stats())
+    const operators = this.operators.map((o) => o.stats())
     const sum = (of: (s: OperatorStats) => number) => operators.reduce((total, s) => total + of(s), 0)
     const sources = operators.filter((o) => o.operator === 'table')
     return {

@@ -47,10 +47,11 @@ function onesFor(rows: number): BigInt64Array {
 export function columnsBatch(layout: Layout, input: ColumnsInput): Batch {
   const { schema } = layout
   if (typeof input.columns !== 'object' || input.columns === null) {
-    throw new RowError(schema.name, null, null, `expected { columns: { … } }, found ${show(input.columns)}`)
+    throw new RowError(schema.name, null, null, `expected { columns: { … } }, found columns: ${show(input.columns)}`)
   }
   const given = new Map(Object.entries(input.columns))
-  refuseUnknown(schema, [...given.keys(), ...Object.keys(input.nulls ?? {})])
+  const flags = new Map(Object.entries(input.nulls ?? {}))
+  refuseUnknown(schema, [...given.keys(), ...flags.keys()])
   const rows = rowCount(schema, given)
   const batch = new Batch(layout, 0)
   batch.capacity = rows
@@ -60,9 +61,9 @@ export function columnsBatch(layout: Layout, input: ColumnsInput): Batch {
   }
   batch.setWeights(weightsOf(schema, input.weights, rows))
   for (const column of schema.columns) {
-    const nulls = input.nulls?.[column.name]
-    if (nulls !== undefined) setNulls(batch, column, nulls, rows)
-    placeColumn(batch, column, given.get(column.name), nulls ?? null, rows)
+    const nulls = flags.get(column.name) ?? null
+    if (nulls !== null) checkNulls(schema, column, nulls, rows)
+    placeColumn(batch, column, given.get(column.name), nulls, rows)
   }
   batch.length = rows
   return batch
@@ -80,7 +81,7 @@ function rowCount(schema: RowSchema, given: ReadonlyMap<string, ColumnInput | un
   let rows = -1
   let first = ''
   for (const [name, values] of given) {
-    if (!Array.isArray(values) && !ArrayBuffer.isView(values)) {
+    if (!Array.isArray(values) && (!ArrayBuffer.isView(values) || values instanceof DataView)) {
       throw new RowError(schema.name, name, null, `expected an array or typed array, found ${show(values)}`)
     }
     const { length } = values as ColumnArray
@@ -97,8 +98,9 @@ function rowCount(schema: RowSchema, given: ReadonlyMap<string, ColumnInput | un
 
 function weightsOf(schema: RowSchema, weights: ColumnsInput['weights'], rows: number): BigInt64Array {
   if (weights === undefined) return onesFor(rows)
-  if (weights.length !== rows) {
-    throw new RowError(schema.name, null, null, `expected ${rows} weights, found ${weights.length}`)
+  if (weights?.length !== rows) {
+    const found = typeof weights === 'object' && weights !== null ? `${weights.length}` : show(weights)
+    throw new RowError(schema.name, null, null, `expected ${rows} weights, found ${found}`)
   }
   if (weights instanceof BigInt64Array) return weights
   const converted = new BigInt64Array(rows)
@@ -121,8 +123,7 @@ export function checkWeight(table: string, row: number | null, weight: unknown):
   throw new RowError(table, null, row, `expected a weight: a 64-bit integer, found ${show(weight)}`)
 }
 
-function setNulls(batch: Batch, column: Column, nulls: Uint8Array, rows: number): void {
-  const { name } = batch.layout.schema
+function checkNulls({ name }: RowSchema, column: Column, nulls: Uint8Array, rows: number): void {
   if (!column.nullable) throw new RowError(name, column.name, null, 'null flags for a column that is not nullable')
   if (!(nulls instanceof Uint8Array) || nulls.length !== rows) {
     throw new RowError(name, column.name, null, `expected a Uint8Array of ${rows} null flags`)
@@ -134,6 +135,7 @@ function placeColumn(batch: Batch, column: Column, values: ColumnInput | undefin
   const { storage, min } = column.info
   if (values === undefined) {
     if (!column.nullable) throw new RowError(name, column.name, null, 'the column is missing')
+    if (nulls?.includes(0)) throw new RowError(name, column.name, nulls.indexOf(0), 'not NULL by its flag, but there are no values')
     batch.setColumn(column.index, allocateColumn(storage, rows))
     nullAll(batch, column, rows)
     return

@@ -10,6 +10,7 @@ import { type Column, type Layout, type RowSchema, arrangedLayout, flatLayout } 
 import type { Value } from '../schema/types.js'
 import { compareValues } from '../schema/values.js'
 import { Batch } from '../zset/batch.js'
+import type { GroupTable } from '../zset/groups.js'
 import type { Store } from '../zset/store.js'
 import { MergeWalk } from './operators/walk.js'
 
@@ -98,6 +99,10 @@ class RangeWalk extends MergeWalk {
   }
 }
 
+function* walkRows(walk: MergeWalk): Generator<RowRef> {
+  while (walk.next()) if (walk.run !== null) yield { batch: walk.run, row: walk.row, weight: walk.weight }
+}
+
 /** Reads a store under a packed key. */
 class StoreReader implements Reader {
   private readonly columns: readonly Column[]
@@ -121,8 +126,7 @@ class StoreReader implements Reader {
   }
 
   *range(bounds: Bounds): Generator<RowRef> {
-    const walk = new RangeWalk(this.kernels, this.columns, bounds, this.runs())
-    while (walk.next()) if (walk.run !== null) yield { batch: walk.run, row: walk.row, weight: walk.weight }
+    yield* walkRows(new RangeWalk(this.kernels, this.columns, bounds, this.runs()))
   }
 
   find(key: readonly Value[]): Generator<RowRef> {
@@ -130,18 +134,12 @@ class StoreReader implements Reader {
     if (this.store.layout.key.columns.length < columns.length) {
       return this.range({ from: key, to: key, after: null, reverse: false })
     }
-    const values: Value[] = []
-    columns.forEach((column, k) => {
-      values[column.index] = key[k]
-    })
-    probe.keys32.set(keyLanesOf(this.store.layout, values))
+    probe.keys32.set(keyLanesOf(this.store.layout, rowOf(columns, key)))
     return this.findKey()
   }
 
   private *findKey(): Generator<RowRef> {
-    const { kernels, probe } = this
-    const walk = new KeyWalk(kernels, probe, this.runs())
-    while (walk.next()) if (walk.run !== null) yield { batch: walk.run, row: walk.row, weight: walk.weight }
+    yield* walkRows(new KeyWalk(this.kernels, this.probe, this.runs()))
   }
 
   size(): { rows: number; weight: bigint } {
@@ -149,6 +147,7 @@ class StoreReader implements Reader {
   }
 }
 
+/** Rows of runs whose key words are those of the probe. */
 class KeyWalk extends MergeWalk {
   constructor(
     kernels: CompiledKernels,
@@ -228,6 +227,70 @@ class SortedReader implements Reader {
   }
 }
 
+/** Reads a store under a hashed key: single keys by their hash. */
+class HashedReader extends SortedReader {
+  private readonly probe: Batch
+
+  constructor(
+    private readonly store: Store,
+    private readonly kernels: CompiledKernels,
+    private readonly keys: readonly Column[],
+    version: () => number,
+    private readonly flushed: () => void,
+  ) {
+    super(keyColumns(store.layout.schema, keys), () => this.compacted(), version)
+    this.probe = new Batch(store.layout, 1)
+  }
+
+  private compacted(): Batch | null {
+    this.store.flush()
+    this.flushed()
+    return this.store.trace.compact()
+  }
+
+  override *find(key: readonly Value[]): Generator<RowRef> {
+    this.store.flush()
+    this.flushed()
+    this.probe.keys32.set(keyLanesOf(this.store.layout, rowOf(this.keys, key)))
+    for (const ref of walkRows(new KeyWalk(this.kernels, this.probe, this.store.trace.batches()))) {
+      if (compareKey(ref.batch, ref.row, this.keys, key) === 0) yield ref
+    }
+  }
+}
+
+/** Reads group rows whose key is the group's: single groups by the table's own index. */
+class GroupReader extends SortedReader {
+  private readonly layout: Layout
+
+  constructor(
+    private readonly table: GroupTable,
+    private readonly keys: readonly Column[],
+    version: () => number,
+  ) {
+    const { schema } = table.rows.layout
+    super(keyColumns(schema, keys), () => table.rows, version)
+    const groupColumns = schema.columns.length - table.accumulators.length
+    this.layout = arrangedLayout(schema, Array.from({ length: groupColumns }, (_, c) => c))
+  }
+
+  override *find(key: readonly Value[]): Generator<RowRef> {
+    const { table, keys } = this
+    const { rows } = table
+    const lanes = Uint32Array.from(keyLanesOf(this.layout, rowOf(keys, key)))
+    const row = table.find(lanes, 0, (slot) => compareKey(rows, slot, keys, key) === 0)
+    if (row >= 0 && rows.weights[row] !== 0n) yield { batch: rows, row, weight: rows.weights[row] }
+  }
+}
+
+/** Key values by column index. */
+function rowOf(columns: readonly Column[], key: readonly Value[]): Value[] {
+  const values: Value[] = []
+  columns.forEach((column, k) => {
+    values[column.index] = key[k]
+  })
+  return values
+}
+
 function sizeOf(rows: Iterable<RowRef>): { rows: number; weight: bigint } {
   let count = 0
   let sum = 0n
@@ -266,22 +329,22 @@ export function storeReader(
 ): Reader {
   const { key, schema } = store.layout
   if (key.kind === 'packed') return new StoreReader(store, kernels, viewKey, flushed)
-  const snapshot = () => {
-    store.flush()
-    flushed()
-    return store.trace.compact()
-  }
-  return new SortedReader(keyColumns(schema, viewKey), snapshot, version)
+  return new HashedReader(store, kernels, viewKey.map((c) => schema.columns[c]), version, flushed)
 }
 
 /** A reader of group rows. */
-export function batchReader(rows: Batch, key: readonly number[], version: () => number): Reader {
-  return new SortedReader(keyColumns(rows.layout.schema, key), () => rows, version)
+export function groupReader(table: GroupTable, key: readonly number[], version: () => number): Reader {
+  const { schema } = table.rows.layout
+  const keys = key.map((c) => schema.columns[c])
+  const groupColumns = schema.columns.length - table.accumulators.length
+  const isGroup = keys.length === groupColumns && keys.every((column) => column.index < groupColumns)
+  if (isGroup && groupColumns > 0) return new GroupReader(table, keys, version)
+  return new SortedReader(keyColumns(schema, keys), () => table.rows, version)
 }
 
 /** Key columns first, then the others: with a short key, rows still come in a fixed order. */
-function keyColumns(schema: RowSchema, key: readonly number[]): Column[] {
-  return [...key.map((c) => schema.columns[c]), ...schema.columns.filter((c) => !key.includes(c.index))]
+function keyColumns(schema: RowSchema, keys: readonly Column[]): Column[] {
+  return [...keys, ...schema.columns.filter((column) => !keys.includes(column))]
 }
 
 /** Sorts and consolidates the rows of a delta by all columns: what subscribers see. */

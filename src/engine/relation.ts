@@ -2,7 +2,8 @@
 import { type DecodeRow, rowDecoder } from '../../codegen/decode.js'
 import type { CodeContext } from '../../codegen/steps.js'
 import { UsageError, quote, show } from '../base/errors.js'
-import type { Layout, RowSchema } from '../schema/schema.js'
+import type { Relation } from '../circuit/rel.js'
+import { type Layout, type RowSchema, flatLayout } from '../schema/schema.js'
 import type { Value } from '../schema/types.js'
 import { Problem, normalise } from '../schema/values.js'
 import type { Batch } from '../zset/batch.js'
@@ -36,22 +37,32 @@ export interface RangeOptions {
   readonly limit?: number
 }
 
-/** Most rows that `rows()` puts into one array. */
-const MAX_ROWS = 2 ** 31
+/** Most rows that are put into one array: beyond about this many elements the platform ends the process. */
+const MAX_ROWS = 2 ** 26
 
 export class RelationReader<R> {
   private readonly decoders = new Map<Layout, DecodeRow>()
   private readonly subscribers = new Set<Subscriber<R>>()
   private captured: Changes<R> | null = null
 
+  private readonly what: string
+  private readonly flat: Layout
+
+  /** `version` counts the relation's changes. */
   constructor(
-    private readonly what: string,
-    readonly schema: RowSchema,
+    definition: Relation,
     private readonly key: readonly number[],
     private readonly context: CodeContext,
     private readonly reader: Reader,
-    private readonly flat: Layout,
-  ) {}
+    private readonly version: () => number,
+  ) {
+    this.what = `${definition.kind} ${quote(definition.schema.name)}`
+    this.flat = flatLayout(definition.schema)
+  }
+
+  get schema(): RowSchema {
+    return this.flat.schema
+  }
 
   private decode(batch: Batch, row: number): R {
     let decoder = this.decoders.get(batch.layout)
@@ -82,10 +93,16 @@ export class RelationReader<R> {
   }
 
   rows(): R[] {
+    return this.listed(this.entries())
+  }
+
+  private listed(entries: Iterable<Entry<R>>): R[] {
     const out: R[] = []
-    for (const row of this.bag(this.entries())) {
-      if (out.length === MAX_ROWS) throw new UsageError(`${this.what} has too many rows for one array; use entries()`)
-      out.push(row)
+    for (const entry of entries) {
+      if (out.length + Number(entry.weight) > MAX_ROWS) {
+        throw new UsageError(`${this.what} has more than ${MAX_ROWS} rows, each as often as its weight says; use entries()`)
+      }
+      for (const row of this.bag([entry])) out.push(row)
     }
     return out
   }
@@ -96,21 +113,30 @@ export class RelationReader<R> {
   }
 
   getAll(key: KeyInput): R[] {
-    return [...this.bag(this.entriesIn(this.reader.find(this.keyOf(key, true))))]
+    return this.listed(this.entriesIn(this.reader.find(this.keyOf(key, true))))
   }
 
-  *range(options: RangeOptions): Generator<R> {
+  range(options: RangeOptions): Generator<R> {
     const { limit = Infinity, reverse = false } = options
     if (limit !== Infinity && (!Number.isSafeInteger(limit) || limit < 0)) {
       throw new UsageError(`${this.what}: expected a limit of 0 or more, found ${show(limit)}`)
     }
     const bound = (key: KeyInput | undefined) => (key === undefined ? null : this.keyOf(key, false))
     const bounds = { from: bound(options.from), to: bound(options.to), after: bound(options.after), reverse }
+    return this.walk(bounds, limit)
+  }
+
+  private *walk(bounds: Bounds, limit: number): Generator<R> {
     let left = limit
     if (left === 0) return
+    const version = this.version()
     for (const row of this.bag(this.entries(bounds))) {
       yield row
       if (--left === 0) return
+      // State is changed in place: what comes next may have moved.
+      if (this.version() !== version) {
+        throw new UsageError(`${this.what} changed while it was iterated over; take rows() or entries() first`)
+      }
     }
   }
 
@@ -127,7 +153,7 @@ export class RelationReader<R> {
       throw new UsageError(`${this.what}: expected a key of ${names}, found ${given.length} values`)
     }
     return given.map((value, k) => {
-      if (value === null) return null
+      if (value === null && columns[k].nullable) return null
       const canonical = normalise(columns[k].type, value)
       if (!(canonical instanceof Problem)) return canonical
       throw new UsageError(`${this.what}: key column ${quote(columns[k].name)}: ${canonical.message}`)
@@ -187,6 +213,7 @@ export class RelationReader<R> {
     this.captured = null
     if (delta === null) return
     for (const subscriber of [...this.subscribers]) {
+      if (!this.subscribers.has(subscriber)) continue
       try {
         subscriber(delta)
       } catch (error) {

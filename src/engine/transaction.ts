@@ -1,10 +1,11 @@
 /** One transaction: rows are checked and collected per table; nothing reaches the circuit before the end. */
 import type { EncodeRows } from '../../codegen/encode.js'
 import { RowError, UsageError, show } from '../base/errors.js'
-import type { Batch } from '../zset/batch.js'
 import type { TableDef } from '../circuit/columns.js'
+import { appendRows } from '../zset/append.js'
+import type { Batch } from '../zset/batch.js'
 import type { TableHandle } from './handles.js'
-import { checkWeight } from './ingest.js'
+import { type ColumnsInput, checkWeight, columnsBatch } from './ingest.js'
 
 /** A table as a transaction takes it: definition, handle, or name. */
 export type TableRef<R, I> = TableDef<R, I> | TableHandle<R, I>
@@ -15,50 +16,107 @@ export interface PendingTable {
   readonly encode: EncodeRows
   /** Rows of the running transaction. */
   readonly pending: Batch
+  /** The transaction's only rows of this table, over the arrays of the user; then `pending` is empty. */
+  whole: Batch | null
   /** Holds one row while it is encoded. */
   readonly single: unknown[]
 }
 
 export class Transaction {
-  private open = true
+  private state: 'open' | 'writing' | 'ended' = 'open'
+  /** Why the transaction cannot be committed, whatever became of the error. */
+  failure: unknown = null
   readonly touched: PendingTable[] = []
 
   constructor(private readonly resolve: (table: unknown) => PendingTable) {}
 
   /** Adds rows with weight +1. Throws RowError on the first that does not fit; then the transaction is given up. */
   insert<R, I>(table: TableRef<R, I>, rows: I | readonly I[]): void {
-    this.write(table, rows, 1n)
+    this.write(table, (target) => putRows(target, rows, 1n))
   }
 
   /** Adds rows with weight -1: retracts rows equal to these. */
   delete<R, I>(table: TableRef<R, I>, rows: I | readonly I[]): void {
-    this.write(table, rows, -1n)
+    this.write(table, (target) => putRows(target, rows, -1n))
   }
 
   /** Adds rows with any weight: a 64-bit integer. */
   add<R, I>(table: TableRef<R, I>, rows: I | readonly I[], weight: number | bigint): void {
-    this.write(table, rows, checkWeight(this.resolve(table).name, null, weight))
+    this.write(table, (target) => putRows(target, rows, checkWeight(target.name, null, weight)))
   }
 
-  private write(table: unknown, rows: unknown, weight: bigint): void {
-    if (!this.open) throw new UsageError('this transaction has ended')
-    const target = this.resolve(table)
-    if (rows === undefined || rows === null) {
-      throw new RowError(target.name, null, null, `expected a row or an array of rows, found ${show(rows)}`)
-    }
-    let list: readonly unknown[]
-    if (Array.isArray(rows)) list = rows
-    else {
-      target.single[0] = rows
-      list = target.single
-    }
-    if (target.pending.length === 0 && !this.touched.includes(target)) this.touched.push(target)
-    target.pending.reserve(list.length)
-    target.encode(list, target.pending, weight)
+  /**
+   * Adds rows as objects, with weight +1, or as columns. Typed arrays of a column's own class are read where they lie
+   * if they are all that the transaction writes to the table: leave them alone until it has ended.
+   */
+  ingest<R, I>(table: TableRef<R, I>, input: readonly I[] | ColumnsInput<keyof R & string>): void {
+    this.write(table, (target) => {
+      if (Array.isArray(input)) putRows(target, input, 1n)
+      else putColumns(target, input as ColumnsInput)
+    })
   }
 
-  /** Internal. */
+  private write(table: unknown, put: (target: PendingTable) => void): void {
+    if (this.state === 'ended') throw new UsageError('this transaction has ended')
+    // A getter of a row could get here.
+    if (this.state === 'writing') throw new UsageError('a row of this transaction is being read; it must not write')
+    this.state = 'writing'
+    try {
+      const target = this.resolve(table)
+      if (!this.touched.includes(target)) this.touched.push(target)
+      put(target)
+    } catch (error) {
+      this.failure ??= error
+      throw error
+    } finally {
+      this.state = 'open'
+    }
+  }
+
+  /** Internal: forgets the rows; the object is of no use from here on. */
   end(): void {
-    this.open = false
+    this.state = 'ended'
+    for (const target of this.touched) {
+      target.pending.clear()
+      target.whole = null
+    }
   }
+}
+
+function putRows(target: PendingTable, rows: unknown, weight: bigint): void {
+  if (rows === undefined || rows === null) {
+    throw new RowError(target.name, null, null, `expected a row or an array of rows, found ${show(rows)}`)
+  }
+  collect(target)
+  const { pending, single } = target
+  if (Array.isArray(rows)) {
+    pending.reserve(rows.length)
+    target.encode(rows, pending, weight)
+    return
+  }
+  single[0] = rows
+  pending.reserve(1)
+  target.encode(single, pending, weight)
+}
+
+function putColumns(target: PendingTable, input: ColumnsInput): void {
+  const { pending, name } = target
+  if (typeof input !== 'object' || input === null) {
+    throw new RowError(name, null, null, `expected an array of rows or { columns: { … } }, found ${show(input)}`)
+  }
+  const batch = columnsBatch(pending.layout, input)
+  if (target.whole === null && pending.length === 0) {
+    target.whole = batch
+    return
+  }
+  collect(target)
+  appendRows(batch, 0, batch.length, pending)
+}
+
+/** Rows over arrays of the user become ordinary rows: others will follow. */
+function collect(target: PendingTable): void {
+  const { whole, pending } = target
+  if (whole === null) return
+  target.whole = null
+  appendRows(whole, 0, whole.length, pending)
 }

@@ -63,15 +63,43 @@ export function allocateColumn(storage: Storage, rows: number): ColumnArray {
   }
 }
 
+/** Shared by all columns without rows. */
+const EMPTY: Readonly<Record<Storage, ColumnArray>> = {
+  u8: new Uint8Array(0),
+  i8: new Int8Array(0),
+  u16: new Uint16Array(0),
+  i16: new Int16Array(0),
+  u32: new Uint32Array(0),
+  i32: new Int32Array(0),
+  f32: new Float32Array(0),
+  f64: new Float64Array(0),
+  i64: new BigInt64Array(0),
+  u64: new BigUint64Array(0),
+  w128: new BigUint64Array(0),
+  german: new Uint32Array(0),
+}
 const NO_LANES = new Uint32Array(0)
+const NO_WEIGHTS = new BigInt64Array(0)
 const NO_WORDS = new BigUint64Array(0)
 
 /** The 32-bit words of an array's memory; empty if its elements are narrower than 32 bits. */
 export function lanesOf(array: ColumnArray): Uint32Array {
-  if (array.BYTES_PER_ELEMENT < 4) return NO_LANES
+  if (array.BYTES_PER_ELEMENT < 4 || array.length === 0) return NO_LANES
   if (array instanceof Uint32Array) return array
   return new Uint32Array(array.buffer, array.byteOffset, array.byteLength >> 2)
 }
+
+/** A sample of a run's keys, laid out as in `keys32`. */
+export interface Fences {
+  readonly keys32: Uint32Array
+  readonly length: number
+}
+
+const NO_FENCES: Fences = { keys32: new Uint32Array(0), length: 0 }
+/** The templates know this number. */
+const FENCE_ROWS = 64
+/** Shorter runs are searched as they are. */
+const FENCED_RUN_ROWS = 2048
 
 export class Batch {
   readonly layout: Layout
@@ -90,6 +118,8 @@ export class Batch {
   readonly columns: ColumnArray[]
   /** By column index: 32-bit words of the column's memory. */
   readonly lanes: Uint32Array[]
+  /** Keys of every FENCE_ROWS-th row, for searching a long run; empty unless `buildFences` was called. */
+  fences: Fences = NO_FENCES
   /** Replaced only to share another batch's heap. */
   heap: Heap
 
@@ -97,18 +127,20 @@ export class Batch {
     this.layout = layout
     this.capacity = capacity
     const { schema, key } = layout
-    if (key.words > 0) {
+    if (key.words > 0 && capacity > 0) {
       this.keys = new BigUint64Array(capacity * key.words)
       this.keys32 = lanesOf(this.keys)
     }
-    this.weights = new BigInt64Array(capacity)
+    this.weights = capacity > 0 ? new BigInt64Array(capacity) : NO_WEIGHTS
     this.weights32 = lanesOf(this.weights)
-    if (schema.nullWords > 0) {
+    if (schema.nullWords > 0 && capacity > 0) {
       this.nulls = new BigUint64Array(capacity * schema.nullWords)
       this.nulls32 = lanesOf(this.nulls)
     }
     const stored = new Set(layout.stored.map((c) => c.index))
-    this.columns = schema.columns.map((c) => allocateColumn(c.info.storage, stored.has(c.index) ? capacity : 0))
+    this.columns = schema.columns.map((c) =>
+      stored.has(c.index) && capacity > 0 ? allocateColumn(c.info.storage, capacity) : EMPTY[c.info.storage],
+    )
     this.lanes = this.columns.map(lanesOf)
     this.heap = new Heap()
   }
@@ -156,6 +188,18 @@ export class Batch {
     this.weights32 = lanesOf(weights)
   }
 
+  /** Samples the keys of a long run. REQUIRES: sorted, and never changed again. */
+  buildFences(): void {
+    if (this.length < FENCED_RUN_ROWS) return
+    const lanes = this.layout.key.words * 2
+    const count = Math.ceil(this.length / FENCE_ROWS)
+    const keys32 = new Uint32Array(count * lanes)
+    for (let f = 0; f < count; f++) {
+      for (let l = 0; l < lanes; l++) keys32[f * lanes + l] = this.keys32[f * FENCE_ROWS * lanes + l]
+    }
+    this.fences = { keys32, length: count }
+  }
+
   /** Forgets the rows, keeps the memory. */
   clear(): void {
     this.length = 0
@@ -166,6 +210,7 @@ export class Batch {
   /** Bytes of memory held by the regions and the heap. */
   get allocatedBytes(): number {
     let bytes = this.keys.byteLength + this.weights.byteLength + this.nulls.byteLength + this.heap.bytes.byteLength
+    bytes += this.fences.keys32.byteLength
     for (const c of this.columns) bytes += c.byteLength
     return bytes
   }

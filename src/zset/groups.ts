@@ -40,6 +40,8 @@ export class GroupTable extends SlotIndex {
   readonly highs: Float64Array[]
   readonly lows: Float64Array[]
   readonly spills: Map<number, Spill>[]
+  /** Per aggregate: how many slots have spilled. */
+  readonly spillCounts: Int32Array
   /** Per slot: 1 + its position in `touched` during a step, else 0. */
   touchedAt = new Int32Array(0)
   touched = new Int32Array(0)
@@ -71,6 +73,7 @@ export class GroupTable extends SlotIndex {
     this.highs = accumulators.map(() => new Float64Array(0))
     this.lows = accumulators.map(() => new Float64Array(0))
     this.spills = accumulators.map(() => new Map<number, Spill>())
+    this.spillCounts = new Int32Array(accumulators.length)
     this.undoValid = accumulators.map(none)
     this.undoSums = accumulators.map(none)
     this.undoHighs = accumulators.map(() => new Float64Array(0))
@@ -122,8 +125,14 @@ export class GroupTable extends SlotIndex {
   setSpill(aggregate: number, slot: number, spill: Spill | undefined): void {
     const spills = this.spills[aggregate]
     this.undoSpills.push({ aggregate, slot, spill: spills.get(slot) })
+    this.putSpill(aggregate, slot, spill)
+  }
+
+  private putSpill(aggregate: number, slot: number, spill: Spill | undefined): void {
+    const spills = this.spills[aggregate]
     if (spill === undefined) spills.delete(slot)
     else spills.set(slot, spill)
+    this.spillCounts[aggregate] = spills.size
   }
 
   /** Ends a step: touched slots are ordinary again. */
@@ -149,8 +158,7 @@ export class GroupTable extends SlotIndex {
       restoreRow(t, slot)
     }
     for (const { aggregate, slot, spill } of this.undoSpills.reverse()) {
-      if (spill === undefined) this.spills[aggregate].delete(slot)
-      else this.spills[aggregate].set(slot, spill)
+      this.putSpill(aggregate, slot, spill)
     }
     this.commit()
   }

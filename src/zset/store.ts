@@ -31,7 +31,8 @@ export class Store {
     private readonly name: string,
   ) {
     this.tail = new Batch(flatLayout(kernels.layout.schema))
-    this.trace = new Trace(kernels, name)
+    // Nobody searches it while deltas stream in, so merging can wait.
+    this.trace = new Trace(kernels, name, 2)
     this.arranger = new Arranger(kernels)
   }
 

@@ -17,8 +17,6 @@ import type { Kernels, MergeState } from './kernels.js'
 export const HEAD_ROWS = 256
 /** Rows of background merging per merge and inserted row. */
 const FUEL_PER_ROW = 32
-/** A run is merged with its older neighbour once it is at least this fraction of it. */
-const MERGE_RATIO = 4
 /** Fuel is saved up to this before merges are resumed, so that one-row changes do not pay for the resuming. */
 const FUEL_SLICE = 1024
 /** Above this bound weights are checked one by one. */
@@ -46,6 +44,11 @@ export class Trace {
   constructor(
     kernels: Kernels,
     private readonly name: string,
+    /**
+     * A run is merged with its older neighbour once it is at least 1/mergeRatio of its size: more means fewer runs to
+     * search and more merging.
+     */
+    private readonly mergeRatio = 4,
   ) {
     this.kernels = kernels
     this.head = new Batch(kernels.layout, HEAD_ROWS)
@@ -138,6 +141,7 @@ export class Trace {
       this.kernels.mergeAll(this.runs, out, new Int32Array(size), new Int32Array(size))
       out.order = 'consolidated'
       fit(out)
+      out.buildFences()
       this.runs = out.length > 0 ? [out] : []
       this.merges = []
       this.visible = null
@@ -163,6 +167,7 @@ export class Trace {
   }
 
   private push(run: Batch): void {
+    run.buildFences()
     this.runs.push(run)
     this.visible = null
     this.startMerges()
@@ -174,7 +179,7 @@ export class Trace {
     for (let r = runs.length - 1; r > 0; r--) {
       const a = runs[r - 1]
       const b = runs[r]
-      if (b.length * MERGE_RATIO < a.length || this.merging(a) || this.merging(b)) continue
+      if (b.length * this.mergeRatio < a.length || this.merging(a) || this.merging(b)) continue
       const out = new Batch(this.kernels.layout, a.length + b.length)
       this.merges.push({ a, b, out, state: { i: 0, j: 0 } })
       r--
@@ -201,6 +206,7 @@ export class Trace {
   private replace(merge: Merge): void {
     merge.out.order = 'consolidated'
     fit(merge.out)
+    merge.out.buildFences()
     const at = this.runs.indexOf(merge.a)
     this.runs.splice(at, 2, ...(merge.out.length > 0 ? [merge.out] : []))
     this.visible = null

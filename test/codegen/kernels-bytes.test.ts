@@ -15,7 +15,7 @@ import { Batch } from '../../src/zset/batch.js'
 import { Heap } from '../../src/zset/heap.js'
 import { batchOf, contents, eachMode, LAYOUTS, layoutAndRows, MODES, schemaOf } from '../zset/support.js'
 
-const RUNS = { numRuns: 60, seed: 4 }
+const RUNS = { numRuns: 40, seed: 4 }
 const HOSTILE = schemaOf('hostile', '__proto__:i32?', 'constructor:string', 'hasOwnProperty:f64?', "a'b\n*/:u64")
 const layouts: readonly Layout[] = [...LAYOUTS, arrangedLayout(HOSTILE, [3])]
 

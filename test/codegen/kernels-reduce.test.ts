@@ -56,6 +56,8 @@ describe.each(CASES)('by $keys, hashes colliding: $collide', ({ rel, make, keys,
             const emitted = reducer.settle()
             const expected = oracle(rel, [...input, ...delta])
             expect(sumOf(output, emitted)).toEqual(rowsOf(expected.rows))
+            // A group that is as it was is not mentioned.
+            expect(sumOf(emitted).size).toBe(emitted.length)
             if (aborted) {
               reducer.abort()
               expect(reducer.state()).toEqual(before)
@@ -69,7 +71,7 @@ describe.each(CASES)('by $keys, hashes colliding: $collide', ({ rel, make, keys,
           }
         }
       }),
-      { numRuns: 40, seed: keys.length + (collide ? 10 : 0) },
+      { numRuns: 25, seed: keys.length + (collide ? 10 : 0) },
     )
   })
 })
@@ -236,5 +238,5 @@ test('min and max follow retractions', () => {
     [['h', col('h')]],
     ARGUMENTS.flatMap(name => [[`min ${name}`, 'min', col(name)] as const, [`max ${name}`, 'max', col(name)] as const]),
   )
-  checkIncremental(rel, { runs: 12, seed: 6, maxSteps: 5, maxChanges: 8 })
+  checkIncremental(rel, { runs: 6, seed: 6, maxSteps: 5, maxChanges: 8 })
 })

@@ -8,7 +8,7 @@ import { WeightOverflowError } from '../../src/base/errors.js'
 import { allColumns } from '../../src/circuit/substitute.js'
 import { ErrorSet } from '../../src/engine/errors.js'
 import type { Clamp } from '../../src/engine/operators/clamp.js'
-import type { ScanStore } from '../../src/engine/operators/feed.js'
+import type { PairsStore, ScanStore } from '../../src/engine/operators/feed.js'
 import { Pairs, type Probe } from '../../src/engine/operators/join.js'
 import { arrangedLayout, flatLayout, type Layout } from '../../src/schema/schema.js'
 import type { Value } from '../../src/schema/types.js'
@@ -218,6 +218,44 @@ describe('probing: pairs of equal keys', () => {
       }),
       { ...RUNS, numRuns: 80 },
     )
+  })
+})
+
+describe('pairs', () => {
+  const [left, right, out] = [schemaOf('l', 'a:u8'), schemaOf('r', 'b:string'), schemaOf('o', 'a:u8', 'b:string')]
+  const [leftFlat, rightFlat, outFlat] = [left, right, out].map(flatLayout)
+  const exprs = [...allColumns(left), ...allColumns(right, 1)]
+  const loopOf = (mode: Mode, negate: boolean) =>
+    storeCode(contextOf(mode), { filter: null, exprs, schema: out, negate }, outFlat, []).pairs<PairsStore>(
+      leftFlat,
+      rightFlat,
+    )
+  const loops = MODES.flatMap(mode => [false, true].map(negate => ({ negate, loop: loopOf(mode, negate) })))
+  const huge = [1n, -1n, 2n, 3n, -(1n << 31n), 1n << 31n, (1n << 31n) - 1n, 1n << 32n, -(1n << 32n), 1n << 62n]
+  const all = [...huge, I64_MAX, I64_MIN, I64_MIN + 1n]
+
+  test('rows side by side, weights multiplied; a product that leaves i64 is an error', () => {
+    for (const x of all) {
+      for (const y of all) {
+        const [a, b] = [
+          batchOf(leftFlat, [{ row: [5], weight: x }]),
+          batchOf(rightFlat, [{ row: ['text'], weight: y }]),
+        ]
+        for (const { negate, loop } of loops) {
+          const result = new Batch(outFlat, 1)
+          const run = () => loop(a, b, Int32Array.of(0), Int32Array.of(0), 0, 1, result, new ErrorSet())
+          const product = x * y
+          const weight = negate ? -product : product
+          if ([product, weight].some(w => BigInt.asIntN(64, w) !== w)) {
+            // What fits only after negation may be refused.
+            if (BigInt.asIntN(64, weight) !== weight) expect(run).toThrow(WeightOverflowError)
+            continue
+          }
+          run()
+          expect(contents(result)).toEqual([{ row: [5, 'text'], weight }])
+        }
+      }
+    }
   })
 })
 

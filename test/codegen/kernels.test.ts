@@ -27,7 +27,7 @@ import {
   type Weighted,
 } from '../zset/support.js'
 
-const RUNS = { numRuns: 120, seed: 20251 }
+const RUNS = { numRuns: 70, seed: 20251 }
 const hashed = fc.constantFrom(...LAYOUTS.filter(l => l.key.kind === 'hash'))
 
 /** Runs a law on random rows of every layout and again on hashed layouts with colliding hashes. */
@@ -45,7 +45,7 @@ function law(
   test(`${name}, hashes colliding`, () => {
     fc.assert(
       fc.property(layoutAndRows(lists, 40, hashed), ({ layout, lists: rows }) => check(layout, rows, twoHashes)),
-      { ...RUNS, numRuns: 50 },
+      { ...RUNS, numRuns: 30 },
     )
   })
 }

@@ -96,23 +96,24 @@ export const weights = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(0n, 2n, -3n, 1n << 31n, -(1n << 33n), 1n << 50n) },
 )
 
+const poolOf = (schema: RowSchema) => fc.array(rowOf(schema), { minLength: 1, maxLength: 12, size: 'max' })
+const picksOf = (maxLength: number) => fc.array(fc.tuple(fc.nat(0xffff), weights), { maxLength, size: 'max' })
+const pick = (pool: readonly Value[][], picks: readonly (readonly [number, bigint])[]): Weighted[] =>
+  picks.map(([n, weight]) => ({ row: pool[n % pool.length], weight }))
+
 /** Weighted rows with many repetitions. */
-export function weightedRows(schema: RowSchema, maxLength = 40, distinct = 12): fc.Arbitrary<Weighted[]> {
-  const pool = fc.array(rowOf(schema), { minLength: 1, maxLength: distinct, size: 'max' })
-  const picks = fc.array(fc.tuple(fc.nat(0xffff), weights), { maxLength, size: 'max' })
-  return fc
-    .tuple(pool, picks)
-    .map(([rows, list]) => list.map(([n, weight]) => ({ row: rows[n % rows.length], weight })))
+export function weightedRows(schema: RowSchema, maxLength = 40): fc.Arbitrary<Weighted[]> {
+  return fc.tuple(poolOf(schema), picksOf(maxLength)).map(([pool, picks]) => pick(pool, picks))
 }
 
-/** Weighted rows for a layout of the list, several lists of them. */
+/** A layout of the list, and lists of weighted rows that have most rows in common. */
 export function layoutAndRows(lists: number, maxLength = 40, layouts = layoutArb) {
-  return layouts.chain(layout =>
-    fc.record({
-      layout: fc.constant(layout),
-      lists: fc.array(weightedRows(layout.schema, maxLength), { minLength: lists, maxLength: lists }),
-    }),
-  )
+  return layouts.chain(layout => {
+    const picks = fc.array(picksOf(maxLength), { minLength: lists, maxLength: lists })
+    return fc
+      .tuple(poolOf(layout.schema), picks)
+      .map(([pool, all]) => ({ layout, lists: all.map(list => pick(pool, list)) }))
+  })
 }
 
 /** Replaces the key lanes of a hashed key, so that different keys meet. */

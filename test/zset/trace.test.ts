@@ -89,7 +89,7 @@ describe('equals a Map', () => {
             expect(read(trace)).toEqual(sumOf(all))
           }
         }),
-        { numRuns: 20, seed: name.length },
+        { numRuns: 12, seed: name.length },
       )
     },
   )

@@ -69,7 +69,7 @@ export class ArrangeOperator extends Operator {
     this.rowsIn += runFeeds(this.feeds)
     const { raw } = this.arranger
     if (raw.length === 0) return
-    const delta = raw.length <= HEAD_ROWS ? this.small : new Batch(this.kernels.layout)
+    const delta = raw.length <= HEAD_ROWS ? this.small : new Batch(this.kernels.layout, raw.length)
     this.arranger.arrange(delta)
     if (delta.length === 0) return
     this.trace.prepare(delta)

@@ -4,7 +4,6 @@
  * the state. Otherwise the first k rows before and after the step are read off the runs, and the difference goes out.
  */
 import { flatLayout } from '../../schema/schema.js'
-import { appendRows } from '../../zset/append.js'
 import { Batch } from '../../zset/batch.js'
 import { SlotIndex } from '../../zset/slots.js'
 import type { ArrangeOperator } from './arrange.js'
@@ -42,11 +41,10 @@ class Boundaries extends SlotIndex {
   }
 }
 
-/** One of the first k rows of a group. */
-interface Ranked {
-  readonly run: Batch
-  readonly row: number
-  readonly weight: bigint
+/** How much of a weight is among the first, with so many places left. */
+function cut(weight: bigint, left: bigint): bigint {
+  if (weight <= 0n) return 0n
+  return weight < left ? weight : left
 }
 
 export class TopKOperator extends Producer {
@@ -110,59 +108,51 @@ export class TopKOperator extends Producer {
       // The key must be there for `find` to confirm it, also before the boundary is committed.
       kernels.copyRow(delta, from, boundaries.rows, slot)
     }
-    const before = boundaries.totals[slot] === 0 ? [] : this.first(null, delta, from)
-    const after = this.first(delta, delta, from)
-    this.emitDifference(before, after)
-    this.stageBoundary(slot, after)
+    this.rank(delta, from, slot)
   }
 
-  private first(extra: Batch | null, probe: Batch, row: number): Ranked[] {
+  /**
+   * One walk over the group as it was and as it will be: a row's old weight is its new one less the delta's. Each is
+   * cut where its own first k end; what differs goes out.
+   */
+  private rank(delta: Batch, from: number, slot: number): void {
     const { walk, limit } = this
-    const ranked: Ranked[] = []
-    let left = BigInt(limit)
-    walk.start(this.input.before(), extra, probe, row)
-    while (left > 0n && walk.nextPositive() && walk.run !== null) {
-      const weight = walk.weight < left ? walk.weight : left
-      ranked.push({ run: walk.run, row: walk.row, weight })
-      left -= weight
+    let oldLeft = this.boundaries.totals[slot] === 0 ? 0n : BigInt(limit)
+    let newLeft = BigInt(limit)
+    let last: Batch | null = null
+    let lastRow = 0
+    walk.start(this.input.before(), delta, delta, from)
+    while ((oldLeft > 0n || newLeft > 0n) && walk.nextRow() && walk.run !== null) {
+      const now = walk.weight
+      const old = oldLeft > 0n ? now - walk.weightIn(delta) : 0n
+      const before = cut(old, oldLeft)
+      const after = cut(now, newLeft)
+      oldLeft -= before
+      newLeft -= after
+      if (after > 0n) {
+        last = walk.run
+        lastRow = walk.row
+      }
+      if (after !== before) this.emit(walk.run, walk.row, after - before)
     }
-    return ranked
+    this.stageBoundary(slot, last, lastRow, BigInt(limit) - newLeft)
   }
 
-  private emitDifference(before: readonly Ranked[], after: readonly Ranked[]): void {
-    const { kernels } = this.input
-    let b = 0
-    let a = 0
-    while (b < before.length || a < after.length) {
-      const old = before[b]
-      const now = after[a]
-      const order =
-        b === before.length ? 1 : a === after.length ? -1 : kernels.compareRows(old.run, old.row, now.run, now.row)
-      if (order < 0) this.emit(old, -old.weight)
-      else if (order > 0) this.emit(now, now.weight)
-      else if (old.weight !== now.weight) this.emit(now, now.weight - old.weight)
-      if (order <= 0) b++
-      if (order >= 0) a++
-    }
-  }
-
-  private emit(ranked: Ranked, weight: bigint): void {
+  private emit(run: Batch, row: number, weight: bigint): void {
     const { out } = this
     out.reserve(1)
-    this.project(ranked.run, ranked.row, out, out.length)
+    this.project(run, row, out, out.length)
     out.weights[out.length] = weight
     out.length++
   }
 
-  private stageBoundary(slot: number, after: readonly Ranked[]): void {
-    const last = after[after.length - 1]
-    let total = 0n
-    for (const { weight } of after) total += weight
+  private stageBoundary(slot: number, last: Batch | null, row: number, total: bigint): void {
+    const { boundaries, stagedRows } = this
     this.staged.push({ slot, total: Number(total) })
-    if (last === undefined) {
-      const { boundaries } = this
-      appendRows(boundaries.rows, slot, slot + 1, this.stagedRows)
-    } else appendRows(last.run, last.row, last.row + 1, this.stagedRows)
+    stagedRows.reserve(1)
+    if (last === null) this.input.kernels.copyRow(boundaries.rows, slot, stagedRows, stagedRows.length)
+    else this.input.kernels.copyRow(last, row, stagedRows, stagedRows.length)
+    stagedRows.length++
   }
 
   protected current(): Delta | null {

@@ -55,12 +55,22 @@ export class MergeWalk {
 
   /** Moves to the next row whose net weight is not 0. Returns false when there is none. */
   next(): boolean {
-    for (;;) {
-      this.advance()
-      if (this.active === 0) return false
-      this.take()
-      if (this.sign !== 0) return true
-    }
+    while (this.nextRow()) if (this.sign !== 0) return true
+    return false
+  }
+
+  /** Moves to the next row, whatever its net weight. */
+  nextRow(): boolean {
+    this.advance()
+    if (this.active === 0) return false
+    this.take()
+    return true
+  }
+
+  /** The weight that one run gives to the current row. */
+  weightIn(run: Batch): bigint {
+    for (let u = this.active; u < this.active + this.used; u++) if (this.runs[u] === run) return run.weights[this.at[u]]
+    return 0n
   }
 
   /** Moves the cursors that stood on the last row. */

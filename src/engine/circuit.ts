@@ -1,0 +1,161 @@
+/**
+ * The physical circuit of a database: its operators in order, and the arrangements that views share. Views are built
+ * into it and taken out of it here; what they are called is the database's business.
+ */
+import { kernelsOf } from '../../codegen/kernels.js'
+import type { Mode } from '../../codegen/build.js'
+import { type CodeContext, storeCode } from '../../codegen/steps.js'
+import { lower } from '../circuit/lower.js'
+import { optimise } from '../circuit/optimise.js'
+import type { Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
+import { allColumns } from '../circuit/substitute.js'
+import type { RowSchema } from '../schema/schema.js'
+import { Store } from '../zset/store.js'
+import { type Progress, backfill } from './backfill.js'
+import { Scheduler } from './epoch.js'
+import { SILENT } from './errors.js'
+import { upstream } from './handles.js'
+import type { ArrangeOperator } from './operators/arrange.js'
+import type { ScanStore } from './operators/feed.js'
+import type { Operator, Producer } from './operators/operator.js'
+import { ReduceOperator } from './operators/reduce.js'
+import { SinkOperator } from './operators/sink.js'
+import { SourceOperator } from './operators/source.js'
+import { type Catalog, Planner } from './planner.js'
+import { type Reader, groupReader, storeLayout, storeReader } from './read.js'
+
+/** A view in the circuit. */
+export interface BuiltView {
+  readonly root: SinkOperator | ReduceOperator
+  readonly reader: Reader
+  /** Time to compile it. */
+  readonly milliseconds: number
+}
+
+export class Circuit {
+  readonly scheduler = new Scheduler()
+  private readonly arrangements = new Map<string, ArrangeOperator>()
+  private readonly numbers = new WeakMap<Relation, number>()
+  private relationCount = 0
+
+  constructor(
+    readonly mode: Mode,
+    private readonly producerOf: (relation: Relation) => Producer,
+  ) {}
+
+  contextOf({ kind, schema }: Relation): CodeContext {
+    return { mode: this.mode, unit: schema.name, provenance: [`${kind} ${schema.name}`] }
+  }
+
+  addTable(definition: TableDefinition, key: readonly number[]): { operator: SourceOperator; reader: Reader } {
+    const { schema, stream } = definition
+    const store = stream ? null : this.storeOf(schema, key, this.contextOf(definition))
+    const operator = new SourceOperator(schema.name, store)
+    this.scheduler.add([operator])
+    return { operator, reader: store === null ? NOTHING : this.readerOf(store, operator, key) }
+  }
+
+  /** Compiles a view and brings it up to date. What it throws leaves the circuit as it was. */
+  addView(definition: ViewDefinition, progress: Progress | undefined): BuiltView {
+    const started = performance.now()
+    const rel = optimise(lower(definition.rel))
+    const context = this.contextOf(definition)
+    const added: string[] = []
+    const planner = new Planner(this.catalog(added), context, rel)
+    try {
+      const root = this.rootOf(planner, rel, definition, context)
+      const milliseconds = performance.now() - started
+      backfill(this.scheduler, planner.operators, progress)
+      const reader = this.viewReader(definition, root)
+      this.scheduler.add(planner.operators)
+      return { root, reader, milliseconds }
+    } catch (error) {
+      this.discard(new Set(planner.operators), added)
+      throw error
+    }
+  }
+
+  private rootOf(planner: Planner, rel: Rel, definition: ViewDefinition, context: CodeContext): BuiltView['root'] {
+    if (rel.kind === 'aggregate') {
+      const producer = planner.producerOf(rel)
+      if (producer instanceof ReduceOperator) return producer
+    }
+    const feeds = planner.feedsOf(rel)
+    const sink = new SinkOperator(this.storeOf(definition.schema, definition.key, context), definition.schema.name)
+    const { tail } = sink.store
+    planner.attachBatch(sink, feeds, definition.schema, tail.layout, tail, sink.errors, sink.feeds)
+    planner.finish(sink)
+    return sink
+  }
+
+  private viewReader({ key }: ViewDefinition, root: BuiltView['root']): Reader {
+    if (root instanceof SinkOperator) return this.readerOf(root.store, root, key)
+    return groupReader(root.table, key, () => root.version)
+  }
+
+  private readerOf(store: Store, operator: SinkOperator | SourceOperator, key: readonly number[]): Reader {
+    const version = () => operator.version
+    return storeReader(store, kernelsOf(store.layout, this.mode), key, version, () => operator.flushed())
+  }
+
+  private storeOf(schema: RowSchema, key: readonly number[], context: CodeContext): Store {
+    const layout = storeLayout(schema, key)
+    let arrange: ScanStore | null = null
+    return new Store(
+      kernelsOf(layout, this.mode),
+      (flat, from, to, raw) => {
+        const pipeline = { filter: null, exprs: allColumns(schema), schema, negate: false }
+        arrange ??= storeCode(context, pipeline, layout, []).scan<ScanStore>(flat.layout)
+        arrange(flat, from, to, raw, SILENT)
+      },
+      `${context.provenance[0]}`,
+    )
+  }
+
+  private catalog(added: string[]): Catalog {
+    return {
+      producerOf: this.producerOf,
+      numberOf: (relation) => this.numberOf(relation),
+      findArrangement: (key) => this.arrangements.get(key),
+      addArrangement: (key, operator) => {
+        this.arrangements.set(key, operator)
+        added.push(key)
+      },
+    }
+  }
+
+  private numberOf(relation: Relation): number {
+    let number = this.numbers.get(relation)
+    if (number === undefined) {
+      number = ++this.relationCount
+      this.numbers.set(relation, number)
+    }
+    return number
+  }
+
+  /** Removes operators that none of these ends of tables and views needs. */
+  collect(roots: readonly Operator[]): void {
+    const needed = new Set(roots.flatMap((root) => upstream(root)))
+    const gone = new Set(this.scheduler.list().filter((o) => !needed.has(o)))
+    const keys = [...this.arrangements].flatMap(([key, operator]) => (gone.has(operator) ? [key] : []))
+    this.discard(gone, keys)
+  }
+
+  private discard(operators: ReadonlySet<Operator>, arrangements: readonly string[]): void {
+    for (const key of arrangements) this.arrangements.delete(key)
+    for (const operator of operators) {
+      for (const input of operator.inputs()) {
+        const at = input.consumers.indexOf(operator)
+        if (at >= 0) input.consumers.splice(at, 1)
+      }
+    }
+    this.scheduler.remove(operators)
+  }
+}
+
+/** Reading a stream: there is nothing. */
+const NOTHING: Reader = {
+  *range() {},
+  *find() {},
+  size: () => ({ rows: 0, weight: 0n }),
+}
