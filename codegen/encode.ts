@@ -101,7 +101,7 @@ function checkRow(schema: RowSchema, rows: readonly unknown[], i: number): void 
     throw new RowError(schema.name, null, i, `expected a row object, found ${show(row)}`)
   }
   for (const column of schema.columns) {
-    const value = ownProperty(row, column.name) ?? (column.name in {} ? undefined : (row as never)[column.name])
+    const value = column.name in {} ? ownProperty(row, column.name) : (row as Record<string, unknown>)[column.name]
     const problem = problemOf(column, value)
     if (problem !== null) throw new RowError(schema.name, column.name, i, problem)
   }

@@ -137,6 +137,7 @@ function moduleText(
 
 /** One line of a block comment: nothing in it ends the comment, breaks the line or is invisible. */
 function commentLine(text: string): string {
+  if (/^[ -~]*$/.test(text)) return text.replaceAll('*/', '*\\/')
   const visible = text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, c => {
     return `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`
   })
@@ -145,6 +146,7 @@ function commentLine(text: string): string {
 
 /** A segment of a source URL: percent-encoded, without quotes, blanks, slashes or unpaired surrogates. */
 function urlPart(text: string): string {
+  if (/^\w+$/.test(text)) return text
   const paired = text.replace(/\p{Cs}/gu, '\ufffd')
   const encoded = encodeURIComponent(paired).replace(/['()*!~]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
   return encoded === '.' || encoded === '..' ? encoded.replaceAll('.', '%2E') : encoded

@@ -9,7 +9,7 @@
  * Adds one row, already evaluated, with weight `w`. Returns 0, having changed nothing, if the table has no room for
  * another group or touched group; else 1. The arrays are the table's own: they do not move until room is made.
  */
-export function $addRow($g, table, rows, undo, index, mask, counts, touched, touchedAt, undoCounts, w) {
+export function $addRow($g, table, rows, undo, index, mask, counts, touched, touchedAt, undoCounts, keep, w) {
   const $words = $g.words
   const k0 = $g.key[0]()
   const k1 = $g.key[1]()
@@ -77,8 +77,10 @@ export function $addRow($g, table, rows, undo, index, mask, counts, touched, tou
         table.undoLows[$a.index][t] = table.lows[$a.index][slot]
       }
     }
-    $g.copyRow($g.flat, $g.moveString, rows, slot, undo, t)
-    undo.weights[t] = rows.weights[slot]
+    if (keep) {
+      $g.copyRow($g.flat, $g.moveString, rows, slot, undo, t)
+      undo.weights[t] = rows.weights[slot]
+    }
   }
   const before = counts[slot]
   const after = BigInt.asIntN(64, before + w)
@@ -160,6 +162,7 @@ export function scanAccumulate($row, $g, $negate, $checkProduct, $failure, input
   const touched = table.touched
   const touchedAt = table.touchedAt
   const undoCounts = table.undoCounts
+  const keep = table.keepsRows
   for (let i = from; i < to; i++) {
     const weight = input.weights[i]
     if (weight === 0n) continue
@@ -167,7 +170,7 @@ export function scanAccumulate($row, $g, $negate, $checkProduct, $failure, input
     if ($negate && weight === -9223372036854775808n) $checkProduct(weight, -1n)
     const status = $row.evaluate(input, i)
     if (status === 1) {
-      const added = $g.addRow($g, table, rows, undo, index, mask, counts, touched, touchedAt, undoCounts, w)
+      const added = $g.addRow($g, table, rows, undo, index, mask, counts, touched, touchedAt, undoCounts, keep, w)
       if (added === 0) return i
     } else if (status === 2) {
       const failed = $failure(input, i)
@@ -187,6 +190,7 @@ export function pairsAccumulate($row, $g, $negate, $multiply, $checkProduct, $fa
   const touched = table.touched
   const touchedAt = table.touchedAt
   const undoCounts = table.undoCounts
+  const keep = table.keepsRows
   for (let p = from; p < to; p++) {
     const i = lefts[p]
     const j = rights[p]
@@ -195,7 +199,7 @@ export function pairsAccumulate($row, $g, $negate, $multiply, $checkProduct, $fa
     if ($negate && product === -9223372036854775808n) $checkProduct(product, -1n)
     const status = $row.evaluate(left, i, right, j)
     if (status === 1) {
-      const added = $g.addRow($g, table, rows, undo, index, mask, counts, touched, touchedAt, undoCounts, w)
+      const added = $g.addRow($g, table, rows, undo, index, mask, counts, touched, touchedAt, undoCounts, keep, w)
       if (added === 0) return p
     } else if (status === 2) {
       const failed = $failure(left, i, right, j)

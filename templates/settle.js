@@ -17,6 +17,7 @@ export function settle($g, table, out, emit, failures) {
   let k = out.length
   for (let t = 0; t < n; t++) {
     const slot = touched[t]
+    const existed = rows.weights32[slot * 2] !== 0
     let exists = $g.always || counts[slot] > 0n
     if (exists) {
       for (const $a of $g.aggregates) {
@@ -27,7 +28,6 @@ export function settle($g, table, out, emit, failures) {
         }
       }
     }
-    const existed = undo.weights32[t * 2] !== 0
     rows.weights32[slot * 2] = exists ? 1 : 0
     rows.weights32[slot * 2 + 1] = 0
     if (emit && (existed || exists)) {

@@ -25,6 +25,10 @@ export function expression(place: Place, node: Node): Expression {
   if (node.type === 'ArrayExpression')
     return { ...node, elements: node.elements.map(item => item && element(place, item)) }
   if (node.type === 'ObjectExpression') return objectExpression(place, node)
+  if (node.type === 'Identifier') {
+    const binding = place.scope.get(node.name)
+    if (binding?.kind === 'code') return binding.code
+  }
   const known = staticOf(place, node)
   if (known !== null) return literal(place, node, known.value)
   switch (node.type) {
@@ -79,8 +83,6 @@ function literal(place: Place, node: Node, value: unknown): Expression {
 }
 
 function identifier(place: Place, node: Identifier): Expression {
-  const binding = place.scope.get(node.name)
-  if (binding?.kind === 'code') return binding.code
   if (GLOBALS.has(node.name)) return id(node.name)
   throw fail(
     place,
@@ -120,7 +122,7 @@ function withoutIdentities(code: Expression): Expression {
   const neutral = code.operator === '*' ? 1 : code.operator === '+' ? 0 : null
   if (neutral !== null && literalOf(right)?.value === neutral) return left
   if (neutral !== null && literalOf(left)?.value === neutral) return right
-  return { ...code, left, right }
+  return left === code.left && right === code.right ? code : { ...code, left, right }
 }
 
 function logical(place: Place, operator: '&&' | '||' | '??', left: Expression, right: Expression): Expression {

@@ -13,8 +13,8 @@ import { eachReference, innerStatements, type List, mapped, withLists } from './
 
 export function tidy(out: Output, body: List): Statement[] {
   // Removing a const may leave a branch empty, and that branch may have been the last use of another const.
-  for (let current = body; ; ) {
-    const next = dropUnused(out, tidyList(out, current))
+  for (let current = tidyList(out, body); ; ) {
+    const next = tidyList(out, dropUnused(out, current))
     if (next === current) return [...current]
     current = next
   }

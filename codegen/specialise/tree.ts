@@ -35,9 +35,18 @@ const CHILDREN: Readonly<Record<string, readonly string[] | undefined>> = {
   LabeledStatement: ['label', 'body'],
 }
 
-/** The fields of a node that may hold children: of rare types, all of its fields. */
+/** What a field with children holds. */
+type Children = Node | null | undefined | readonly (Node | null)[]
+
+/** The fields of a node that hold children, of rare types without those that hold none in this node. */
 function childFields(node: Node): readonly string[] {
-  return CHILDREN[node.type] ?? Object.keys(node)
+  return CHILDREN[node.type] ?? Object.keys(node).filter(key => holdsNodes((node as unknown as Fields)[key]))
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+function holdsNodes(value: unknown): boolean {
+  return Array.isArray(value) ? value.some(isNode) : isNode(value)
 }
 
 function isNode(value: unknown): value is Node {
@@ -49,10 +58,11 @@ export function someNode(node: Node, test: (node: Node) => boolean): boolean {
   if (test(node)) return true
   const fields = childFields(node)
   for (let k = 0; k < fields.length; k++) {
-    const value = (node as unknown as Record<string, unknown>)[fields[k]]
-    if (Array.isArray(value)) {
-      for (let n = 0; n < value.length; n++) if (isNode(value[n]) && someNode(value[n] as Node, test)) return true
-    } else if (isNode(value) && someNode(value, test)) return true
+    const value = (node as unknown as Fields)[fields[k]] as Children
+    if (!value) continue
+    if ('type' in value) {
+      if (someNode(value, test)) return true
+    } else for (const item of value) if (item && someNode(item, test)) return true
   }
   return false
 }
@@ -68,10 +78,11 @@ export function eachReference(node: Node, visit: (identifier: Identifier) => voi
   }
   const fields = childFields(node)
   for (let k = 0; k < fields.length; k++) {
-    const value = (node as unknown as Record<string, unknown>)[fields[k]]
-    if (Array.isArray(value)) {
-      for (let n = 0; n < value.length; n++) if (isNode(value[n])) eachReference(value[n] as Node, visit)
-    } else if (isNode(value) && (value.type !== 'Identifier' || !isPlainName(node, value))) eachReference(value, visit)
+    const value = (node as unknown as Fields)[fields[k]] as Children
+    if (!value) continue
+    if (!('type' in value)) for (const item of value) item && eachReference(item, visit)
+    else if (value.type !== 'Identifier') eachReference(value, visit)
+    else if (!isPlainName(node, value)) visit(value)
   }
 }
 

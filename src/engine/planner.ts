@@ -234,9 +234,11 @@ export class Planner {
     const plan = planAggregate(rel)
     const keyLayout = arrangedLayout(plan.pipeline.schema, rel.keys.map((_, k) => k))
     const spec = { ...plan, keyLayout, keyCount: rel.keys.length, schema: rel.schema }
-    const table = new GroupTable(keyLayout.key.words, rel.schema, plan.aggregates.map(accumulatorOf))
+    const hasExtremes = plan.aggregates.some((a) => a.kind === 'extreme')
+    const keepsRows = (): boolean => hasExtremes || operator.emits
+    const table = new GroupTable(keyLayout.key.words, rel.schema, plan.aggregates.map(accumulatorOf), keepsRows)
     const code = settleCode<ReduceCode['settle'], ReduceCode['restoreRow']>(this.context, spec)
-    const operator = new ReduceOperator(table, code, {
+    const operator: ReduceOperator = new ReduceOperator(table, code, {
       schema: rel.schema,
       keyCount: rel.keys.length,
       aggregateNames: rel.aggregates.map((a) => a.name),
@@ -247,7 +249,7 @@ export class Planner {
       ],
     })
     // MIN and MAX read the input once more.
-    if (plan.aggregates.some((a) => a.kind === 'extreme')) {
+    if (hasExtremes) {
       this.readers.set(rel.input, (this.readers.get(rel.input) ?? 0) + 1)
     }
     const inner = mapRel(rel.input, plan.pipeline)

@@ -4,6 +4,7 @@
  */
 import type { Column } from '../schema/schema.js'
 import type { Batch } from './batch.js'
+import { Heap } from './heap.js'
 import { compareGerman, copyString } from './strings.js'
 
 export function cellIsNull(batch: Batch, column: Column, row: number): boolean {
@@ -78,4 +79,24 @@ export function sameCell(a: Batch, column: Column, i: number, b: Batch, other: C
   const q = cellIsNull(b, other, j)
   if (p || q) return p && q
   return compareCells(a, column, i, b, other, j) === 0
+}
+
+/** A heap smaller than this is not worth tidying. */
+const TIDY_BYTES = 1 << 16
+
+/**
+ * Tidies the heap of rows that are overwritten in place, which leaves bytes behind that no cell refers to. Returns the
+ * length of the heap at which to do it again: twice what is in use. REQUIRES: no other batch's cells refer to the heap.
+ */
+export function tidyHeap(batch: Batch, rows: number): number {
+  const { heap } = batch
+  const fresh = new Heap()
+  for (const { info, index } of batch.layout.stored) {
+    if (info.storage !== 'german') continue
+    const lanes = batch.lanes[index]
+    for (let i = 0; i < rows; i++) copyString(lanes, i * 4, heap, lanes, i * 4, fresh)
+  }
+  heap.bytes = fresh.bytes
+  heap.length = fresh.length
+  return Math.max(TIDY_BYTES, fresh.length * 2)
 }

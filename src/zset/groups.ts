@@ -10,6 +10,7 @@
  */
 import { type RowSchema, flatLayout } from '../schema/schema.js'
 import { Batch } from './batch.js'
+import { tidyHeap } from './cells.js'
 import { MIN_CAPACITY, SlotIndex, extend } from './slots.js'
 
 /** How an aggregate accumulates. `extreme`: MIN or MAX, whose value comes from a trace. */
@@ -55,12 +56,16 @@ export class GroupTable extends SlotIndex {
   readonly undoRows: Batch
   /** One row: the group columns of the row at hand, where a hashed key has to be confirmed. */
   readonly scratch: Batch
+  /** Length of the rows' heap at which it is tidied: texts that were replaced are still there. */
+  private heapLimit = 1 << 16
   private undoSpills: { aggregate: number; slot: number; spill: Spill | undefined }[] = []
 
   constructor(
     keyWords: number,
     schema: RowSchema,
     readonly accumulators: readonly AccumulatorSpec[],
+    /** Is a touched group's output row saved too? Not where it follows from the accumulators and nobody compares. */
+    private readonly savesRows: () => boolean = () => true,
   ) {
     super(keyWords)
     this.rows = new Batch(flatLayout(schema))
@@ -80,6 +85,11 @@ export class GroupTable extends SlotIndex {
     this.undoLows = accumulators.map(() => new Float64Array(0))
     this.grow(MIN_CAPACITY)
     this.growTouched(MIN_CAPACITY)
+  }
+
+  /** Read by the loops when they begin; it does not change during an epoch. */
+  get keepsRows(): boolean {
+    return this.savesRows()
   }
 
   /** Makes room for at least one more slot and one more touched group. */
@@ -140,10 +150,18 @@ export class GroupTable extends SlotIndex {
     for (let t = 0; t < this.touchedCount; t++) this.touchedAt[this.touched[t]] = 0
     this.touchedCount = 0
     if (this.undoSpills.length > 0) this.undoSpills = []
+    if (this.rows.heap.length > this.heapLimit) this.heapLimit = tidyHeap(this.rows, this.size)
   }
 
   /** Takes a step back. Slots it created stay as ghosts. `restoreRow(t, slot)` puts an undo row back into `rows`. */
   abort(restoreRow: (t: number, slot: number) => void): void {
+    this.restoreAccumulators()
+    for (let t = 0; t < this.touchedCount; t++) restoreRow(t, this.touched[t])
+    this.commit()
+  }
+
+  /** Puts accumulators back; the output rows are the caller's, and `commit` ends the step. */
+  restoreAccumulators(): void {
     for (let t = 0; t < this.touchedCount; t++) {
       const slot = this.touched[t]
       this.counts[slot] = this.undoCounts[t]
@@ -155,12 +173,10 @@ export class GroupTable extends SlotIndex {
           this.lows[a][slot] = this.undoLows[a][t]
         }
       })
-      restoreRow(t, slot)
     }
     for (const { aggregate, slot, spill } of this.undoSpills.reverse()) {
       this.putSpill(aggregate, slot, spill)
     }
-    this.commit()
   }
 
   get allocatedBytes(): number {

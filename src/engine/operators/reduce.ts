@@ -43,6 +43,8 @@ export interface ReduceShape {
   readonly description: string[]
 }
 
+const IGNORED: OverflowSink = { add() {} }
+
 export class ReduceOperator extends Producer {
   readonly kind = 'aggregate'
   readonly errors = new ErrorSet()
@@ -88,7 +90,7 @@ export class ReduceOperator extends Producer {
     this.rowsIn += runFeeds(this.feeds)
     if (table.touchedCount === 0) return
     for (const extreme of this.extremes) this.stepExtreme(extreme)
-    const emit = this.observed || this.consumers.length > 0
+    const emit = this.emits
     if (emit) this.out.reserve(table.touchedCount * 2)
     this.code.settle(table, this.out, emit, this.overflows)
     if (this.failed.size > 0 || this.overflowed.size > 0) this.stepFailures()
@@ -108,6 +110,11 @@ export class ReduceOperator extends Producer {
     }
   }
 
+  /** Someone wants the changes. */
+  get emits(): boolean {
+    return this.observed || this.consumers.length > 0
+  }
+
   /** The group of a global aggregate exists from the start. */
   private seed(): void {
     const { table, shape } = this
@@ -118,6 +125,7 @@ export class ReduceOperator extends Producer {
     table.touchedAt[0] = 1
     table.touchedCount = 1
     table.undoRows.weights[0] = 0n
+    table.rows.weights[0] = 0n
     for (const extreme of this.extremes) {
       for (const column of [...extreme.mins, ...extreme.maxs]) setCellNull(table.rows, column, 0, true)
     }
@@ -217,10 +225,17 @@ export class ReduceOperator extends Producer {
 
   abort(): void {
     const { table } = this
-    table.abort((t, slot) => {
-      this.code.restoreRow(table.undoRows, t, table.rows, slot)
-      table.rows.weights[slot] = table.undoRows.weights[t]
-    })
+    if (table.keepsRows) {
+      table.abort((t, slot) => {
+        this.code.restoreRow(table.undoRows, t, table.rows, slot)
+        table.rows.weights[slot] = table.undoRows.weights[t]
+      })
+    } else {
+      // Without extremes a row follows from its accumulators.
+      table.restoreAccumulators()
+      this.code.settle(table, this.out, false, IGNORED)
+      table.commit()
+    }
     this.overflowed = new Map()
     this.out.clear()
     this.errors.abort()

@@ -5,6 +5,7 @@
  */
 import { flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
+import { tidyHeap } from '../../zset/cells.js'
 import { SlotIndex } from '../../zset/slots.js'
 import type { ArrangeOperator } from './arrange.js'
 import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
@@ -18,6 +19,7 @@ class Boundaries extends SlotIndex {
   readonly rows: Batch
   /** Total weight among the first k. */
   totals = new Float64Array(0)
+  private heapLimit = 1 << 16
 
   constructor(input: ArrangeOperator) {
     super(input.kernels.layout.key.words)
@@ -34,6 +36,11 @@ class Boundaries extends SlotIndex {
     const totals = new Float64Array(capacity)
     totals.set(this.totals)
     this.totals = totals
+  }
+
+  /** Texts of boundaries that were replaced are still in the heap: drops them now and then. */
+  tidy(): void {
+    if (this.rows.heap.length > this.heapLimit) this.heapLimit = tidyHeap(this.rows, this.size)
   }
 
   get bytes(): number {
@@ -168,6 +175,7 @@ export class TopKOperator extends Producer {
       this.input.kernels.copyRow(this.stagedRows, s, this.boundaries.rows, slot)
       this.boundaries.totals[slot] = total
     })
+    this.boundaries.tidy()
     this.finish()
   }
 
