@@ -8,9 +8,9 @@ import type { Batch } from '../src/zset/batch.js'
 import type { Kernels } from '../src/zset/kernels.js'
 import { compareGerman, copyString } from '../src/zset/strings.js'
 import { absorb } from '../templates/absorb.js'
-import { $compareColumns, $compareKeys, compareGroups, comparePayload, compareRows } from '../templates/compare.js'
+import { $compareColumns, $compareKeys, $comparePayload, compareGroups, comparePayload, compareRows } from '../templates/compare.js'
 import { consolidate } from '../templates/consolidate.js'
-import { $copyRow, copyRow } from '../templates/copy.js'
+import { $copyRow, $moveRows, copyRow } from '../templates/copy.js'
 import { lookup } from '../templates/lookup.js'
 import { merge } from '../templates/merge.js'
 import { mergeAll } from '../templates/mergeall.js'
@@ -53,6 +53,11 @@ export function moveString(from: Uint32Array, at: number, _heap: unknown, to: Ui
   to[toAt + 3] = from[at + 3]
 }
 
+/** Few columns without text: comparing them in place is cheaper than a call. */
+function isShort(layout: Layout): boolean {
+  return layout.order.length <= 3 && layout.order.every((o) => o.column.info.storage !== 'german' && !o.column.nullable)
+}
+
 export function layoutUnit(layout: Layout): Unit {
   return { name: layout.schema.name, provenance: [`layout ${layoutFingerprint(layout)}`] }
 }
@@ -68,14 +73,16 @@ function makeKernels(layout: Layout, mode: Mode): CompiledKernels {
     $words: layout.key.words,
     $prefix: layout.key.kind === 'hash' ? layout.order.slice(0, layout.key.columns.length) : [],
     $compareKeys,
+    $comparePayload,
+    $inlined: isShort(layout),
     $compareColumns,
     $copyRow,
+    $moveRows,
     $below,
     $equal,
     $lowerBound,
     $compareStrings: external(compareGerman),
     $copyString: external(copyString),
-    $moveString: external(moveString),
     $overflow: external(overflow, 'overflow'),
   }
   const kernels = { layout, packedStride: packedStride(layout), sources } as unknown as CompiledKernels

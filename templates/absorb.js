@@ -2,11 +2,11 @@
  * Adds a small consolidated delta to a small sorted run in place: how one-row changes enter a trace without
  * allocating. Rows that cancel stay as ghosts of weight zero until the next merge drops them.
  *
- * `$moveString` moves a string cell within one heap: the cell alone, not the bytes.
+ * `$moveRows` shifts rows within the batch: string cells move alone, their bytes stay in the heap.
  * REQUIRES: `head` sorted without repeated rows, with room for `delta.length` more; `places` as long as `delta`.
  * ENSURES: `head` is sorted and holds the sum. Sums that leave i64 call `$overflow()` before anything is moved.
  */
-export function absorb($layout, $compareKeys, $payload, $copyRow, $copyString, $moveString, $overflow, head, delta, places) {
+export function absorb($layout, $compareKeys, $comparePayload, $inlined, $compareColumns, $compareStrings, $payload, $copyRow, $copyString, $moveRows, $overflow, head, delta, places) {
   const n = delta.length
   const m = head.length
   let fresh = 0
@@ -17,7 +17,7 @@ export function absorb($layout, $compareKeys, $payload, $copyRow, $copyString, $
     while (low < high) {
       const middle = (low + high) >>> 1
       let order = $compareKeys($layout.key.words, head, middle, delta, d)
-      if (order === 0) order = $payload(head, middle, delta, d)
+      if (order === 0) order = $comparePayload($layout, $inlined, $compareColumns, $compareStrings, $payload, head, middle, delta, d)
       if (order < 0) low = middle + 1
       else {
         high = middle
@@ -45,10 +45,7 @@ export function absorb($layout, $compareKeys, $payload, $copyRow, $copyString, $
       head.weights[at] = BigInt.asIntN(64, head.weights[at] + delta.weights[d])
       continue
     }
-    for (let r = end - 1; r >= place; r--) {
-      $copyRow($layout, $moveString, head, r, head, r + shift)
-      head.weights[r + shift] = head.weights[r]
-    }
+    if (place < end) $moveRows($layout, head, place, end, place + shift)
     shift--
     $copyRow($layout, $copyString, delta, d, head, place + shift)
     head.weights[place + shift] = delta.weights[d]

@@ -82,3 +82,14 @@ export function compareGroups($layout, $compareKeys, $compareColumns, $prefix, $
   if (byKey !== 0) return byKey
   return $compareColumns($layout, $prefix, $compareStrings, a, i, b, j)
 }
+
+/**
+ * The order of rows with equal keys, in place where that is short (`$inlined`), else by a call of `$payload`.
+ */
+export function $comparePayload($layout, $inlined, $compareColumns, $compareStrings, $payload, a, i, b, j) {
+  if ($inlined) {
+    const order = $compareColumns($layout, $layout.order, $compareStrings, a, i, b, j)
+    return order
+  }
+  return $payload(a, i, b, j)
+}

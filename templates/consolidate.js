@@ -4,7 +4,7 @@
  * REQUIRES: `permutation[0..n)` sorts `input` by the layout's order; `out` is empty and has room for n rows.
  * ENSURES: `out` is consolidated. Calls `$overflow()`, which throws, if a sum leaves i64.
  */
-export function consolidate($layout, $compareRows, $copyRow, $copyString, $overflow, input, permutation, n, out) {
+export function consolidate($layout, $compareKeys, $comparePayload, $inlined, $compareColumns, $compareStrings, $payload, $copyRow, $copyString, $overflow, input, permutation, n, out) {
   let k = 0
   let p = 0
   while (p < n) {
@@ -14,7 +14,11 @@ export function consolidate($layout, $compareRows, $copyRow, $copyString, $overf
     p++
     while (p < n) {
       const next = permutation[p]
-      if ($compareRows(input, i, input, next) !== 0) break
+      let order = $compareKeys($layout.key.words, input, i, input, next)
+      if (order === 0) {
+        order = $comparePayload($layout, $inlined, $compareColumns, $compareStrings, $payload, input, i, input, next)
+      }
+      if (order !== 0) break
       const weight = out.weights[k]
       const w = input.weights[next]
       const sum = BigInt.asIntN(64, weight + w)

@@ -25,3 +25,16 @@ export function copyRow($layout, $copyRow, $copyString, from, i, to, k) {
   $copyRow($layout, $copyString, from, i, to, k)
   to.weights[k] = from.weights[i]
 }
+
+/** Shifts rows from..end of a batch to `to`, as memmove does: what they are moved over is lost. */
+export function $moveRows($layout, batch, from, end, to) {
+  const $words = $layout.key.words
+  const $nulls = $layout.schema.nullWords
+  if ($words > 0) batch.keys.copyWithin(to * $words, from * $words, end * $words)
+  if ($nulls > 0) batch.nulls.copyWithin(to * $nulls, from * $nulls, end * $nulls)
+  for (const $c of $layout.stored) {
+    const $stride = $c.info.storage === 'german' ? 4 : $c.info.storage === 'w128' ? 2 : 1
+    batch.columns[$c.index].copyWithin(to * $stride, from * $stride, end * $stride)
+  }
+  batch.weights.copyWithin(to, from, end)
+}

@@ -6,7 +6,7 @@
  * is where it stopped. At most about `limit` rows are looked at.
  * ENSURES: returns true when done; then `out` is consolidated. Sums that leave i64 call `$overflow()`.
  */
-export function merge($layout, $compareKeys, $payload, $copyRow, $copyString, $overflow, a, b, out, state, limit) {
+export function merge($layout, $compareKeys, $comparePayload, $inlined, $compareColumns, $compareStrings, $payload, $copyRow, $copyString, $overflow, a, b, out, state, limit) {
   let i = state.i
   let j = state.j
   let k = out.length
@@ -16,7 +16,7 @@ export function merge($layout, $compareKeys, $payload, $copyRow, $copyString, $o
   while (i < na && j < nb && left > 0) {
     left--
     let order = $compareKeys($layout.key.words, a, i, b, j)
-    if (order === 0) order = $payload(a, i, b, j)
+    if (order === 0) order = $comparePayload($layout, $inlined, $compareColumns, $compareStrings, $payload, a, i, b, j)
     if (order < 0) {
       const weight = a.weights[i]
       if (weight !== 0n) {

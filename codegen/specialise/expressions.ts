@@ -111,7 +111,7 @@ function plainMember(place: Place, node: MemberExpression): MemberExpression {
   const property =
     key === null ? withoutIdentities(expression(place, node.property)) : typeof key === 'number' ? lit(key) : key
   const code = member(object, property)
-  return key === null ? code : notePath(place, node, code, key)
+  return key === null ? code : notePath(place, code)
 }
 
 /** `i` for the index `i * 1 + 0`, which constant strides leave behind. Arithmetic in an index is on numbers. */

@@ -21,10 +21,14 @@ export interface Slot {
   readonly order: number
 }
 
-/** A path from a local: `steps` are property names, or `[…]` for a static index. */
+/** A path from a local: the local itself, or one step more than the path `before`. */
 export interface Path {
   readonly root: string
-  readonly steps: readonly string[]
+  /** The path as code. */
+  readonly text: string
+  readonly before: Path | null
+  /** `.name`, or `[…]` for an index known at compile time; '' for the local. */
+  readonly step: string
 }
 
 export class Output {
@@ -39,7 +43,7 @@ export class Output {
   readonly removable = new WeakSet<Statement>()
   /** Paths that the template assigns, as text: found while writing. */
   readonly assignedPaths = new Set<string>()
-  readonly hoistedPaths: Path[] = []
+  private readonly hoistedPaths = new Map<string, Path>()
   private readonly constantNames = new Map<unknown, string>()
   private readonly labels = new Set<string>()
 
@@ -93,7 +97,18 @@ export class Output {
 
   /** A `const` for `expression` in `slot`; REQUIRES: its locals are declared before the slot. `names`: where we are. */
   hoist(slot: Slot, expression: Expression, hint: string, names: NameScope): Identifier {
-    const text = textOf(expression)
+    return this.hoistText(slot, textOf(expression), expression, hint, names)
+  }
+
+  /** The same for a path of which `code` is the expression. */
+  hoistPath(path: Path, code: Expression, hint: () => string, names: NameScope): Expression {
+    const slot = this.locals.get(path.root)
+    if (!slot) return code
+    this.hoistedPaths.set(path.text, path)
+    return slot.byText.get(path.text) ?? this.hoistText(slot, path.text, code, hint(), names)
+  }
+
+  private hoistText(slot: Slot, text: string, expression: Expression, hint: string, names: NameScope): Identifier {
     const known = slot.byText.get(text)
     if (known !== undefined) return known
     const name = id(names.fresh(hint, slot.names))
@@ -107,19 +122,24 @@ export class Output {
 
   /** Notes that the template assigns this member; an index not known now stands for every index. */
   noteAssigned(target: MemberExpression): void {
-    const path = this.paths.get(target) ?? this.everyIndex(target)
-    if (path !== null) this.assignedPaths.add(pathText(path.root, path.steps))
+    const path = this.paths.get(target)
+    if (path !== undefined) this.assignedPaths.add(path.text)
+    else if (target.object.type !== 'Super') {
+      const before = this.pathOf(target.object)
+      if (before !== null) this.assignedPaths.add(before.text + ANY_INDEX)
+    }
   }
 
   /** The path that a finished expression is, if it starts at a local that never changes. */
   pathOf(code: Expression): Path | null {
     if (code.type !== 'Identifier') return this.paths.get(code) ?? null
-    return this.locals.get(code.name) ? { root: code.name, steps: [] } : null
+    return this.locals.get(code.name) ? { root: code.name, text: code.name, before: null, step: '' } : null
   }
 
-  private everyIndex(target: MemberExpression): Path | null {
-    const before = target.object.type === 'Super' ? null : this.pathOf(target.object)
-    return before && { root: before.root, steps: [...before.steps, ANY_INDEX] }
+  /** Notes that `code` is the path `before` and one step more. */
+  notePath(code: MemberExpression, before: Path): void {
+    const step = code.computed ? `[${textOf(code.property as Expression)}]` : `.${(code.property as Identifier).name}`
+    this.paths.set(code, { root: before.root, text: before.text + step, before, step })
   }
 
   /** True if an earlier attempt found that the template assigns this path or one that it begins with. */
@@ -129,7 +149,8 @@ export class Output {
 
   /** True if a path was hoisted which turned out to be assigned: then write again, with `assignedPaths` known. */
   hoistedTooMuch(): boolean {
-    return this.hoistedPaths.some(path => beginsWithOneOf(path, this.assignedPaths))
+    for (const path of this.hoistedPaths.values()) if (beginsWithOneOf(path, this.assignedPaths)) return true
+    return false
   }
 }
 
@@ -152,15 +173,11 @@ function textOf(code: Expression): string {
 
 function beginsWithOneOf(path: Path, texts: ReadonlySet<string>): boolean {
   if (texts.size === 0) return false
-  return path.steps.some((step, n) => {
-    const before = path.steps.slice(0, n)
-    if (texts.has(pathText(path.root, [...before, step]))) return true
-    return step.startsWith('[') && texts.has(pathText(path.root, [...before, ANY_INDEX]))
-  })
+  for (let part: Path | null = path; part?.before; part = part.before) {
+    if (texts.has(part.text)) return true
+    if (part.step.startsWith('[') && texts.has(part.before.text + ANY_INDEX)) return true
+  }
+  return false
 }
 
 const ANY_INDEX = '[*]'
-
-function pathText(root: string, steps: readonly string[]): string {
-  return [root, ...steps].join('.')
-}

@@ -15,17 +15,11 @@ import { someNode } from './tree.js'
 const REGIONS = new Set(['keys', 'keys32', 'weights', 'weights32', 'nulls', 'nulls32'])
 
 /** Remembers which path a finished member expression is, if its object is a fixed local or a path. */
-export function notePath(
-  place: Place,
-  node: MemberExpression,
-  code: MemberExpression,
-  key: string | number,
-): MemberExpression {
+export function notePath(place: Place, code: MemberExpression): MemberExpression {
   const { object } = code
   if (object.type === 'Super') return code
-  const step = node.computed ? `[${JSON.stringify(key)}]` : String(key)
   const before = place.out.pathOf(object)
-  if (before !== null) place.out.paths.set(code, { root: before.root, steps: [...before.steps, step] })
+  if (before !== null) place.out.notePath(code, before)
   return code
 }
 
@@ -33,10 +27,7 @@ export function notePath(
 export function hoistPath(place: Place, node: MemberExpression, code: MemberExpression): Expression {
   const path = place.out.paths.get(code)
   if (path === undefined || !isHoistable(node) || place.out.isAssigned(path)) return code
-  const slot = place.out.slotFor(code, place.top)
-  if (slot === null) return code
-  place.out.hoistedPaths.push(path)
-  return place.out.hoist(slot, code, hoistName(place, node, path), place.names)
+  return place.out.hoistPath(path, code, () => hoistName(place, node, path), place.names)
 }
 
 function isHoistable(node: MemberExpression): boolean {
@@ -50,9 +41,9 @@ function mentionsStatic(node: Node): boolean {
 
 /** `left_price`, `left_price_lanes`, `left_weights`. */
 function hoistName(place: Place, node: MemberExpression, path: Path): string {
-  if (!node.computed) return `${path.root}_${path.steps.at(-1)}`
-  const region = path.steps.at(-2)
-  const suffix = region === undefined || region === 'columns' || region.startsWith('[') ? '' : `_${region}`
+  if (!node.computed) return `${path.root}_${path.step.slice(1)}`
+  const region = path.before?.step ?? ''
+  const suffix = region === '' || region === '.columns' || region.startsWith('[') ? '' : `_${region.slice(1)}`
   return `${path.root}_${indexHint(place, node.property)}${suffix}`
 }
 

@@ -30,7 +30,7 @@ export class Scope {
   }
 
   has(name: string): boolean {
-    return this.bindings !== null && this.bindings.has(name)
+    return this.bindings?.has(name) === true
   }
 
   set(name: string, binding: Binding): void {

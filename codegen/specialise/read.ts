@@ -20,15 +20,16 @@ import type {
   UnaryOperator,
   VariableDeclaration,
 } from 'estree'
-
-const SPACE = /(?:\s+|\/\/.*|\/\*[^]*?\*\/)*/y
-const TOKEN =
-  /[A-Za-z_$][\w$]*|0[xX][\da-fA-F]+n?|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?n?|'[^'\\\n]*'|"[^"\\\n]*"|>>>=?|[=!]==?|=>|\+\+|--|&&|\|\||\?\?|<<=?|>>=?|[<>]=?|[-+*/%&|^]=?|[(){}[\];,.:?!~=]/y
+import { Tokens, UNREADABLE } from './tokens.js'
 
 /** How tightly binary operators bind. Those that are missing are not read here. */
 const BINDING = new Map<string, number>(
   [['??', '||'], ['&&'], ['|'], ['^'], ['&'], ['===', '!==', '==', '!='], ['<', '>', '<=', '>=']]
-    .concat([['<<', '>>', '>>>'], ['+', '-'], ['*', '/', '%']])
+    .concat([
+      ['<<', '>>', '>>>'],
+      ['+', '-'],
+      ['*', '/', '%'],
+    ])
     .flatMap((operators, n) => operators.map((operator): [string, number] => [operator, n + 1])),
 )
 
@@ -44,9 +45,6 @@ const WORDS = new Map<string, boolean | null>([
   ['null', null],
 ])
 
-/** Thrown for what this reader does not know; never leaves this module. */
-const UNREADABLE = new Error('not read here')
-
 /**
  * The tree of `source`, the text of a function or arrow function; its nodes have a `start`, where they begin in
  * `source`. Null if there is anything in it that this reader does not know. REQUIRES: valid JavaScript.
@@ -60,48 +58,7 @@ export function readFunction(source: string): Node | null {
   }
 }
 
-class Reader {
-  private readonly source: string
-  /** The token that comes next, and where it begins; '' at the end of the text. */
-  private token = ''
-  private start = 0
-  /** Where the token before it ends, and where it ends itself. */
-  private before = 0
-  private end = 0
-
-  constructor(source: string) {
-    this.source = source
-    this.advance()
-  }
-
-  private advance(): void {
-    this.before = this.end
-    SPACE.lastIndex = this.end
-    SPACE.test(this.source)
-    this.start = SPACE.lastIndex
-    TOKEN.lastIndex = this.start
-    if (TOKEN.test(this.source)) {
-      this.end = TOKEN.lastIndex
-      this.token = this.source.slice(this.start, this.end)
-    } else if (this.start < this.source.length) throw UNREADABLE
-    else this.token = ''
-  }
-
-  private eat(token: string): boolean {
-    if (this.token !== token) return false
-    this.advance()
-    return true
-  }
-
-  private expect(token: string): void {
-    if (!this.eat(token)) throw UNREADABLE
-  }
-
-  private isWord(): boolean {
-    const c = this.token.charCodeAt(0)
-    return (c >= 97 && c <= 122) || (c >= 65 && c <= 90) || c === 36 || c === 95
-  }
-
+class Reader extends Tokens {
   private node<N extends Node>(start: number, node: N): N {
     ;(node as N & { start: number }).start = start
     return node
@@ -113,10 +70,6 @@ class Reader {
     if (!this.isWord()) throw UNREADABLE
     this.advance()
     return this.node(start, { type: 'Identifier', name })
-  }
-
-  private onNewLine(): boolean {
-    return this.source.slice(this.before, this.start).includes('\n')
   }
 
   /** The end of a statement: a semicolon, or where one may be left out. */

@@ -200,25 +200,29 @@ function dropUnused(out: Output, list: List): List {
   }
   for (const [name, count] of uses) if (count > 1) uses.delete(name)
   if (uses.size === 0) return list
+  const isUnused = (statement: Statement): boolean => {
+    const found = removable(out, statement)
+    return found !== null && uses.has(found.name) && isPure(found.init)
+  }
   const used = (inside: List): List => {
-    const kept = inside.filter(statement => !uses.has(removableName(out, statement) ?? ''))
-    const rest = kept.length === inside.length ? inside : kept
-    return mapped(rest, statement => withLists(statement, used))
+    const kept = inside.some(isUnused) ? inside.filter(statement => !isUnused(statement)) : inside
+    return mapped(kept, statement => withLists(statement, used))
   }
   return used(list)
 }
 
-/** Enters the names of all consts that may be dropped. */
+/** Enters the names of all consts that may perhaps be dropped. */
 function noteRemovable(out: Output, list: List, names: Map<string, number>): void {
   for (const statement of list) {
-    const name = removableName(out, statement)
-    if (name !== null) names.set(name, 0)
+    const found = removable(out, statement)
+    if (found !== null) names.set(found.name, 0)
     else noteRemovable(out, innerStatements(statement), names)
   }
 }
 
-function removableName(out: Output, statement: Statement): string | null {
+/** Name and value of a const that may be dropped if it is not used and computing it has no effect. */
+function removable(out: Output, statement: Statement): { name: string; init: Expression } | null {
   if (statement.type !== 'VariableDeclaration' || !out.removable.has(statement)) return null
-  const declarator = statement.declarations[0]
-  return declarator?.id.type === 'Identifier' && declarator.init && isPure(declarator.init) ? declarator.id.name : null
+  const { id, init } = statement.declarations[0]
+  return id.type === 'Identifier' && init ? { name: id.name, init } : null
 }

@@ -62,7 +62,12 @@ export function someNode(node: Node, test: (node: Node) => boolean): boolean {
     if (!value) continue
     if ('type' in value) {
       if (someNode(value, test)) return true
-    } else for (const item of value) if (item && someNode(item, test)) return true
+    } else {
+      for (let n = 0; n < value.length; n++) {
+        const item = value[n]
+        if (item && someNode(item, test)) return true
+      }
+    }
   }
   return false
 }
@@ -80,9 +85,15 @@ export function eachReference(node: Node, visit: (identifier: Identifier) => voi
   for (let k = 0; k < fields.length; k++) {
     const value = (node as unknown as Fields)[fields[k]] as Children
     if (!value) continue
-    if (!('type' in value)) for (const item of value) item && eachReference(item, visit)
-    else if (value.type !== 'Identifier') eachReference(value, visit)
-    else if (!isPlainName(node, value)) visit(value)
+    if ('type' in value) {
+      if (value.type !== 'Identifier') eachReference(value, visit)
+      else if (!isPlainName(node, value)) visit(value)
+    } else {
+      for (let n = 0; n < value.length; n++) {
+        const item = value[n]
+        if (item) eachReference(item, visit)
+      }
+    }
   }
 }
 

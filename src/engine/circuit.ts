@@ -9,7 +9,7 @@ import { lower } from '../circuit/lower.js'
 import { optimise } from '../circuit/optimise.js'
 import type { Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
 import { allColumns } from '../circuit/substitute.js'
-import type { RowSchema } from '../schema/schema.js'
+import { flatLayout, type RowSchema } from '../schema/schema.js'
 import { Store } from '../zset/store.js'
 import { type Progress, backfill } from './backfill.js'
 import { Scheduler } from './epoch.js'
@@ -50,7 +50,7 @@ export class Circuit {
   addTable(definition: TableDefinition, key: readonly number[]): { operator: SourceOperator; reader: Reader } {
     const { schema, stream } = definition
     const store = stream ? null : this.storeOf(schema, key, this.contextOf(definition))
-    const operator = new SourceOperator(schema.name, store)
+    const operator = new SourceOperator(schema.name, store, flatLayout(schema))
     this.scheduler.add([operator])
     return { operator, reader: store === null ? NOTHING : this.readerOf(store, operator, key) }
   }

@@ -11,7 +11,7 @@ import { sourceOwners } from '../circuit/builder/sources.js'
 import type { ViewDef } from '../circuit/builder/types.js'
 import { nodesOf } from '../circuit/nodes.js'
 import type { Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
-import { type RowSchema, flatLayout } from '../schema/schema.js'
+import type { RowSchema } from '../schema/schema.js'
 import { Batch } from '../zset/batch.js'
 import type { Progress } from './backfill.js'
 import { Circuit } from './circuit.js'
@@ -114,7 +114,7 @@ export class Database {
     this.register(definition, {
       name: schema.name,
       handle: handle as TableHandle<unknown, unknown>,
-      pending: new Batch(flatLayout(schema)),
+      pending: new Batch(operator.layout),
       whole: null,
       single: [null],
       encode: (rows, batch, weight) => {

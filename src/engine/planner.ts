@@ -318,6 +318,9 @@ export class Planner {
   private connect(operator: Operator, feed: FeedPlan, target: Target, code: FeedCode<unknown, unknown>, list: Feed[]): void {
     list.push({ producer: feed.producer, join: feed.join, target, code })
     feed.join?.attach(target)
+    // Compiled now, so that what cannot be compiled is refused with the view, and its source can be read.
+    if (feed.producer !== null) target.prepare(feed.producer.layout, null)
+    if (feed.join !== null) target.prepare(feed.join.left.kernels.layout, feed.join.right.kernels.layout)
   }
 }
 

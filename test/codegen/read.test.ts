@@ -1,5 +1,5 @@
-import { parseExpressionAt } from 'acorn'
 import { readdirSync } from 'node:fs'
+import { parseExpressionAt } from 'acorn'
 import { describe, expect, test } from 'vitest'
 import { readFunction } from '../../codegen/specialise/read.js'
 

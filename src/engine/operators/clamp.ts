@@ -2,6 +2,7 @@
  * Clamp: replaces every row's integrated weight by a function of it (distinct, set operations, presence in semi and
  * outer joins). The rows are arranged by all their columns; a step looks up the weights its rows had before.
  */
+import type { Layout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
 import type { ArrangeOperator } from './arrange.js'
 import { type Delta, type Operator, Producer } from './operator.js'
@@ -43,6 +44,10 @@ export class ClampOperator extends Producer {
     this.clamp(delta, this.sums, this.out)
     this.rowsOut += this.out.length
     if (this.out.length > 0) this.wakeConsumers()
+  }
+
+  get layout(): Layout {
+    return this.out.layout
   }
 
   protected current(): Delta | null {

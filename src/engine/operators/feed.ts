@@ -46,6 +46,8 @@ export interface FeedCode<Scan, Pairs> {
 
 /** Where a feed's rows go. */
 export interface Target {
+  /** Makes the loop for a layout (or for pairs of two) before it is needed. */
+  prepare(first: Layout, second: Layout | null): void
   scan(input: Batch, from: number, to: number): void
   pairs(left: Batch, right: Batch, lefts: Int32Array, rights: Int32Array, count: number): void
 }
@@ -85,6 +87,11 @@ export class BatchTarget implements Target {
     private readonly errors: Errors,
   ) {}
 
+  prepare(first: Layout, second: Layout | null): void {
+    if (second === null) this.scans.get(first, null, () => this.code.scan(first))
+    else this.joins.get(first, second, () => this.code.pairs(first, second))
+  }
+
   scan(input: Batch, from: number, to: number): void {
     const loop = this.scans.get(input.layout, null, () => this.code.scan(input.layout))
     this.out.reserve(to - from)
@@ -111,6 +118,11 @@ export class GroupTarget implements Target {
     private readonly code: FeedCode<ScanAccumulate, PairsAccumulate>,
     private readonly errors: Errors,
   ) {}
+
+  prepare(first: Layout, second: Layout | null): void {
+    if (second === null) this.scans.get(first, null, () => this.code.scan(first))
+    else this.joins.get(first, second, () => this.code.pairs(first, second))
+  }
 
   scan(input: Batch, from: number, to: number): void {
     const loop = this.scans.get(input.layout, null, () => this.code.scan(input.layout))

@@ -1,5 +1,5 @@
 /** Materialised linear pipelines: filter, map, negate and union all, where more than one consumer wants the result. */
-import { type RowSchema, flatLayout } from '../../schema/schema.js'
+import { type Layout, type RowSchema, flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
 import { ErrorSet } from '../errors.js'
 import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
@@ -28,6 +28,10 @@ export class LinearOperator extends Producer {
     this.rowsIn += runFeeds(this.feeds)
     this.rowsOut += this.out.length
     if (this.out.length > 0) this.wakeConsumers()
+  }
+
+  get layout(): Layout {
+    return this.out.layout
   }
 
   protected current(): Delta | null {

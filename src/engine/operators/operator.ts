@@ -6,6 +6,7 @@
  * until all steps have succeeded. Then every operator commits; if a step throws, every operator that ran aborts, and
  * the epoch has not happened.
  */
+import type { Layout } from '../../schema/schema.js'
 import type { Batch } from '../../zset/batch.js'
 
 /** Rows from..to of a batch: what an operator hands to its consumers in one epoch. */
@@ -116,6 +117,9 @@ export abstract class Producer extends Operator {
   }
 
   protected abstract current(): Delta | null
+
+  /** Layout of the batches that deltas are in. */
+  abstract get layout(): Layout
 
   /**
    * Everything this operator has put out so far, as batches whose sum it is (one at most if `whole`): how a view that

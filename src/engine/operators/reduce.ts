@@ -2,6 +2,7 @@
  * Grouped aggregation. COUNT, SUM and AVG are linear and live in a group table; MIN and MAX read an arrangement
  * ordered by (group, value), but only for groups whose extreme may have changed.
  */
+import type { Layout } from '../../schema/schema.js'
 import type { Column, RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
@@ -199,6 +200,10 @@ export class ReduceOperator extends Producer {
       this.walks.set(extreme, walk)
     }
     return walk
+  }
+
+  get layout(): Layout {
+    return this.out.layout
   }
 
   protected current(): Delta | null {

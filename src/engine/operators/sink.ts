@@ -1,4 +1,5 @@
 /** The end of a view's circuit: the view's rows, kept in a store. What it appended in an epoch is the view's delta. */
+import type { Layout } from '../../schema/schema.js'
 import type { Store } from '../../zset/store.js'
 import { ErrorSet } from '../errors.js'
 import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
@@ -38,6 +39,10 @@ export class SinkOperator extends Producer {
     this.start = this.store.prepare(this.start)
     this.rowsOut += tail.length - this.start
     this.wakeConsumers()
+  }
+
+  get layout(): Layout {
+    return this.store.tail.layout
   }
 
   protected current(): Delta | null {

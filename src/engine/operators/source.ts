@@ -1,4 +1,5 @@
 /** A table as the circuit sees it: this epoch's rows, and, unless it is a stream, all rows so far. */
+import type { Layout } from '../../schema/schema.js'
 import type { Batch } from '../../zset/batch.js'
 import type { Store } from '../../zset/store.js'
 import { type Delta, type Operator, Producer, type StateSize, NO_STATE } from './operator.js'
@@ -14,6 +15,8 @@ export class SourceOperator extends Producer {
     readonly name: string,
     /** null for a stream. */
     readonly store: Store | null,
+    /** Of the rows it is offered. */
+    readonly layout: Layout,
   ) {
     super()
   }

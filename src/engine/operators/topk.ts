@@ -3,6 +3,7 @@
  * group the last row that made it (the boundary) is remembered, and a delta beyond it is ignored without a look at
  * the state. Otherwise the first k rows before and after the step are read off the runs, and the difference goes out.
  */
+import type { Layout } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
 import { tidyHeap } from '../../zset/cells.js'
@@ -160,6 +161,10 @@ export class TopKOperator extends Producer {
     if (last === null) this.input.kernels.copyRow(boundaries.rows, slot, stagedRows, stagedRows.length)
     else this.input.kernels.copyRow(last, row, stagedRows, stagedRows.length)
     stagedRows.length++
+  }
+
+  get layout(): Layout {
+    return this.out.layout
   }
 
   protected current(): Delta | null {
