@@ -22,6 +22,7 @@ import { ReduceOperator } from './operators/reduce.js'
 import { SinkOperator } from './operators/sink.js'
 import { SourceOperator } from './operators/source.js'
 import { type Catalog, Planner } from './planner.js'
+import type { SharedArrangement } from './sharing.js'
 import { type Reader, groupReader, storeLayout, storeReader } from './read.js'
 
 /** A view in the circuit. */
@@ -34,7 +35,7 @@ export interface BuiltView {
 
 export class Circuit {
   readonly scheduler = new Scheduler()
-  private readonly arrangements = new Map<string, ArrangeOperator>()
+  private readonly arrangements = new Map<string, { operator: ArrangeOperator; shared: SharedArrangement | null }>()
   private readonly numbers = new WeakMap<Relation, number>()
   private relationCount = 0
 
@@ -116,9 +117,10 @@ export class Circuit {
     return {
       producerOf: this.producerOf,
       numberOf: (relation) => this.numberOf(relation),
-      findArrangement: (key) => this.arrangements.get(key),
-      addArrangement: (key, operator) => {
-        this.arrangements.set(key, operator)
+      findArrangement: (key) => this.arrangements.get(key)?.operator,
+      sharedArrangements: () => [...this.arrangements.values()].flatMap(({ shared }) => shared ?? []),
+      addArrangement: (key, operator, shared) => {
+        this.arrangements.set(key, { operator, shared })
         added.push(key)
       },
     }
@@ -137,7 +139,7 @@ export class Circuit {
   collect(roots: readonly Operator[]): void {
     const needed = new Set(roots.flatMap((root) => upstream(root)))
     const gone = new Set(this.scheduler.list().filter((o) => !needed.has(o)))
-    const keys = [...this.arrangements].flatMap(([key, operator]) => (gone.has(operator) ? [key] : []))
+    const keys = [...this.arrangements].flatMap(([key, { operator }]) => (gone.has(operator) ? [key] : []))
     this.discard(gone, keys)
   }
 

@@ -202,7 +202,7 @@ export class Database {
   }
 
   /** Drops a view and every operator that only it used. Throws UsageError if another view reads it. */
-  dropView(view: ViewHandle<never> | ViewDefinition | string): void {
+  dropView<R>(view: ViewHandle<R> | ViewDefinition | string): void {
     this.mustBeIdle('dropView')
     const handle = this.find(view)
     if (!(handle instanceof ViewHandle)) throw new UsageError(`dropView: there is no view ${label(view)}`)
@@ -211,7 +211,7 @@ export class Database {
   }
 
   /** Drops a table. Throws UsageError if a view reads it. */
-  dropTable(table: TableHandle<never, never> | TableDefinition | string): void {
+  dropTable<R, I>(table: TableHandle<R, I> | TableDefinition | string): void {
     this.mustBeIdle('dropTable')
     const found = this.find(table)
     if (found === undefined || found instanceof ViewHandle) throw new UsageError(`dropTable: there is no table ${label(table)}`)

@@ -39,6 +39,7 @@ import { type Operator, Producer } from './operators/operator.js'
 import { type ReduceCode, ReduceOperator } from './operators/reduce.js'
 import { TopKOperator } from './operators/topk.js'
 import { relKey } from './relkey.js'
+import { findShared, ontoSides, projectionOf, type SharedArrangement, type Side } from './sharing.js'
 
 /** What a feed does, before it is code. `exprs` and `filter` speak of the producer's rows (or of the join's pairs). */
 interface FeedPlan {
@@ -49,12 +50,21 @@ interface FeedPlan {
   readonly negate: boolean
 }
 
+/** A join operator with the arrangements that serve its sides. */
+interface PlannedJoin {
+  readonly operator: JoinOperator
+  readonly left: Side
+  readonly right: Side
+}
+
 /** What the planner needs of the database. */
 export interface Catalog {
   producerOf(relation: Relation): Producer
   numberOf(relation: Relation): number
   findArrangement(key: string): ArrangeOperator | undefined
-  addArrangement(key: string, operator: ArrangeOperator): void
+  /** `shared` is null for arrangements with an order of their own. */
+  addArrangement(key: string, operator: ArrangeOperator, shared: SharedArrangement | null): void
+  sharedArrangements(): Iterable<SharedArrangement>
 }
 
 export class Planner {
@@ -63,7 +73,7 @@ export class Planner {
   /** Every arrangement the plan uses, new or shared. */
   readonly arrangements = new Set<ArrangeOperator>()
   private readonly producers = new Map<Rel, Producer>()
-  private readonly joins = new Map<Rel, JoinOperator>()
+  private readonly joins = new Map<Rel, PlannedJoin>()
   private readonly readers: Map<Rel, number>
   private readonly keys = new Map<Rel, string>()
 
@@ -105,10 +115,18 @@ export class Planner {
       case 'map':
         return this.stage(rel.input, rel.exprs, (feed) => ({ ...feed, exprs: rel.exprs.map((e) => onto(e, feed.exprs)) }))
       case 'join':
-        return [{ producer: null, join: this.joinOf(rel), filter: rel.residual, exprs: rel.exprs, negate: false }]
+        return [this.pairsOf(rel)]
       default:
         return [this.scan(this.producerOf(rel), rel)]
     }
+  }
+
+  /** A join's pairs as a feed. */
+  private pairsOf(rel: JoinRel): FeedPlan {
+    const { operator, left, right } = this.joinOf(rel)
+    const placed = (e: Expr) => ontoSides(e, left, right)
+    const filter = rel.residual === null ? null : placed(rel.residual)
+    return { producer: null, join: operator, filter, exprs: rel.exprs.map(placed), negate: false }
   }
 
   /**
@@ -197,23 +215,36 @@ export class Planner {
       const errors = silent ? SILENT : operator.errors
       this.attachBatch(operator, feeds, rel.schema, layout, operator.raw, errors, operator.feeds)
       this.add(operator)
-      this.catalog.addArrangement(key, operator)
+      const { base, columns } = projectionOf(rel)
+      const by = keyColumns.map((k) => columns[k])
+      const shared = silent || order.length > 0 ? null : { base: this.keyOf(base), columns, key: by, operator }
+      this.catalog.addArrangement(key, operator, shared)
     }
     this.arrangements.add(operator)
     return operator
   }
 
-  private joinOf(rel: JoinRel): JoinOperator {
-    let operator = this.joins.get(rel)
-    if (operator === undefined) {
-      const left = this.arrangementOf(rel.left, rel.on.map(([l]) => columnIndex(l)))
-      const right = this.arrangementOf(rel.right, rel.on.map(([, r]) => columnIndex(r)))
-      const code = joinCode<Probe>(this.context, left.kernels.layout, right.kernels.layout)
+  /** One side of a join: an arrangement that exists and holds its columns, or a new one. */
+  private sideOf(rel: Rel, keyColumns: readonly number[]): Side {
+    const { base, columns } = projectionOf(rel)
+    const by = keyColumns.map((k) => columns[k])
+    const shared = findShared(this.catalog.sharedArrangements(), this.keyOf(base), columns, by)
+    if (shared === null) return { operator: this.arrangementOf(rel, keyColumns), columns: rel.schema.columns.map((c) => c.index) }
+    this.arrangements.add(shared.operator)
+    return shared
+  }
+
+  private joinOf(rel: JoinRel): PlannedJoin {
+    let join = this.joins.get(rel)
+    if (join === undefined) {
+      const left = this.sideOf(rel.left, rel.on.map(([l]) => columnIndex(l)))
+      const right = this.sideOf(rel.right, rel.on.map(([, r]) => columnIndex(r)))
+      const code = joinCode<Probe>(this.context, left.operator.kernels.layout, right.operator.kernels.layout)
       const on = rel.on.map(([l, r]) => `${printExpr(l)} = ${printExpr(r)}`)
-      operator = this.add(new JoinOperator(left, right, code, on))
-      this.joins.set(rel, operator)
+      join = { operator: this.add(new JoinOperator(left.operator, right.operator, code, on)), left, right }
+      this.joins.set(rel, join)
     }
-    return operator
+    return join
   }
 
   private clampOf(rel: ClampRel): ClampOperator {
