@@ -30,7 +30,7 @@ export type Statics = Readonly<Record<string, unknown>>
  */
 export function build<F>(mode: Mode, unit: Unit, kernel: string, template: Template, statics: Statics): Built<F> {
   if (mode === 'generic') {
-    const values = staticParameters(template, statics).map((name) => statics[name])
+    const values = staticParameters(template, statics).map(name => statics[name])
     const run = template as unknown as (...args: unknown[]) => unknown
     return { fn: ((...args: unknown[]) => run(...values, ...args)) as F, source: String(template) }
   }

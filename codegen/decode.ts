@@ -1,14 +1,14 @@
 /** Batches to row objects, and single rows from one layout to another. */
 import type { Expression, ObjectExpression } from 'estree'
 import { allColumns } from '../src/circuit/substitute.js'
-import { type Layout, type RowSchema, flatLayout, layoutFingerprint } from '../src/schema/schema.js'
+import { flatLayout, type Layout, layoutFingerprint, type RowSchema } from '../src/schema/schema.js'
 import type { Value } from '../src/schema/types.js'
 import type { Batch } from '../src/zset/batch.js'
 import { decodeRow, projectRow } from '../templates/project.js'
 import { cond, lit } from './ast.js'
 import { type RowProgram, rowProgram } from './rows.js'
 import { type Macro, macro } from './specialise/types.js'
-import { type CodeContext, SourceList, make } from './steps.js'
+import { type CodeContext, make, SourceList } from './steps.js'
 
 export type DecodeRow = (batch: Batch, i: number) => Record<string, Value>
 export type ProjectRow = (from: Batch, i: number, to: Batch, k: number) => void
@@ -37,7 +37,7 @@ export function rowProjector(context: CodeContext, input: Layout, schema: RowSch
 /** An object literal of all outputs. Names are string keys, computed where `__proto__` would mean something else. */
 function objectOf(program: RowProgram): Macro {
   const generic = (): Record<string, unknown> => {
-    const entries = program.outputs.map((o) => [o.name, callNull(o.isNull) ? null : callValue(o.value)])
+    const entries = program.outputs.map(o => [o.name, callNull(o.isNull) ? null : callValue(o.value)])
     return Object.fromEntries(entries) as Record<string, unknown>
   }
   return macro(generic, (_args, ctx) => {

@@ -2,17 +2,17 @@
  * Between a user's values and batches: row objects and column arrays in, row objects out. Encoders are generated
  * per table; what they refuse is looked at again here, slowly, to say what is wrong.
  */
-import { RowError, quote, show } from '../src/base/errors.js'
+import { quote, RowError, show } from '../src/base/errors.js'
 import type { Column, RowSchema } from '../src/schema/schema.js'
 import { MAX_STRING_BYTES, type TypeName } from '../src/schema/types.js'
-import { Problem, normalise } from '../src/schema/values.js'
+import { normalise, Problem } from '../src/schema/values.js'
 import type { Batch } from '../src/zset/batch.js'
 import type { Heap } from '../src/zset/heap.js'
 import { encodeString } from '../src/zset/strings.js'
 import { $put, encodeRows } from '../templates/rows.js'
-import { type Built, type Mode, build } from './build.js'
+import { type Built, build, type Mode } from './build.js'
 import { writeValue } from './expr/plain.js'
-import { type Template, external } from './specialise/types.js'
+import { external, type Template } from './specialise/types.js'
 
 export type EncodeRows = (rows: readonly unknown[], batch: Batch, weight: bigint) => void
 
@@ -105,10 +105,10 @@ function checkRow(schema: RowSchema, rows: readonly unknown[], i: number): void 
     const problem = problemOf(column, value)
     if (problem !== null) throw new RowError(schema.name, column.name, i, problem)
   }
-  const known = new Set(schema.columns.map((c) => c.name))
+  const known = new Set(schema.columns.map(c => c.name))
   for (const name in row) {
     if (!known.has(name) && (row as Record<string, unknown>)[name] !== undefined) {
-      const names = schema.columns.map((c) => quote(c.name)).join(', ')
+      const names = schema.columns.map(c => quote(c.name)).join(', ')
       throw new RowError(schema.name, name, i, `the table has no such column; it has ${names}`)
     }
   }
@@ -143,7 +143,8 @@ export function encodeColumn(
       writeValue(batch, column, i, null)
       continue
     }
-    const canonical = column.type === 'bool' && typeof value === 'number' ? boolOf(value) : normalise(column.type, value)
+    const canonical =
+      column.type === 'bool' && typeof value === 'number' ? boolOf(value) : normalise(column.type, value)
     if (canonical instanceof Problem) throw new RowError(name, column.name, i, canonical.message)
     writeValue(batch, column, i, canonical)
   }

@@ -8,7 +8,14 @@ import type { Batch } from '../src/zset/batch.js'
 import type { Kernels } from '../src/zset/kernels.js'
 import { compareGerman, copyString } from '../src/zset/strings.js'
 import { absorb } from '../templates/absorb.js'
-import { $compareColumns, $compareKeys, $comparePayload, compareGroups, comparePayload, compareRows } from '../templates/compare.js'
+import {
+  $compareColumns,
+  $compareKeys,
+  $comparePayload,
+  compareGroups,
+  comparePayload,
+  compareRows,
+} from '../templates/compare.js'
 import { consolidate } from '../templates/consolidate.js'
 import { $copyRow, $moveRows, copyRow } from '../templates/copy.js'
 import { lookup } from '../templates/lookup.js'
@@ -18,7 +25,7 @@ import { decodePacked, encodePacked } from '../templates/packed.js'
 import { $below, $equal, $lowerBound, seek } from '../templates/seek.js'
 import { build, type Mode, type Statics, type Unit } from './build.js'
 import { packedStatics, packedStride } from './packed.js'
-import { type Template, external } from './specialise/types.js'
+import { external, type Template } from './specialise/types.js'
 
 type Slots = { -readonly [K in keyof Kernels]: Kernels[K] }
 type KernelName = Exclude<keyof Kernels, 'layout' | 'packedStride'>
@@ -55,7 +62,7 @@ export function moveString(from: Uint32Array, at: number, _heap: unknown, to: Ui
 
 /** Few columns without text: comparing them in place is cheaper than a call. */
 function isShort(layout: Layout): boolean {
-  return layout.order.length <= 3 && layout.order.every((o) => o.column.info.storage !== 'german' && !o.column.nullable)
+  return layout.order.length <= 3 && layout.order.every(o => o.column.info.storage !== 'german' && !o.column.nullable)
 }
 
 export function layoutUnit(layout: Layout): Unit {
@@ -97,9 +104,15 @@ function makeKernels(layout: Layout, mode: Mode): CompiledKernels {
     ;(kernels as Pick<Slots, K>)[name] = ((...args: unknown[]) => make()(...args)) as Kernels[K]
   }
   lazily('comparePayload', comparePayload)
-  common.$payload = external((a: Batch, i: number, b: Batch, j: number) => kernels.comparePayload(a, i, b, j), 'comparePayload')
+  common.$payload = external(
+    (a: Batch, i: number, b: Batch, j: number) => kernels.comparePayload(a, i, b, j),
+    'comparePayload',
+  )
   lazily('compareRows', compareRows)
-  common.$compareRows = external((a: Batch, i: number, b: Batch, j: number) => kernels.compareRows(a, i, b, j), 'compareRows')
+  common.$compareRows = external(
+    (a: Batch, i: number, b: Batch, j: number) => kernels.compareRows(a, i, b, j),
+    'compareRows',
+  )
   lazily('compareGroups', compareGroups)
   lazily('copyRow', copyRow)
   lazily('consolidate', consolidate)

@@ -1,7 +1,7 @@
 /** The loops of grouped aggregation: accumulate and settle, with everything they need to know of the aggregates. */
 import { WeightOverflowError } from '../src/base/errors.js'
 import { fromUnits, toUnits } from '../src/base/exact-sum.js'
-import { type Column, type Layout, type RowSchema, flatLayout, layoutFingerprint } from '../src/schema/schema.js'
+import { type Column, flatLayout, type Layout, layoutFingerprint, type RowSchema } from '../src/schema/schema.js'
 import type { Batch } from '../src/zset/batch.js'
 import { setCellNull } from '../src/zset/cells.js'
 import type { GroupTable, Spill } from '../src/zset/groups.js'
@@ -12,9 +12,9 @@ import { $compareColumns, comparePayload } from '../templates/compare.js'
 import { $copyRow, copyRow } from '../templates/copy.js'
 import { $write, settle } from '../templates/settle.js'
 import { moveString } from './kernels.js'
-import { type RowOutput } from './rows.js'
-import { type Template, external } from './specialise/types.js'
-import { type CodeContext, type PipelineSpec, SourceList, loopStatics, make, pipelineKey } from './steps.js'
+import type { RowOutput } from './rows.js'
+import { external, type Template } from './specialise/types.js'
+import { type CodeContext, loopStatics, make, type PipelineSpec, pipelineKey, SourceList } from './steps.js'
 
 export interface AggregateCode {
   readonly fn: 'count' | 'sum' | 'avg' | 'min' | 'max'
@@ -132,7 +132,7 @@ function average(spec: AggregateCode, a: number) {
 
 /** What the code of an aggregation depends on, beside its pipeline. */
 function aggregateKey({ aggregates, keyCount }: ReduceSpec): unknown[] {
-  return [keyCount, ...aggregates.map((a) => [a.fn, a.kind, a.counted, a.argument, a.column.index])]
+  return [keyCount, ...aggregates.map(a => [a.fn, a.kind, a.counted, a.argument, a.column.index])]
 }
 
 /** The loops that feed a group table. */
@@ -140,27 +140,39 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec, describe:
   const sources = new SourceList()
   const { pipeline, keyLayout, keyCount, schema } = spec
   const flat = flatLayout(schema)
-  const keyOrder = schema.columns.slice(0, keyCount).map((column) => ({ column, descending: false }))
+  const keyOrder = schema.columns.slice(0, keyCount).map(column => ({ column, descending: false }))
   const key = (inputs: readonly Layout[]) => [
     ...pipelineKey(pipeline),
     [...inputs, keyLayout, flat].map(layoutFingerprint),
     aggregateKey(spec),
   ]
+  const hashed = keyLayout.key.kind === 'hash'
+  // Made here, not where the loop is: a loop that was made before still has to show it among its sources.
+  const compareKeys = hashed
+    ? external(
+        make<Template>(
+          context,
+          sources,
+          'compareGroupColumns',
+          comparePayload,
+          [layoutFingerprint(flat), keyCount],
+          () => ({
+            $layout: { ...flat, order: keyOrder },
+            $compareColumns,
+            $compareStrings: external(compareGerman),
+          }),
+        ),
+        'compareGroupColumns',
+      )
+    : null
   const statics = (inputs: readonly Layout[]) => {
     const base = loopStatics(context, pipeline, inputs)
     const columns = keyOrder.map((_, k) => ({ output: k, target: k }))
     const $g = {
       words: keyLayout.key.words,
       key: base.$row.keyLanes(keyLayout),
-      hashed: keyLayout.key.kind === 'hash',
-      compareKeys: external(
-        make(context, sources, 'compareGroupColumns', comparePayload, [layoutFingerprint(flat), keyCount], () => ({
-          $layout: { ...flat, order: keyOrder },
-          $compareColumns,
-          $compareStrings: external(compareGerman),
-        })) as Template,
-        'compareGroupColumns',
-      ),
+      hashed,
+      compareKeys,
       storeGroup: base.$row.storeColumns,
       groupColumns: { layout: flat, columns },
       aggregates: spec.aggregates.map((a, i) =>
@@ -182,14 +194,18 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec, describe:
   return {
     sources: sources.texts,
     description: [...describe],
-    scan: <F>(input: Layout): F => make<F>(context, sources, 'accumulateRows', scanAccumulate, key([input]), () => statics([input])),
+    scan: <F>(input: Layout): F =>
+      make<F>(context, sources, 'accumulateRows', scanAccumulate, key([input]), () => statics([input])),
     pairs: <F>(left: Layout, right: Layout): F =>
       make<F>(context, sources, 'accumulatePairs', pairsAccumulate, key([left, right]), () => statics([left, right])),
   }
 }
 
 /** The end of a step: output rows of touched groups. */
-export function settleCode<F, R>(context: CodeContext, spec: ReduceSpec): { settle: F; restoreRow: R; sources: Map<string, string> } {
+export function settleCode<F, R>(
+  context: CodeContext,
+  spec: ReduceSpec,
+): { settle: F; restoreRow: R; sources: Map<string, string> } {
   const sources = new SourceList()
   const flat = flatLayout(spec.schema)
   const aggregateOrder = spec.aggregates.map(({ column }) => ({ column, descending: false }))
@@ -205,8 +221,13 @@ export function settleCode<F, R>(context: CodeContext, spec: ReduceSpec): { sett
     always: spec.keyCount === 0,
     flat,
     write: $write,
-    sameRow: external((a: Batch, i: number, b: Batch, j: number) =>
-      (compareAggregates as unknown as (a: Batch, i: number, b: Batch, j: number) => number)(a, i, b, j) === 0 ? 1 : 0, 'sameAggregates'),
+    sameRow: external(
+      (a: Batch, i: number, b: Batch, j: number) =>
+        (compareAggregates as unknown as (a: Batch, i: number, b: Batch, j: number) => number)(a, i, b, j) === 0
+          ? 1
+          : 0,
+      'sameAggregates',
+    ),
     copyRow: $copyRow,
     copyString: external(copyString),
   }

@@ -5,7 +5,7 @@
 import { WeightOverflowError } from '../src/base/errors.js'
 import type { Expr } from '../src/circuit/expr.js'
 import { exprKey } from '../src/circuit/substitute.js'
-import { type Column, type Layout, type RowSchema, flatLayout, layoutFingerprint } from '../src/schema/schema.js'
+import { type Column, flatLayout, type Layout, layoutFingerprint, type RowSchema } from '../src/schema/schema.js'
 import type { Value } from '../src/schema/types.js'
 import type { Batch } from '../src/zset/batch.js'
 import { sameCell } from '../src/zset/cells.js'
@@ -16,10 +16,10 @@ import { pairsStore, scanStore } from '../templates/linear.js'
 import { probe } from '../templates/probe.js'
 import { $below, $equal, $lowerBound } from '../templates/seek.js'
 import { $multiply } from '../templates/weights.js'
-import { type Mode, type Statics, build } from './build.js'
+import { build, type Mode, type Statics } from './build.js'
 import { readRow } from './expr/plain.js'
 import { type RowProgram, rowProgram } from './rows.js'
-import { type Template, external, type Macro } from './specialise/types.js'
+import { external, type Macro, type Template } from './specialise/types.js'
 
 /** Where code is made for: its mode, the view (or table) it belongs to, and where its text is collected. */
 export interface CodeContext {
@@ -83,7 +83,12 @@ export function make<F>(
 
 /** Equal for pipelines that do the same. */
 export function pipelineKey({ filter, exprs, schema, negate }: PipelineSpec): unknown[] {
-  return [filter === null ? null : exprKey(filter), exprs.map((e) => exprKey(e)), layoutFingerprint(flatLayout(schema)), negate]
+  return [
+    filter === null ? null : exprKey(filter),
+    exprs.map(e => exprKey(e)),
+    layoutFingerprint(flatLayout(schema)),
+    negate,
+  ]
 }
 
 const checkProduct = (where: string) =>
@@ -93,7 +98,11 @@ const checkProduct = (where: string) =>
   }, 'checkProduct')
 
 /** What every loop over a program needs: the program, its failures, and how weights of pairs multiply. */
-export function loopStatics(context: CodeContext, pipeline: PipelineSpec, inputs: readonly Layout[]): Statics & { $row: RowProgram } {
+export function loopStatics(
+  context: CodeContext,
+  pipeline: PipelineSpec,
+  inputs: readonly Layout[],
+): Statics & { $row: RowProgram } {
   const names = inputs.length === 1 ? ['input'] : ['left', 'right']
   const $row = rowProgram({
     inputs: inputs.map((layout, n) => ({ layout, name: names[n] })),
@@ -132,7 +141,8 @@ export function storeCode(context: CodeContext, pipeline: PipelineSpec, out: Lay
   return {
     sources: sources.texts,
     description: [...describe],
-    scan: <F>(input: Layout): F => make<F>(context, sources, `${name}Rows`, scanStore, key([input]), () => statics([input])),
+    scan: <F>(input: Layout): F =>
+      make<F>(context, sources, `${name}Rows`, scanStore, key([input]), () => statics([input])),
     pairs: <F>(left: Layout, right: Layout): F =>
       make<F>(context, sources, `${name}Pairs`, pairsStore, key([left, right]), () => statics([left, right])),
   }
@@ -166,7 +176,11 @@ function confirmKeys(delta: Layout, run: Layout): (a: Batch, i: number, b: Batch
 }
 
 /** The clamp kernel of an arrangement by all columns. */
-export function clampCode<F>(context: CodeContext, layout: Layout, mode: string): { fn: F; sources: Map<string, string> } {
+export function clampCode<F>(
+  context: CodeContext,
+  layout: Layout,
+  mode: string,
+): { fn: F; sources: Map<string, string> } {
   const sources = new SourceList()
   const fn = make<F>(context, sources, 'clamp', clamp, [layoutFingerprint(layout), mode], () => ({
     $layout: layout,

@@ -1,5 +1,5 @@
 /** gnitz: an incremental database that a TypeScript program embeds. */
-export * from './circuit/index.js'
+
 export {
   CompileError,
   type ErrorCode,
@@ -10,6 +10,7 @@ export {
   UsageError,
   WeightOverflowError,
 } from './base/errors.js'
+export * from './circuit/index.js'
 export { type Commit, type CreateViewOptions, Database, type OpenOptions, open } from './engine/database.js'
 export { type SubscribeOptions, TableHandle, type ViewError, ViewHandle, type ViewStats } from './engine/handles.js'
 export type { ColumnInput, ColumnsInput } from './engine/ingest.js'

@@ -6,7 +6,22 @@
  * REQUIRES: `head` sorted without repeated rows, with room for `delta.length` more; `places` as long as `delta`.
  * ENSURES: `head` is sorted and holds the sum. Sums that leave i64 call `$overflow()` before anything is moved.
  */
-export function absorb($layout, $compareKeys, $comparePayload, $inlined, $compareColumns, $compareStrings, $payload, $copyRow, $copyString, $moveRows, $overflow, head, delta, places) {
+export function absorb(
+  $layout,
+  $compareKeys,
+  $comparePayload,
+  $inlined,
+  $compareColumns,
+  $compareStrings,
+  $payload,
+  $copyRow,
+  $copyString,
+  $moveRows,
+  $overflow,
+  head,
+  delta,
+  places,
+) {
   const n = delta.length
   const m = head.length
   let fresh = 0
@@ -17,7 +32,8 @@ export function absorb($layout, $compareKeys, $comparePayload, $inlined, $compar
     while (low < high) {
       const middle = (low + high) >>> 1
       let order = $compareKeys($layout.key.words, head, middle, delta, d)
-      if (order === 0) order = $comparePayload($layout, $inlined, $compareColumns, $compareStrings, $payload, head, middle, delta, d)
+      if (order === 0)
+        order = $comparePayload($layout, $inlined, $compareColumns, $compareStrings, $payload, head, middle, delta, d)
       if (order < 0) low = middle + 1
       else {
         high = middle

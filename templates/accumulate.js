@@ -181,7 +181,22 @@ export function scanAccumulate($row, $g, $negate, $checkProduct, $failure, input
 }
 
 /** The same for pairs from..to of a join: `lefts[p]` and `rights[p]` are the rows, weights multiply. */
-export function pairsAccumulate($row, $g, $negate, $multiply, $checkProduct, $failure, left, right, lefts, rights, from, to, table, errors) {
+export function pairsAccumulate(
+  $row,
+  $g,
+  $negate,
+  $multiply,
+  $checkProduct,
+  $failure,
+  left,
+  right,
+  lefts,
+  rights,
+  from,
+  to,
+  table,
+  errors,
+) {
   const rows = table.rows
   const undo = table.undoRows
   const index = table.index

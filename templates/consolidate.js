@@ -4,7 +4,22 @@
  * REQUIRES: `permutation[0..n)` sorts `input` by the layout's order; `out` is empty and has room for n rows.
  * ENSURES: `out` is consolidated. Calls `$overflow()`, which throws, if a sum leaves i64.
  */
-export function consolidate($layout, $compareKeys, $comparePayload, $inlined, $compareColumns, $compareStrings, $payload, $copyRow, $copyString, $overflow, input, permutation, n, out) {
+export function consolidate(
+  $layout,
+  $compareKeys,
+  $comparePayload,
+  $inlined,
+  $compareColumns,
+  $compareStrings,
+  $payload,
+  $copyRow,
+  $copyString,
+  $overflow,
+  input,
+  permutation,
+  n,
+  out,
+) {
   let k = 0
   let p = 0
   while (p < n) {

@@ -6,7 +6,23 @@
  * is where it stopped. At most about `limit` rows are looked at.
  * ENSURES: returns true when done; then `out` is consolidated. Sums that leave i64 call `$overflow()`.
  */
-export function merge($layout, $compareKeys, $comparePayload, $inlined, $compareColumns, $compareStrings, $payload, $copyRow, $copyString, $overflow, a, b, out, state, limit) {
+export function merge(
+  $layout,
+  $compareKeys,
+  $comparePayload,
+  $inlined,
+  $compareColumns,
+  $compareStrings,
+  $payload,
+  $copyRow,
+  $copyString,
+  $overflow,
+  a,
+  b,
+  out,
+  state,
+  limit,
+) {
   let i = state.i
   let j = state.j
   let k = out.length

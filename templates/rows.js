@@ -5,7 +5,19 @@
  *
  * REQUIRES: `batch` is flat and has room for all rows. ENSURES: on return all rows are in, with weight `weight`.
  */
-export function encodeRows($columns, $nullWords, $ownProperty, $putString, $putOther, $countNames, $check, $reject, rows, batch, weight) {
+export function encodeRows(
+  $columns,
+  $nullWords,
+  $ownProperty,
+  $putString,
+  $putOther,
+  $countNames,
+  $check,
+  $reject,
+  rows,
+  batch,
+  weight,
+) {
   const n = rows.length
   let k = batch.length
   for (let i = 0; i < n; i++) {

@@ -2,7 +2,7 @@
 import { parseExpressionAt } from 'acorn'
 import type { ArrowFunctionExpression, FunctionExpression, Identifier, Node } from 'estree'
 import { CompileError, quote } from '../../src/base/errors.js'
-import { readFunction } from './read.js'
+import { PARSED } from './parsed.js'
 import { someNode } from './tree.js'
 import type { Template } from './types.js'
 
@@ -33,8 +33,7 @@ export function parseTemplate(template: Template): ParsedTemplate {
 function parseFunction(name: string, source: string): FunctionExpression | ArrowFunctionExpression {
   let node: Node
   try {
-    // The general parser takes what the reader does not know, mostly for the specialiser to say what is wrong with it.
-    node = readFunction(source) ?? (parseExpressionAt(source, 0, { ecmaVersion: 2022 }) as unknown as Node)
+    node = preparsed(source) ?? (parseExpressionAt(source, 0, { ecmaVersion: 2022 }) as unknown as Node)
   } catch (error) {
     throw new CompileError(`template ${quote(name)} cannot be read: ${String(error)}`)
   }
@@ -45,6 +44,18 @@ function parseFunction(name: string, source: string): FunctionExpression | Arrow
     throw new CompileError(`template ${quote(name)}: expected a plain function, found an async one or a generator`)
   }
   return node
+}
+
+/** The tree that the build made of this text, or null. JSON cannot say big integers: they are read from their digits. */
+function preparsed(source: string): Node | null {
+  const json = PARSED.get(source)
+  if (json === undefined) return null
+  const tree = JSON.parse(json) as Node
+  someNode(tree, node => {
+    if (node.type === 'Literal' && 'bigint' in node && typeof node.bigint === 'string') node.value = BigInt(node.bigint)
+    return false
+  })
+  return tree
 }
 
 function plainParameter(template: ParsedTemplate, param: Node): Identifier {

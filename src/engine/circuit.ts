@@ -2,8 +2,9 @@
  * The physical circuit of a database: its operators in order, and the arrangements that views share. Views are built
  * into it and taken out of it here; what they are called is the database's business.
  */
-import { kernelsOf } from '../../codegen/kernels.js'
+
 import type { Mode } from '../../codegen/build.js'
+import { kernelsOf } from '../../codegen/kernels.js'
 import { type CodeContext, storeCode } from '../../codegen/steps.js'
 import { lower } from '../circuit/lower.js'
 import { optimise } from '../circuit/optimise.js'
@@ -11,7 +12,7 @@ import type { Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/
 import { allColumns } from '../circuit/substitute.js'
 import { flatLayout, type RowSchema } from '../schema/schema.js'
 import { Store } from '../zset/store.js'
-import { type Progress, backfill } from './backfill.js'
+import { backfill, type Progress } from './backfill.js'
 import { Scheduler } from './epoch.js'
 import { SILENT } from './errors.js'
 import { upstream } from './handles.js'
@@ -22,8 +23,8 @@ import { ReduceOperator } from './operators/reduce.js'
 import { SinkOperator } from './operators/sink.js'
 import { SourceOperator } from './operators/source.js'
 import { type Catalog, Planner } from './planner.js'
+import { groupReader, type Reader, storeLayout, storeReader } from './read.js'
 import type { SharedArrangement } from './sharing.js'
-import { type Reader, groupReader, storeLayout, storeReader } from './read.js'
 
 /** A view in the circuit. */
 export interface BuiltView {
@@ -84,7 +85,7 @@ export class Circuit {
     const feeds = planner.feedsOf(rel)
     const sink = new SinkOperator(this.storeOf(definition.schema, definition.key, context), definition.schema.name)
     const { tail } = sink.store
-    planner.attachBatch(sink, feeds, definition.schema, tail.layout, tail, sink.errors, sink.feeds)
+    planner.attachBatch(feeds, definition.schema, tail.layout, tail, sink.errors, sink.feeds)
     planner.finish(sink)
     return sink
   }
@@ -116,8 +117,8 @@ export class Circuit {
   private catalog(added: string[]): Catalog {
     return {
       producerOf: this.producerOf,
-      numberOf: (relation) => this.numberOf(relation),
-      findArrangement: (key) => this.arrangements.get(key)?.operator,
+      numberOf: relation => this.numberOf(relation),
+      findArrangement: key => this.arrangements.get(key)?.operator,
       sharedArrangements: () => [...this.arrangements.values()].flatMap(({ shared }) => shared ?? []),
       addArrangement: (key, operator, shared) => {
         this.arrangements.set(key, { operator, shared })
@@ -137,8 +138,8 @@ export class Circuit {
 
   /** Removes operators that none of these ends of tables and views needs. */
   collect(roots: readonly Operator[]): void {
-    const needed = new Set(roots.flatMap((root) => upstream(root)))
-    const gone = new Set(this.scheduler.list().filter((o) => !needed.has(o)))
+    const needed = new Set(roots.flatMap(root => upstream(root)))
+    const gone = new Set(this.scheduler.list().filter(o => !needed.has(o)))
     const keys = [...this.arrangements].flatMap(([key, { operator }]) => (gone.has(operator) ? [key] : []))
     this.discard(gone, keys)
   }

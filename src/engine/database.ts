@@ -5,10 +5,10 @@
  * epochs, never during one.
  */
 import { type EncodeRows, rowEncoder } from '../../codegen/encode.js'
-import { GnitzError, UsageError, quote, show } from '../base/errors.js'
-import type { TableDef } from '../circuit/columns.js'
+import { GnitzError, quote, show, UsageError } from '../base/errors.js'
 import { sourceOwners } from '../circuit/builder/sources.js'
 import type { ViewDef } from '../circuit/builder/types.js'
+import type { TableDef } from '../circuit/columns.js'
 import { nodesOf } from '../circuit/nodes.js'
 import type { Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
 import type { RowSchema } from '../schema/schema.js'
@@ -77,7 +77,7 @@ export class Database {
   /** Use `open`. */
   constructor(options: OpenOptions) {
     this.mode = options.mode ?? 'compiled'
-    this.circuit = new Circuit(this.mode, (relation) => this.producerOf(relation))
+    this.circuit = new Circuit(this.mode, relation => this.producerOf(relation))
   }
 
   /** The LSN of the last transaction; 0 before the first. */
@@ -86,7 +86,7 @@ export class Database {
   }
 
   get tables(): TableHandle<unknown, unknown>[] {
-    return [...this.byName.values()].filter((r): r is TableState => !(r instanceof ViewHandle)).map((t) => t.handle)
+    return [...this.byName.values()].filter((r): r is TableState => !(r instanceof ViewHandle)).map(t => t.handle)
   }
 
   get views(): ViewHandle<unknown>[] {
@@ -165,7 +165,8 @@ export class Database {
     for (const node of nodesOf(rel)) {
       if (node.kind !== 'source' || this.byDefinition.has(node.relation)) continue
       const { relation } = node
-      if (relation.schema.name === view) throw new UsageError(`view ${quote(view)} and something it reads have one name`)
+      if (relation.schema.name === view)
+        throw new UsageError(`view ${quote(view)} and something it reads have one name`)
       if (relation.kind === 'view') this.addView(relation as ViewDef<unknown>, undefined, created)
       else {
         this.addTable(relation as TableDef<unknown, unknown>)
@@ -184,7 +185,9 @@ export class Database {
     for (const node of nodesOf(rel)) {
       const owner = node.kind === 'source' ? sourceOwners.get(node) : undefined
       if (owner !== undefined && owner !== this) {
-        throw new UsageError(`view ${quote(view)} reads ${quote(node.schema.name)}, which is a handle of another database`)
+        throw new UsageError(
+          `view ${quote(view)} reads ${quote(node.schema.name)}, which is a handle of another database`,
+        )
       }
     }
   }
@@ -214,15 +217,18 @@ export class Database {
   dropTable<R, I>(table: TableHandle<R, I> | TableDefinition | string): void {
     this.mustBeIdle('dropTable')
     const found = this.find(table)
-    if (found === undefined || found instanceof ViewHandle) throw new UsageError(`dropTable: there is no table ${label(table)}`)
+    if (found === undefined || found instanceof ViewHandle)
+      throw new UsageError(`dropTable: there is no table ${label(table)}`)
     this.mustBeUnread(found.handle.definition, 'table')
     this.remove(found.handle.definition)
   }
 
   private mustBeUnread(relation: Relation, kind: string): void {
     for (const view of this.views) {
-      if (nodesOf(view.definition.rel).some((n) => n.kind === 'source' && n.relation === relation)) {
-        throw new UsageError(`${kind} ${quote(relation.schema.name)} is read by view ${quote(view.name)}; drop that first`)
+      if (nodesOf(view.definition.rel).some(n => n.kind === 'source' && n.relation === relation)) {
+        throw new UsageError(
+          `${kind} ${quote(relation.schema.name)} is read by view ${quote(view.name)}; drop that first`,
+        )
       }
     }
   }
@@ -235,7 +241,7 @@ export class Database {
     handle.dropped = true
     this.byDefinition.delete(relation)
     this.byName.delete(relation.schema.name)
-    this.followed = this.followed.filter((f) => f.definition !== relation)
+    this.followed = this.followed.filter(f => f.definition !== relation)
     this.circuit.collect([...this.byName.values()].map(producerOf))
   }
 
@@ -270,7 +276,7 @@ export class Database {
   transact(write: (tx: Transaction) => void): Commit {
     this.mustBeIdle('transact')
     if (typeof write !== 'function') throw new UsageError(`transact: expected a function tx => …, found ${show(write)}`)
-    const tx = new Transaction((table) => this.pendingOf(table))
+    const tx = new Transaction(table => this.pendingOf(table))
     this.state = 'transaction'
     try {
       refuseAsync(write(tx))
@@ -290,12 +296,12 @@ export class Database {
 
   /** One transaction that inserts rows. */
   insert<R, I>(table: TableRef<R, I>, rows: I | readonly I[]): Commit {
-    return this.transact((tx) => tx.insert(table, rows))
+    return this.transact(tx => tx.insert(table, rows))
   }
 
   /** One transaction that retracts rows. */
   delete<R, I>(table: TableRef<R, I>, rows: I | readonly I[]): Commit {
-    return this.transact((tx) => tx.delete(table, rows))
+    return this.transact(tx => tx.delete(table, rows))
   }
 
   /**
@@ -303,13 +309,13 @@ export class Database {
    * the way in; they belong to the caller again when this returns.
    */
   ingest<R, I>(table: TableRef<R, I>, input: readonly I[] | ColumnsInput<keyof R & string>): Commit {
-    return this.transact((tx) => tx.ingest(table, input))
+    return this.transact(tx => tx.ingest(table, input))
   }
 
   private pendingOf(table: unknown): PendingTable {
     const found = this.find(table)
     if (found === undefined || found instanceof ViewHandle) {
-      const known = this.tables.map((t) => quote(t.name)).join(', ') || 'none'
+      const known = this.tables.map(t => quote(t.name)).join(', ') || 'none'
       throw new UsageError(`expected a table of this database, found ${label(table)}; its tables: ${known}`)
     }
     return found
@@ -341,7 +347,7 @@ export class Database {
     this.followed.push({
       definition,
       capture: () => relation.isFollowed && relation.capture(producer.delta(), this.currentLsn + 1n),
-      deliver: (failures) => relation.deliver(failures),
+      deliver: failures => relation.deliver(failures),
     })
   }
 
@@ -369,7 +375,7 @@ export class Database {
 const producerOf = (entry: Entry): Producer => (entry instanceof ViewHandle ? entry.root : entry.handle.operator)
 
 function keyOrAll(schema: RowSchema, key: readonly number[]): readonly number[] {
-  return key.length > 0 ? key : schema.columns.map((c) => c.index)
+  return key.length > 0 ? key : schema.columns.map(c => c.index)
 }
 
 function label(ref: unknown): string {

@@ -23,7 +23,7 @@ export class Scheduler {
   }
 
   remove(operators: ReadonlySet<Operator>): void {
-    this.operators = this.operators.filter((o) => !operators.has(o))
+    this.operators = this.operators.filter(o => !operators.has(o))
     for (const operator of this.operators) removeAll(operator.consumers, operators)
   }
 

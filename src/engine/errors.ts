@@ -44,7 +44,7 @@ export class ErrorSet {
   }
 
   list(): FailureEntry[] {
-    return [...this.entries.values()].map((entry) => ({ ...entry }))
+    return [...this.entries.values()].map(entry => ({ ...entry }))
   }
 }
 

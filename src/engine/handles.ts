@@ -1,9 +1,10 @@
 /** Tables and views of an open database, as users hold them. */
+
+import { ExpressionError, quote, UsageError } from '../base/errors.js'
+import type { ViewDef } from '../circuit/builder/types.js'
 import type { TableDef } from '../circuit/columns.js'
 import type { TableDefinition, ViewDefinition } from '../circuit/rel.js'
-import type { ViewDef } from '../circuit/builder/types.js'
 import type { RowSchema } from '../schema/schema.js'
-import { ExpressionError, UsageError, quote } from '../base/errors.js'
 import type { Database } from './database.js'
 import type { Failure } from './errors.js'
 import { type PlanFormat, renderView, sourceOf } from './inspect.js'
@@ -122,7 +123,9 @@ export class TableHandle<R, I = R> extends Relation<R> {
     if (this.dropped) throw new UsageError(`table ${quote(this.name)} was dropped`)
     this.database.mustBeReadable()
     if (this.definition.stream) {
-      throw new UsageError(`table ${quote(this.name)} is a stream: its rows are not kept, only views over it can be read`)
+      throw new UsageError(
+        `table ${quote(this.name)} is a stream: its rows are not kept, only views over it can be read`,
+      )
     }
   }
 
@@ -215,8 +218,8 @@ export class ViewHandle<R> extends Relation<R> {
 
   /** Internal: failed rows of this view's own operators, those of views it reads left out. */
   ownErrors(isForeign: (operator: Operator) => boolean): ViewError[] {
-    const own = new Set(upstream(this.root, isForeign).map((o) => `${o.kind} ${o.id}`))
-    return this.errors().filter((e) => own.has(e.operator))
+    const own = new Set(upstream(this.root, isForeign).map(o => `${o.kind} ${o.id}`))
+    return this.errors().filter(e => own.has(e.operator))
   }
 
   /** The operators of the view, sources first, as text, DOT or SVG. */
@@ -230,17 +233,17 @@ export class ViewHandle<R> extends Relation<R> {
   }
 
   stats(): ViewStats {
-    const operators = this.operators.map((o) => o.stats())
+    const operators = this.operators.map(o => o.stats())
     const sum = (of: (s: OperatorStats) => number) => operators.reduce((total, s) => total + of(s), 0)
-    const sources = operators.filter((o) => o.operator === 'table')
+    const sources = operators.filter(o => o.operator === 'table')
     return {
       name: this.name,
       rowsIn: sources.reduce((total, s) => total + s.rowsOut, 0),
       rowsOut: this.root.rowsOut,
-      milliseconds: sum((s) => s.milliseconds),
-      stateRows: sum((s) => s.stateRows),
-      stateBytes: sum((s) => s.stateBytes),
-      allocatedBytes: sum((s) => s.allocatedBytes),
+      milliseconds: sum(s => s.milliseconds),
+      stateRows: sum(s => s.stateRows),
+      stateBytes: sum(s => s.stateBytes),
+      allocatedBytes: sum(s => s.allocatedBytes),
       compileMilliseconds: this.compileMilliseconds,
       operators,
     }
@@ -261,4 +264,3 @@ export function upstream(root: Operator, stop: (operator: Operator) => boolean =
   visit(root)
   return order
 }
-

@@ -3,10 +3,10 @@
  * (floats are scanned for -0 and NaN payloads first); anything else is converted value by value.
  */
 import { encodeColumn } from '../../codegen/encode.js'
-import { RowError, quote, show } from '../base/errors.js'
+import { quote, RowError, show } from '../base/errors.js'
 import type { Column, Layout, RowSchema } from '../schema/schema.js'
 import type { Storage } from '../schema/types.js'
-import { Batch, type ColumnArray, allocateColumn } from '../zset/batch.js'
+import { allocateColumn, Batch, type ColumnArray } from '../zset/batch.js'
 
 /** A column as a user may give it. */
 export type ColumnInput = ColumnArray | readonly unknown[]
@@ -71,8 +71,8 @@ export function columnsBatch(layout: Layout, input: ColumnsInput): Batch {
 
 function refuseUnknown(schema: RowSchema, names: readonly string[]): void {
   for (const name of names) {
-    if (schema.columns.some((c) => c.name === name)) continue
-    const known = schema.columns.map((c) => quote(c.name)).join(', ')
+    if (schema.columns.some(c => c.name === name)) continue
+    const known = schema.columns.map(c => quote(c.name)).join(', ')
     throw new RowError(schema.name, name, null, `the table has no such column; it has ${known}`)
   }
 }
@@ -130,12 +130,19 @@ function checkNulls({ name }: RowSchema, column: Column, nulls: Uint8Array, rows
   }
 }
 
-function placeColumn(batch: Batch, column: Column, values: ColumnInput | undefined, nulls: Uint8Array | null, rows: number): void {
+function placeColumn(
+  batch: Batch,
+  column: Column,
+  values: ColumnInput | undefined,
+  nulls: Uint8Array | null,
+  rows: number,
+): void {
   const { name } = batch.layout.schema
   const { storage, min } = column.info
   if (values === undefined) {
     if (!column.nullable) throw new RowError(name, column.name, null, 'the column is missing')
-    if (nulls?.includes(0)) throw new RowError(name, column.name, nulls.indexOf(0), 'not NULL by its flag, but there are no values')
+    if (nulls?.includes(0))
+      throw new RowError(name, column.name, nulls.indexOf(0), 'not NULL by its flag, but there are no values')
     batch.setColumn(column.index, allocateColumn(storage, rows))
     nullAll(batch, column, rows)
     return

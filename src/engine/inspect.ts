@@ -9,7 +9,7 @@ export type PlanFormat = 'text' | 'dot' | 'svg'
 /** Operators as a graph. */
 export function renderView(operators: readonly Operator[], format: PlanFormat): string {
   const idOf = (operator: Operator) => `${operator.kind}${operator.id}`
-  const nodes = operators.map((operator) => ({
+  const nodes = operators.map(operator => ({
     id: idOf(operator),
     label: `${operator.kind} ${operator.id}`,
     details: operator.describe(),
@@ -23,7 +23,7 @@ export function sourceOf(name: string, operators: readonly Operator[]): string {
   const shown = new Set<string>()
   const parts: string[] = [comment(`The code of view ${JSON.stringify(name)}, in the order in which it runs.`)]
   for (const operator of operators) {
-    const texts = [...operator.sources().values()].filter((text) => !shown.has(text))
+    const texts = [...operator.sources().values()].filter(text => !shown.has(text))
     if (texts.length === 0) continue
     parts.push(`\n${comment(`---- ${operator.kind} ${operator.id}: ${operator.describe().join('; ')}`)}`)
     for (const text of texts) {
@@ -38,7 +38,7 @@ const comment = (text: string): string => `// ${text.replaceAll(/[\r\n\u2028\u20
 
 /** A file name made of any name, different from those in `taken`, also where case does not count. */
 function fileName(name: string, taken: Set<string>): string {
-  const safe = name.replaceAll(/[^A-Za-z0-9_-]/g, (c) => `%${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const safe = name.replaceAll(/[^A-Za-z0-9_-]/g, c => `%${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
   const base = safe.slice(0, 100)
   let unique = base
   for (let n = 2; taken.has(unique.toLowerCase()); n++) unique = `${base}~${n}`

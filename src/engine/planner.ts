@@ -3,21 +3,21 @@
  * by several consumers, becomes an operator. Arrangements are looked up in the database first, so that views share
  * them.
  */
-import { accumulateCode, settleCode } from '../../codegen/reduce.js'
+
 import { rowProjector } from '../../codegen/decode.js'
-import { kernelsOf } from '../../codegen/kernels.js'
-import { type CodeContext, type PipelineSpec, SourceList, clampCode, joinCode, storeCode } from '../../codegen/steps.js'
-import { GnitzError, assert } from '../base/errors.js'
-import { keepsFailures } from '../circuit/conditions.js'
-import type { CallExpr, Expr } from '../circuit/expr.js'
-import { countReaders, nodeCanFail, filterOf, mapOf } from '../circuit/nodes.js'
-import { printExpr } from '../circuit/print.js'
-import type { AggregateRel, ClampRel, JoinRel, MapRel, Rel, Relation, TopKRel } from '../circuit/rel.js'
-import { allColumns, call, canFail, exprKey, replaceColumns } from '../circuit/substitute.js'
-import { type ColumnSpec, type Layout, type RowSchema, arrangedLayout, flatLayout, rowSchema } from '../schema/schema.js'
-import { isFloat } from '../schema/types.js'
-import { type AccumulatorSpec, GroupTable } from '../zset/groups.js'
 import { keyLanesOf } from '../../codegen/expr/plain.js'
+import { kernelsOf } from '../../codegen/kernels.js'
+import { accumulateCode, settleCode } from '../../codegen/reduce.js'
+import { type CodeContext, clampCode, joinCode, type PipelineSpec, SourceList, storeCode } from '../../codegen/steps.js'
+import { GnitzError } from '../base/errors.js'
+import { keepsFailures } from '../circuit/conditions.js'
+import type { Expr } from '../circuit/expr.js'
+import { countReaders, filterOf, mapOf } from '../circuit/nodes.js'
+import { printExpr } from '../circuit/print.js'
+import type { AggregateRel, ClampRel, JoinRel, Rel, Relation, TopKRel } from '../circuit/rel.js'
+import { allColumns, call, canFail, exprKey } from '../circuit/substitute.js'
+import { arrangedLayout, flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
+import { GroupTable } from '../zset/groups.js'
 import { SILENT } from './errors.js'
 import { ArrangeOperator } from './operators/arrange.js'
 import { type Clamp, ClampOperator } from './operators/clamp.js'
@@ -35,20 +35,13 @@ import {
 } from './operators/feed.js'
 import { JoinOperator, type Probe } from './operators/join.js'
 import { LinearOperator } from './operators/linear.js'
-import { type Operator, Producer } from './operators/operator.js'
+import type { Operator, Producer } from './operators/operator.js'
 import { type ReduceCode, ReduceOperator } from './operators/reduce.js'
 import { TopKOperator } from './operators/topk.js'
+import { accumulatorOf, columnIndex, mapRel, planAggregate, specOf, uniqueSchema } from './plan-aggregate.js'
+import { both, describeFeed, type FeedPlan, onto, reachesFailure } from './plan-feeds.js'
 import { relKey } from './relkey.js'
 import { findShared, ontoSides, projectionOf, type SharedArrangement, type Side } from './sharing.js'
-
-/** What a feed does, before it is code. `exprs` and `filter` speak of the producer's rows (or of the join's pairs). */
-interface FeedPlan {
-  readonly producer: Producer | null
-  readonly join: JoinOperator | null
-  readonly filter: Expr | null
-  readonly exprs: readonly Expr[]
-  readonly negate: boolean
-}
 
 /** A join operator with the arrangements that serve its sides. */
 interface PlannedJoin {
@@ -94,7 +87,10 @@ export class Planner {
   private isShared(rel: Rel): boolean {
     if ((this.readers.get(rel) ?? 0) < 2) return false
     if (rel.kind === 'join') return true
-    return (rel.kind === 'filter' || rel.kind === 'map' || rel.kind === 'plus' || rel.kind === 'negate') && reachesFailure(rel)
+    return (
+      (rel.kind === 'filter' || rel.kind === 'map' || rel.kind === 'plus' || rel.kind === 'negate') &&
+      reachesFailure(rel)
+    )
   }
 
   private scan(producer: Producer, rel: Rel): FeedPlan {
@@ -104,16 +100,16 @@ export class Planner {
   private fuse(rel: Rel): FeedPlan[] {
     switch (rel.kind) {
       case 'negate':
-        return this.unfailing(rel.input).map((feed) => ({ ...feed, negate: !feed.negate }))
+        return this.unfailing(rel.input).map(feed => ({ ...feed, negate: !feed.negate }))
       case 'plus':
-        return rel.inputs.flatMap((input) => this.feedsOf(input))
+        return rel.inputs.flatMap(input => this.feedsOf(input))
       case 'filter':
-        return this.stage(rel.input, [], (feed) => {
+        return this.stage(rel.input, [], feed => {
           const predicate = onto(rel.predicate, feed.exprs)
           return { ...feed, filter: feed.filter === null ? predicate : both(feed.filter, predicate) }
         })
       case 'map':
-        return this.stage(rel.input, rel.exprs, (feed) => ({ ...feed, exprs: rel.exprs.map((e) => onto(e, feed.exprs)) }))
+        return this.stage(rel.input, rel.exprs, feed => ({ ...feed, exprs: rel.exprs.map(e => onto(e, feed.exprs)) }))
       case 'join':
         return [this.pairsOf(rel)]
       default:
@@ -135,14 +131,15 @@ export class Planner {
    */
   private stage(input: Rel, exprs: readonly Expr[], put: (feed: FeedPlan) => FeedPlan): FeedPlan[] {
     const feeds = this.feedsOf(input)
-    if (feeds.some((feed) => feed.exprs.some(canFail) && !keepsFailures(feed.exprs, exprs))) return [put(this.scan(this.materialise(input), input))]
+    if (feeds.some(feed => feed.exprs.some(canFail) && !keepsFailures(feed.exprs, exprs)))
+      return [put(this.scan(this.materialise(input), input))]
     return feeds.map(put)
   }
 
   /** Feeds of `rel` that cannot fail: rows that fail below a negation count with the weight they have there. */
   private unfailing(rel: Rel): FeedPlan[] {
     const feeds = this.feedsOf(rel)
-    const fails = feeds.some((feed) => feed.exprs.some(canFail) || (feed.filter !== null && canFail(feed.filter)))
+    const fails = feeds.some(feed => feed.exprs.some(canFail) || (feed.filter !== null && canFail(feed.filter)))
     return fails ? [this.scan(this.materialise(rel), rel)] : feeds
   }
 
@@ -151,7 +148,7 @@ export class Planner {
     if (producer === undefined) {
       const feeds = this.fuse(rel)
       const operator = new LinearOperator(rel.schema)
-      this.attachBatch(operator, feeds, rel.schema, flatLayout(rel.schema), operator.out, operator.errors, operator.feeds)
+      this.attachBatch(feeds, rel.schema, flatLayout(rel.schema), operator.out, operator.errors, operator.feeds)
       producer = this.add(operator)
       this.producers.set(rel, producer)
     }
@@ -195,7 +192,7 @@ export class Planner {
   }
 
   private keyOf(rel: Rel): string {
-    return relKey(rel, (relation) => this.catalog.numberOf(relation), this.keys)
+    return relKey(rel, relation => this.catalog.numberOf(relation), this.keys)
   }
 
   /** The arrangement of `rel` by the given columns, shared if one exists. */
@@ -205,18 +202,21 @@ export class Planner {
     order: readonly { index: number; descending: boolean }[] = [],
     silent = false,
   ): ArrangeOperator {
-    const parts = [this.keyOf(rel), keyColumns.join(), order.map((o) => `${o.index}${o.descending}`).join(), silent]
+    const parts = [this.keyOf(rel), keyColumns.join(), order.map(o => `${o.index}${o.descending}`).join(), silent]
     const key = parts.join('|')
     let operator = this.catalog.findArrangement(key)
     if (operator === undefined) {
       const feeds = this.feedsOf(rel)
       const layout = arrangedLayout(rel.schema, keyColumns, order)
-      operator = new ArrangeOperator(kernelsOf(layout, this.context.mode), `an arrangement of view ${JSON.stringify(this.context.unit)}`)
+      operator = new ArrangeOperator(
+        kernelsOf(layout, this.context.mode),
+        `an arrangement of view ${JSON.stringify(this.context.unit)}`,
+      )
       const errors = silent ? SILENT : operator.errors
-      this.attachBatch(operator, feeds, rel.schema, layout, operator.raw, errors, operator.feeds)
+      this.attachBatch(feeds, rel.schema, layout, operator.raw, errors, operator.feeds)
       this.add(operator)
       const { base, columns } = projectionOf(rel)
-      const by = keyColumns.map((k) => columns[k])
+      const by = keyColumns.map(k => columns[k])
       const shared = silent || order.length > 0 ? null : { base: this.keyOf(base), columns, key: by, operator }
       this.catalog.addArrangement(key, operator, shared)
     }
@@ -227,9 +227,10 @@ export class Planner {
   /** One side of a join: an arrangement that exists and holds its columns, or a new one. */
   private sideOf(rel: Rel, keyColumns: readonly number[]): Side {
     const { base, columns } = projectionOf(rel)
-    const by = keyColumns.map((k) => columns[k])
+    const by = keyColumns.map(k => columns[k])
     const shared = findShared(this.catalog.sharedArrangements(), this.keyOf(base), columns, by)
-    if (shared === null) return { operator: this.arrangementOf(rel, keyColumns), columns: rel.schema.columns.map((c) => c.index) }
+    if (shared === null)
+      return { operator: this.arrangementOf(rel, keyColumns), columns: rel.schema.columns.map(c => c.index) }
     this.arrangements.add(shared.operator)
     return shared
   }
@@ -237,8 +238,14 @@ export class Planner {
   private joinOf(rel: JoinRel): PlannedJoin {
     let join = this.joins.get(rel)
     if (join === undefined) {
-      const left = this.sideOf(rel.left, rel.on.map(([l]) => columnIndex(l)))
-      const right = this.sideOf(rel.right, rel.on.map(([, r]) => columnIndex(r)))
+      const left = this.sideOf(
+        rel.left,
+        rel.on.map(([l]) => columnIndex(l)),
+      )
+      const right = this.sideOf(
+        rel.right,
+        rel.on.map(([, r]) => columnIndex(r)),
+      )
       const code = joinCode<Probe>(this.context, left.operator.kernels.layout, right.operator.kernels.layout)
       const on = rel.on.map(([l, r]) => `${printExpr(l)} = ${printExpr(r)}`)
       join = { operator: this.add(new JoinOperator(left.operator, right.operator, code, on)), left, right }
@@ -248,13 +255,16 @@ export class Planner {
   }
 
   private clampOf(rel: ClampRel): ClampOperator {
-    const input = this.arrangementOf(rel.input, rel.schema.columns.map((c) => c.index))
+    const input = this.arrangementOf(
+      rel.input,
+      rel.schema.columns.map(c => c.index),
+    )
     const { fn, sources } = clampCode<Clamp>(this.context, input.kernels.layout, rel.mode)
     return this.add(new ClampOperator(input, fn, sources, rel.mode))
   }
 
   private topKOf(rel: TopKRel): TopKOperator {
-    const order = rel.order.map((o) => ({ index: columnIndex(o.expr), descending: o.descending }))
+    const order = rel.order.map(o => ({ index: columnIndex(o.expr), descending: o.descending }))
     const input = this.arrangementOf(rel.input, rel.keys.map(columnIndex), order)
     const sources = new SourceList()
     const project = rowProjector(this.context, input.kernels.layout, rel.schema, sources)
@@ -263,20 +273,23 @@ export class Planner {
 
   private reduceOf(rel: AggregateRel): ReduceOperator {
     const plan = planAggregate(rel)
-    const keyLayout = arrangedLayout(plan.pipeline.schema, rel.keys.map((_, k) => k))
+    const keyLayout = arrangedLayout(
+      plan.pipeline.schema,
+      rel.keys.map((_, k) => k),
+    )
     const spec = { ...plan, keyLayout, keyCount: rel.keys.length, schema: rel.schema }
-    const hasExtremes = plan.aggregates.some((a) => a.kind === 'extreme')
+    const hasExtremes = plan.aggregates.some(a => a.kind === 'extreme')
     const keepsRows = (): boolean => hasExtremes || operator.emits
     const table = new GroupTable(keyLayout.key.words, rel.schema, plan.aggregates.map(accumulatorOf), keepsRows)
     const code = settleCode<ReduceCode['settle'], ReduceCode['restoreRow']>(this.context, spec)
     const operator: ReduceOperator = new ReduceOperator(table, code, {
       schema: rel.schema,
       keyCount: rel.keys.length,
-      aggregateNames: rel.aggregates.map((a) => a.name),
+      aggregateNames: rel.aggregates.map(a => a.name),
       globalKey: rel.keys.length === 0 ? Uint32Array.from(keyLanesOf(keyLayout, [])) : null,
       description: [
-        `by ${rel.keys.map((k) => printExpr(k)).join(', ') || 'nothing'}`,
-        ...rel.aggregates.map((a) => `${a.name} = ${a.fn}(${a.arg === null ? '*' : printExpr(a.arg)})`),
+        `by ${rel.keys.map(k => printExpr(k)).join(', ') || 'nothing'}`,
+        ...rel.aggregates.map(a => `${a.name} = ${a.fn}(${a.arg === null ? '*' : printExpr(a.arg)})`),
       ],
     })
     // MIN and MAX read the input once more.
@@ -292,19 +305,31 @@ export class Planner {
   /** MIN and MAX of one argument share an arrangement by (group, value). */
   private addExtremes(rel: AggregateRel, operator: ReduceOperator, pipeline: PipelineSpec): void {
     const done = new Set<string>()
-    rel.aggregates.forEach((aggregate) => {
+    rel.aggregates.forEach(aggregate => {
       const { arg, fn } = aggregate
       if (arg === null || (fn !== 'min' && fn !== 'max') || done.has(exprKey(arg))) return
       done.add(exprKey(arg))
       const same = (kind: 'min' | 'max') =>
         rel.aggregates.flatMap((a, n) =>
-          a.fn === kind && a.arg !== null && exprKey(a.arg) === exprKey(arg) ? [rel.schema.columns[rel.keys.length + n]] : [],
+          a.fn === kind && a.arg !== null && exprKey(a.arg) === exprKey(arg)
+            ? [rel.schema.columns[rel.keys.length + n]]
+            : [],
         )
-      const valued = arg.nullable ? filterOf(rel.input, call('not', [call('isNull', [arg], 'bool')], 'bool')) : rel.input
+      const valued = arg.nullable
+        ? filterOf(rel.input, call('not', [call('isNull', [arg], 'bool')], 'bool'))
+        : rel.input
       const exprs = [...rel.keys, arg]
-      const schema = uniqueSchema(pipeline.schema.name, exprs.map((e, n) => specOf(e, n < rel.keys.length ? rel.schema.columns[n].name : 'value')))
+      const schema = uniqueSchema(
+        pipeline.schema.name,
+        exprs.map((e, n) => specOf(e, n < rel.keys.length ? rel.schema.columns[n].name : 'value')),
+      )
       const index = rel.keys.length
-      const arrangement = this.arrangementOf(mapOf(valued, exprs, schema), rel.keys.map((_, k) => k), [{ index, descending: false }], true)
+      const arrangement = this.arrangementOf(
+        mapOf(valued, exprs, schema),
+        rel.keys.map((_, k) => k),
+        [{ index, descending: false }],
+        true,
+      )
       operator.extremes.push({ arrangement, value: schema.columns[index], mins: same('min'), maxs: same('max') })
     })
   }
@@ -316,7 +341,6 @@ export class Planner {
 
   /** Makes feeds that end in a batch of layout `out`. */
   attachBatch(
-    operator: Operator,
     feeds: readonly FeedPlan[],
     schema: RowSchema,
     out: Layout,
@@ -327,7 +351,7 @@ export class Planner {
     for (const feed of feeds) {
       const pipeline = { filter: feed.filter, exprs: feed.exprs, schema, negate: feed.negate }
       const code: FeedCode<ScanStore, PairsStore> = storeCode(this.context, pipeline, out, describeFeed(feed, schema))
-      this.connect(operator, feed, new BatchTarget(batch, code, errors), code, list)
+      this.connect(feed, new BatchTarget(batch, code, errors), code, list)
     }
   }
 
@@ -343,10 +367,10 @@ export class Planner {
       { ...spec, pipeline },
       describeFeed(feed, pipeline.schema),
     )
-    this.connect(operator, feed, new GroupTarget(table, code, operator.errors), code, operator.feeds)
+    this.connect(feed, new GroupTarget(table, code, operator.errors), code, operator.feeds)
   }
 
-  private connect(operator: Operator, feed: FeedPlan, target: Target, code: FeedCode<unknown, unknown>, list: Feed[]): void {
+  private connect(feed: FeedPlan, target: Target, code: FeedCode<unknown, unknown>, list: Feed[]): void {
     list.push({ producer: feed.producer, join: feed.join, target, code })
     feed.join?.attach(target)
     // Compiled now, so that what cannot be compiled is refused with the view, and its source can be read.
@@ -354,103 +378,3 @@ export class Planner {
     if (feed.join !== null) target.prepare(feed.join.left.kernels.layout, feed.join.right.kernels.layout)
   }
 }
-
-/** Filter, then predicate on what passed: the second is not evaluated where the first is not TRUE. */
-function both(filter: Expr, predicate: Expr): CallExpr {
-  return call('if', [filter, predicate, { kind: 'literal', value: false, type: 'bool', nullable: false }], 'bool')
-}
-
-/** An expression over a map's output, as one over the map's input. */
-function onto(expr: Expr, exprs: readonly Expr[]): Expr {
-  return replaceColumns(expr, (column) => exprs[column.index])
-}
-
-/** Can this linear part fail anywhere above the next stateful node? */
-function reachesFailure(rel: Rel): boolean {
-  if (nodeCanFail(rel)) return true
-  switch (rel.kind) {
-    case 'filter':
-    case 'map':
-    case 'negate':
-      return reachesFailure(rel.input)
-    case 'plus':
-      return rel.inputs.some(reachesFailure)
-    default:
-      return false
-  }
-}
-
-function columnIndex(expr: Expr): number {
-  assert(expr.kind === 'column', 'keys are plain columns after lowering')
-  return expr.index
-}
-
-function specOf(expr: Expr, name: string): ColumnSpec {
-  return { name, type: expr.type, nullable: expr.nullable }
-}
-
-/** A schema whose names are made different where they are not. */
-function uniqueSchema(name: string, specs: readonly ColumnSpec[]): RowSchema {
-  const taken = new Set<string>()
-  return rowSchema(
-    name,
-    specs.map((spec) => {
-      let unique = spec.name
-      for (let n = 2; taken.has(unique); n++) unique = `${spec.name}_${n}`
-      taken.add(unique)
-      return { ...spec, name: unique }
-    }),
-  )
-}
-
-/** Group columns, then each different argument once. */
-function planAggregate(rel: AggregateRel) {
-  const args = new Map<string, { expr: Expr; name: string; at: number }>()
-  for (const { arg, name } of rel.aggregates) {
-    if (arg !== null && !args.has(exprKey(arg))) {
-      const label = arg.kind === 'column' ? arg.name : name
-      args.set(exprKey(arg), { expr: arg, name: label, at: rel.keys.length + args.size })
-    }
-  }
-  const specs = [
-    ...rel.keys.map((key, k) => specOf(key, rel.schema.columns[k].name)),
-    ...[...args.values()].map(({ expr, name }) => specOf(expr, name)),
-  ]
-  const pipeline: PipelineSpec = {
-    filter: null,
-    exprs: [...rel.keys, ...[...args.values()].map((a) => a.expr)],
-    schema: uniqueSchema(rel.schema.name, specs),
-    negate: false,
-  }
-  const aggregates = rel.aggregates.map(({ fn, arg }, n) => {
-    const isExtreme = fn === 'min' || fn === 'max'
-    const kind = fn === 'count' ? 'count' : isExtreme ? 'extreme' : isFloat(arg?.type ?? 'f64') ? 'float' : 'int'
-    return {
-      fn,
-      kind: kind as AccumulatorSpec['kind'],
-      counted: arg?.nullable === true && !isExtreme,
-      argument: arg === null ? -1 : (args.get(exprKey(arg))?.at ?? -1),
-      column: rel.schema.columns[rel.keys.length + n],
-    }
-  })
-  return { pipeline, aggregates }
-}
-
-function mapRel(input: Rel, pipeline: PipelineSpec): MapRel {
-  return mapOf(input, pipeline.exprs, pipeline.schema)
-}
-
-const accumulatorOf = ({ kind, counted }: AccumulatorSpec): AccumulatorSpec => ({ kind, counted })
-
-function describeFeed(feed: FeedPlan, schema: RowSchema): string[] {
-  const lines: string[] = []
-  if (feed.negate) lines.push('negated')
-  if (feed.filter !== null) lines.push(`filter ${printExpr(feed.filter)}`)
-  const columns = schema.columns.map((c, n) => {
-    const text = printExpr(feed.exprs[n])
-    return text === c.name || text.endsWith(`.${c.name}`) ? text : `${c.name} = ${text}`
-  })
-  lines.push(`columns ${columns.join(', ')}`)
-  return lines
-}
-

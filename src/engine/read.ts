@@ -3,10 +3,11 @@
  * sorted by a packed key, it is walked where it lies. A group table, or a store under a hashed key, has no order
  * that means anything to a user: it is sorted by its key columns when it is read, once per version.
  */
+
+import { keyLanesOf, readValue } from '../../codegen/expr/plain.js'
 import type { CompiledKernels } from '../../codegen/kernels.js'
 import { kernelsOf } from '../../codegen/kernels.js'
-import { keyLanesOf, readValue } from '../../codegen/expr/plain.js'
-import { type Column, type Layout, type RowSchema, arrangedLayout, flatLayout } from '../schema/schema.js'
+import { arrangedLayout, type Column, flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import type { Value } from '../schema/types.js'
 import { compareValues } from '../schema/values.js'
 import { Batch } from '../zset/batch.js'
@@ -88,7 +89,7 @@ class RangeWalk extends MergeWalk {
     this.reset(bounds.reverse)
     for (const run of runs) {
       const n = run.length
-      const at = bisect(n, (p) => isBefore(run, bounds.reverse ? n - 1 - p : p, columns, bounds))
+      const at = bisect(n, p => isBefore(run, bounds.reverse ? n - 1 - p : p, columns, bounds))
       const first = bounds.reverse ? n - 1 - at : at
       if (at < n && this.inside(run, first)) this.enter(run, first)
     }
@@ -115,7 +116,7 @@ class StoreReader implements Reader {
     private readonly flushed: () => void,
   ) {
     const { schema } = store.layout
-    this.columns = viewKey.map((c) => schema.columns[c])
+    this.columns = viewKey.map(c => schema.columns[c])
     this.probe = new Batch(store.layout, 1)
   }
 
@@ -193,7 +194,7 @@ class SortedReader implements Reader {
     }
     const live: number[] = []
     for (let i = 0; i < batch.length; i++) if (batch.weights[i] !== 0n) live.push(i)
-    const keys = this.columns.map((column) => live.map((i) => readValue(batch, column, i)))
+    const keys = this.columns.map(column => live.map(i => readValue(batch, column, i)))
     const positions = live.map((_, p) => p)
     positions.sort((p, q) => {
       for (let k = 0; k < keys.length; k++) {
@@ -202,7 +203,7 @@ class SortedReader implements Reader {
       }
       return p - q
     })
-    this.order = Uint32Array.from(positions, (p) => live[p])
+    this.order = Uint32Array.from(positions, p => live[p])
     return batch
   }
 
@@ -212,7 +213,7 @@ class SortedReader implements Reader {
     const { order, columns } = this
     const n = order.length
     const at = (p: number) => order[bounds.reverse ? n - 1 - p : p]
-    for (let p = bisect(n, (q) => isBefore(batch, at(q), columns, bounds)); p < n; p++) {
+    for (let p = bisect(n, q => isBefore(batch, at(q), columns, bounds)); p < n; p++) {
       if (isBeyond(batch, at(p), columns, bounds)) return
       yield { batch, row: at(p), weight: batch.weights[at(p)] }
     }
@@ -270,14 +271,17 @@ class GroupReader extends SortedReader {
     const { schema } = table.rows.layout
     super(keyColumns(schema, keys), () => table.rows, version)
     const groupColumns = schema.columns.length - table.accumulators.length
-    this.layout = arrangedLayout(schema, Array.from({ length: groupColumns }, (_, c) => c))
+    this.layout = arrangedLayout(
+      schema,
+      Array.from({ length: groupColumns }, (_, c) => c),
+    )
   }
 
   override *find(key: readonly Value[]): Generator<RowRef> {
     const { table, keys } = this
     const { rows } = table
     const lanes = Uint32Array.from(keyLanesOf(this.layout, rowOf(keys, key)))
-    const row = table.find(lanes, 0, (slot) => compareKey(rows, slot, keys, key) === 0)
+    const row = table.find(lanes, 0, slot => compareKey(rows, slot, keys, key) === 0)
     if (row >= 0 && rows.weights[row] !== 0n) yield { batch: rows, row, weight: rows.weights[row] }
   }
 }
@@ -315,7 +319,7 @@ export function storeLayout(schema: RowSchema, key: readonly number[]): Layout {
   return arrangedLayout(
     schema,
     key.slice(0, packed),
-    key.slice(packed).map((index) => ({ index, descending: false })),
+    key.slice(packed).map(index => ({ index, descending: false })),
   )
 }
 
@@ -329,28 +333,37 @@ export function storeReader(
 ): Reader {
   const { key, schema } = store.layout
   if (key.kind === 'packed') return new StoreReader(store, kernels, viewKey, flushed)
-  return new HashedReader(store, kernels, viewKey.map((c) => schema.columns[c]), version, flushed)
+  return new HashedReader(
+    store,
+    kernels,
+    viewKey.map(c => schema.columns[c]),
+    version,
+    flushed,
+  )
 }
 
 /** A reader of group rows. */
 export function groupReader(table: GroupTable, key: readonly number[], version: () => number): Reader {
   const { schema } = table.rows.layout
-  const keys = key.map((c) => schema.columns[c])
+  const keys = key.map(c => schema.columns[c])
   const groupColumns = schema.columns.length - table.accumulators.length
-  const isGroup = keys.length === groupColumns && keys.every((column) => column.index < groupColumns)
+  const isGroup = keys.length === groupColumns && keys.every(column => column.index < groupColumns)
   if (isGroup && groupColumns > 0) return new GroupReader(table, keys, version)
   return new SortedReader(keyColumns(schema, keys), () => table.rows, version)
 }
 
 /** Key columns first, then the others: with a short key, rows still come in a fixed order. */
 function keyColumns(schema: RowSchema, keys: readonly Column[]): Column[] {
-  return [...keys, ...schema.columns.filter((column) => !keys.includes(column))]
+  return [...keys, ...schema.columns.filter(column => !keys.includes(column))]
 }
 
 /** Sorts and consolidates the rows of a delta by all columns: what subscribers see. */
 export function consolidated(layout: Layout, batch: Batch, from: number, to: number): RowRef[] {
   const flat = flatLayout(layout.schema)
-  const compare = kernelsOf({ ...flat, order: flat.schema.columns.map((column) => ({ column, descending: false })) }).comparePayload
+  const compare = kernelsOf({
+    ...flat,
+    order: flat.schema.columns.map(column => ({ column, descending: false })),
+  }).comparePayload
   const rows = Array.from({ length: to - from }, (_, i) => from + i).sort((i, j) => compare(batch, i, batch, j))
   const out: { batch: Batch; row: number; weight: bigint }[] = []
   for (const row of rows) {
@@ -358,5 +371,5 @@ export function consolidated(layout: Layout, batch: Batch, from: number, to: num
     if (last !== undefined && compare(batch, last.row, batch, row) === 0) last.weight += batch.weights[row]
     else out.push({ batch, row, weight: batch.weights[row] })
   }
-  return out.filter((ref) => ref.weight !== 0n)
+  return out.filter(ref => ref.weight !== 0n)
 }

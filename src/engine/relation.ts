@@ -1,14 +1,14 @@
 /** What tables and views of a database have in common: they are read by key and range, followed, and counted. */
 import { type DecodeRow, rowDecoder } from '../../codegen/decode.js'
 import type { CodeContext } from '../../codegen/steps.js'
-import { UsageError, quote, show } from '../base/errors.js'
+import { quote, show, UsageError } from '../base/errors.js'
 import type { Relation } from '../circuit/rel.js'
-import { type Layout, type RowSchema, flatLayout } from '../schema/schema.js'
+import { flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import type { Value } from '../schema/types.js'
-import { Problem, normalise } from '../schema/values.js'
+import { normalise, Problem } from '../schema/values.js'
 import type { Batch } from '../zset/batch.js'
-import { type Bounds, EVERYTHING, type Reader, type RowRef, consolidated } from './read.js'
 import type { Delta } from './operators/operator.js'
+import { type Bounds, consolidated, EVERYTHING, type Reader, type RowRef } from './read.js'
 
 /** A row with its weight. */
 export interface Entry<R> {
@@ -100,7 +100,9 @@ export class RelationReader<R> {
     const out: R[] = []
     for (const entry of entries) {
       if (out.length + Number(entry.weight) > MAX_ROWS) {
-        throw new UsageError(`${this.what} has more than ${MAX_ROWS} rows, each as often as its weight says; use entries()`)
+        throw new UsageError(
+          `${this.what} has more than ${MAX_ROWS} rows, each as often as its weight says; use entries()`,
+        )
       }
       for (const row of this.bag([entry])) out.push(row)
     }
@@ -146,8 +148,8 @@ export class RelationReader<R> {
 
   /** Key values in key order. Throws UsageError naming the column where one does not fit. */
   private keyOf(input: KeyInput, whole: boolean): Value[] {
-    const columns = this.key.map((k) => this.schema.columns[k])
-    const names = columns.map((c) => quote(c.name)).join(', ')
+    const columns = this.key.map(k => this.schema.columns[k])
+    const names = columns.map(c => quote(c.name)).join(', ')
     const given = this.keyParts(input, names)
     if (given.length > columns.length || given.length === 0 || (whole && given.length < columns.length)) {
       throw new UsageError(`${this.what}: expected a key of ${names}, found ${given.length} values`)
@@ -162,11 +164,12 @@ export class RelationReader<R> {
 
   private keyParts(input: KeyInput, names: string): unknown[] {
     if (Array.isArray(input)) return [...(input as unknown[])]
-    const isRecord = typeof input === 'object' && input !== null && !(input instanceof Uint8Array) && !(input instanceof Date)
+    const isRecord =
+      typeof input === 'object' && input !== null && !(input instanceof Uint8Array) && !(input instanceof Date)
     if (!isRecord) return [input]
     const record = input as Readonly<Record<string, unknown>>
     for (const name of Object.keys(record)) {
-      if (!this.key.some((k) => this.schema.columns[k].name === name)) {
+      if (!this.key.some(k => this.schema.columns[k].name === name)) {
         throw new UsageError(`${this.what}: ${quote(name)} is not part of the key, which is ${names}`)
       }
     }
@@ -193,7 +196,7 @@ export class RelationReader<R> {
       throw new UsageError(`${this.what}: expected a function to call with changes, found ${show(subscriber)}`)
     }
     // A wrapper, so that one function may be subscribed twice.
-    const own: Subscriber<R> = (delta) => subscriber(delta)
+    const own: Subscriber<R> = delta => subscriber(delta)
     this.subscribers.add(own)
     return () => void this.subscribers.delete(own)
   }
@@ -222,4 +225,3 @@ export class RelationReader<R> {
     }
   }
 }
-

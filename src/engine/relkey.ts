@@ -1,6 +1,7 @@
 /** Structural identity of relational plans: two plans with one key compute the same relation. */
-import type { Rel, Relation } from '../circuit/rel.js'
+
 import { nodeCanFail } from '../circuit/nodes.js'
+import type { Rel, Relation } from '../circuit/rel.js'
 import { exprKey, identity } from '../circuit/substitute.js'
 
 /** Numbers relations, so that two tables of one name in one plan would still differ. */
@@ -12,7 +13,7 @@ export function relKey(rel: Rel, numberOf: NumberOf, memo = new Map<Rel, string>
   if (known !== undefined) return known
   // A failing row is reported by each node that was written, so nodes that can fail are never taken for one another.
   const own = nodeCanFail(rel) ? `#${identity(rel)}` : ''
-  const key = compute(rel, (input) => relKey(input, numberOf, memo), numberOf) + own
+  const key = compute(rel, input => relKey(input, numberOf, memo), numberOf) + own
   memo.set(rel, key)
   return key
 }
@@ -42,11 +43,11 @@ function compute(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string
     case 'clamp':
       return `clamp(${rel.mode},${of(rel.input)})`
     case 'aggregate': {
-      const aggregates = rel.aggregates.map((a) => `${a.fn}:${a.arg === null ? '' : exprKey(a.arg)}`).join(';')
+      const aggregates = rel.aggregates.map(a => `${a.fn}:${a.arg === null ? '' : exprKey(a.arg)}`).join(';')
       return `aggregate(${of(rel.input)},${list(rel.keys)},${aggregates})`
     }
     case 'topK': {
-      const order = rel.order.map((o) => `${exprKey(o.expr)}${o.descending ? 'd' : ''}`).join(';')
+      const order = rel.order.map(o => `${exprKey(o.expr)}${o.descending ? 'd' : ''}`).join(';')
       return `topK(${of(rel.input)},${list(rel.keys)},${order},${rel.limit})`
     }
   }

@@ -23,7 +23,7 @@ export function projectionOf(rel: Rel): Projection {
     )
     if (columns.length === rel.exprs.length) return { base: rel.input, columns }
   }
-  return { base: rel, columns: rel.schema.columns.map((c) => c.index) }
+  return { base: rel, columns: rel.schema.columns.map(c => c.index) }
 }
 
 /** An arrangement without an order of its own, by the relation it projects. */
@@ -52,17 +52,17 @@ export function findShared(
   let best: SharedArrangement | null = null
   for (const one of known) {
     if (one.base !== base || one.key.join() !== key.join()) continue
-    if (!columns.every((c) => one.columns.includes(c))) continue
+    if (!columns.every(c => one.columns.includes(c))) continue
     if (best === null || one.columns.length < best.columns.length) best = one
   }
   if (best === null) return null
   const { columns: there, operator } = best
-  return { operator, columns: columns.map((c) => there.indexOf(c)) }
+  return { operator, columns: columns.map(c => there.indexOf(c)) }
 }
 
 /** An expression over the sides of a join as one over the arrangements that serve them. */
 export function ontoSides(expr: Expr, left: Side, right: Side): Expr {
-  return replaceColumns(expr, (column) => {
+  return replaceColumns(expr, column => {
     const side = column.input === 0 ? left : right
     return columnOf(side.operator.kernels.layout.schema, side.columns[column.index], column.input)
   })

@@ -1,6 +1,6 @@
 /** One transaction: rows are checked and collected per table; nothing reaches the circuit before the end. */
 import type { EncodeRows } from '../../codegen/encode.js'
-import { RowError, UsageError, show } from '../base/errors.js'
+import { RowError, show, UsageError } from '../base/errors.js'
 import type { TableDef } from '../circuit/columns.js'
 import { appendRows } from '../zset/append.js'
 import type { Batch } from '../zset/batch.js'
@@ -32,17 +32,17 @@ export class Transaction {
 
   /** Adds rows with weight +1. Throws RowError on the first that does not fit; then the transaction is given up. */
   insert<R, I>(table: TableRef<R, I>, rows: I | readonly I[]): void {
-    this.write(table, (target) => putRows(target, rows, 1n))
+    this.write(table, target => putRows(target, rows, 1n))
   }
 
   /** Adds rows with weight -1: retracts rows equal to these. */
   delete<R, I>(table: TableRef<R, I>, rows: I | readonly I[]): void {
-    this.write(table, (target) => putRows(target, rows, -1n))
+    this.write(table, target => putRows(target, rows, -1n))
   }
 
   /** Adds rows with any weight: a 64-bit integer. */
   add<R, I>(table: TableRef<R, I>, rows: I | readonly I[], weight: number | bigint): void {
-    this.write(table, (target) => putRows(target, rows, checkWeight(target.name, null, weight)))
+    this.write(table, target => putRows(target, rows, checkWeight(target.name, null, weight)))
   }
 
   /**
@@ -50,7 +50,7 @@ export class Transaction {
    * if they are all that the transaction writes to the table: leave them alone until it has ended.
    */
   ingest<R, I>(table: TableRef<R, I>, input: readonly I[] | ColumnsInput<keyof R & string>): void {
-    this.write(table, (target) => {
+    this.write(table, target => {
       if (Array.isArray(input)) putRows(target, input, 1n)
       else putColumns(target, input as ColumnsInput)
     })

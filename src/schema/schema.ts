@@ -9,7 +9,7 @@
  * the columns themselves not stored again; or `hash`: a 128-bit hash of the key columns, all columns kept, and
  * equality always confirmed on them, so that a collision is slow and never wrong.
  */
-import { SchemaError, assert, quote } from '../base/errors.js'
+import { assert, quote, SchemaError } from '../base/errors.js'
 import { TYPES, type TypeInfo, type TypeName } from './types.js'
 
 export interface Column {
@@ -77,8 +77,8 @@ export function rowSchema(name: string, specs: readonly ColumnSpec[]): RowSchema
 export function tableSchema(name: string, specs: readonly ColumnSpec[], primaryKey: readonly string[]): TableSchema {
   const row = rowSchema(name, specs)
   if (row.columns.length === 0) throw new SchemaError(`table ${quote(name)} has no columns`)
-  const key = primaryKey.map((k) => {
-    const column = row.columns.find((c) => c.name === k)
+  const key = primaryKey.map(k => {
+    const column = row.columns.find(c => c.name === k)
     if (column === undefined) throw new SchemaError(`table ${quote(name)}: key column ${quote(k)} does not exist`)
     if (column.nullable) throw new SchemaError(`table ${quote(name)}: key column ${quote(k)} must not be nullable`)
     return column.index
@@ -137,11 +137,11 @@ export function arrangedLayout(
   order: readonly { index: number; descending: boolean }[] = [],
 ): Layout {
   const key = makeKey(schema, keyColumns)
-  const stored = key.kind === 'packed' ? schema.columns.filter((c) => !keyColumns.includes(c.index)) : schema.columns
+  const stored = key.kind === 'packed' ? schema.columns.filter(c => !keyColumns.includes(c.index)) : schema.columns
   const sort: SortColumn[] = []
   const add = (index: number, descending: boolean) => {
     const column = schema.columns[index]
-    if (stored.includes(column) && !sort.some((s) => s.column === column)) sort.push({ column, descending })
+    if (stored.includes(column) && !sort.some(s => s.column === column)) sort.push({ column, descending })
   }
   // A hashed key is confirmed on its columns, so rows of one key must lie together even when hashes collide.
   if (key.kind === 'hash') for (const k of keyColumns) add(k, false)
@@ -168,13 +168,13 @@ function makeKey(schema: RowSchema, columns: readonly number[]): Key {
   const words = bits <= 64 ? 1 : 2
   // Right-aligned, so that a small integer key is a small number (radix passes skip constant digits).
   const shift = words * 64 - bits
-  const shifted = fields.map((f) => Object.freeze({ ...f, fromBit: f.fromBit + shift }))
+  const shifted = fields.map(f => Object.freeze({ ...f, fromBit: f.fromBit + shift }))
   return Object.freeze({ kind: 'packed', columns: Object.freeze([...columns]), words, fields: Object.freeze(shifted) })
 }
 
 /** Text that two schemas share exactly if the same code serves both. Used for caches and provenance. */
 export function layoutFingerprint(layout: Layout): string {
-  const columns = layout.schema.columns.map((c) => `${JSON.stringify(c.name)}:${c.type}${c.nullable ? '?' : ''}`)
-  const order = layout.order.map((o) => `${o.column.index}${o.descending ? 'd' : ''}`)
+  const columns = layout.schema.columns.map(c => `${JSON.stringify(c.name)}:${c.type}${c.nullable ? '?' : ''}`)
+  const order = layout.order.map(o => `${o.column.index}${o.descending ? 'd' : ''}`)
   return `${columns.join(',')}|${layout.key.kind}:${layout.key.columns.join(',')}|${order.join(',')}`
 }

@@ -120,6 +120,8 @@ function normaliseF32(value: unknown): number | Problem {
 
 function normaliseString(value: unknown): string | Problem {
   if (typeof value !== 'string') return mismatch('string', value)
+  // A UTF-16 unit takes at least one byte: no need to look at all of them.
+  if (value.length > MAX_STRING_BYTES) return tooLong(`at least ${value.length}`)
   const lone = loneSurrogateAt(value)
   if (lone >= 0) {
     const unit = value.charCodeAt(lone).toString(16).toUpperCase()
@@ -132,7 +134,7 @@ function normaliseString(value: unknown): string | Problem {
   return value
 }
 
-const tooLong = (bytes: number): Problem =>
+const tooLong = (bytes: number | string): Problem =>
   new Problem(`expected at most ${MAX_STRING_BYTES} bytes, found ${bytes} bytes`)
 
 const MILLIS_PER_DAY = 86_400_000

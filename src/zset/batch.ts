@@ -137,8 +137,8 @@ export class Batch {
       this.nulls = new BigUint64Array(capacity * schema.nullWords)
       this.nulls32 = lanesOf(this.nulls)
     }
-    const stored = new Set(layout.stored.map((c) => c.index))
-    this.columns = schema.columns.map((c) =>
+    const stored = new Set(layout.stored.map(c => c.index))
+    this.columns = schema.columns.map(c =>
       stored.has(c.index) && capacity > 0 ? allocateColumn(c.info.storage, capacity) : EMPTY[c.info.storage],
     )
     this.lanes = this.columns.map(lanesOf)

@@ -46,14 +46,7 @@ export function compareCells(a: Batch, column: Column, i: number, b: Batch, othe
       return compareLanes(a.lanes[column.index], i * 4, b.lanes[other.index], j * 4, 4, false)
     case 'i64':
     case 'u64':
-      return compareLanes(
-        a.lanes[column.index],
-        i * 2,
-        b.lanes[other.index],
-        j * 2,
-        2,
-        column.info.storage === 'i64',
-      )
+      return compareLanes(a.lanes[column.index], i * 2, b.lanes[other.index], j * 2, 2, column.info.storage === 'i64')
     default: {
       const x = a.columns[column.index][i] as number
       const y = b.columns[other.index][j] as number

@@ -8,10 +8,10 @@
  *
  * What a step changes can be undone: the first touch of a slot in a step saves its accumulators and its row.
  */
-import { type RowSchema, flatLayout } from '../schema/schema.js'
+import { flatLayout, type RowSchema } from '../schema/schema.js'
 import { Batch } from './batch.js'
 import { tidyHeap } from './cells.js'
-import { MIN_CAPACITY, SlotIndex, extend } from './slots.js'
+import { extend, MIN_CAPACITY, SlotIndex } from './slots.js'
 
 /** How an aggregate accumulates. `extreme`: MIN or MAX, whose value comes from a trace. */
 export type AccumulatorKind = 'count' | 'int' | 'float' | 'extreme'

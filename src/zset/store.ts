@@ -3,7 +3,7 @@
  * which costs a few nanoseconds a row; the tail is arranged into the trace when it has grown, or when someone reads.
  * Steps never read a store, so nothing has to be sorted while deltas stream in.
  */
-import { type Layout, flatLayout } from '../schema/schema.js'
+import { flatLayout, type Layout } from '../schema/schema.js'
 import { appendRows } from './append.js'
 import { Arranger } from './arrange.js'
 import { Batch } from './batch.js'
@@ -28,7 +28,7 @@ export class Store {
   constructor(
     readonly kernels: Kernels,
     private readonly arrangeRows: ArrangeRows,
-    private readonly name: string,
+    name: string,
   ) {
     this.tail = new Batch(flatLayout(kernels.layout.schema))
     // Nobody searches it while deltas stream in, so merging can wait.
@@ -116,5 +116,3 @@ export class Store {
     return this.trace.allocatedBytes + this.tail.allocatedBytes
   }
 }
-
-

@@ -199,7 +199,7 @@ export class Trace {
     }
     if (!finished) return
     for (const merge of this.merges.filter(isDone)) this.replace(merge)
-    this.merges = this.merges.filter((merge) => !isDone(merge))
+    this.merges = this.merges.filter(merge => !isDone(merge))
     this.startMerges()
   }
 

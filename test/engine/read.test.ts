@@ -90,8 +90,20 @@ class Subject {
     const { source, names } = this
     if (holder === 'view') return view('v', q => q.from(source), { key: names as string[] })
     const p = count()
-    const one = () => view('v', q => q.from(source).groupBy(r => ({ k0: r.k0 })).aggregate({ p }))
-    const two = () => view('v', q => q.from(source).groupBy(r => ({ k0: r.k0, k1: r.k1 })).aggregate({ p }))
+    const one = () =>
+      view('v', q =>
+        q
+          .from(source)
+          .groupBy(r => ({ k0: r.k0 }))
+          .aggregate({ p }),
+      )
+    const two = () =>
+      view('v', q =>
+        q
+          .from(source)
+          .groupBy(r => ({ k0: r.k0, k1: r.k1 }))
+          .aggregate({ p }),
+      )
     return (names.length === 1 ? one() : two()) as unknown as ViewDef<AnyRow>
   }
 
@@ -194,7 +206,8 @@ const t = table('t', { id: i64().primaryKey(), k: string() })
 describe('reading', () => {
   const db = open()
   const handles = () => {
-    const byKey = db.createView(view('byKey', q => q.from(t), { key: ['k'] }))
+    const definition = view('byKey', q => q.from(t), { key: ['k'] })
+    const byKey = db.createView(definition)
     const groups = db.createView(
       view('groups', q =>
         q

@@ -74,7 +74,7 @@ const f = view('f', q =>
 const chain: Record<string, ViewDef<unknown>> = { a, b, c, d, f } as never
 
 describe('views over views', () => {
-  it.each(['abcdf', 'f', 'fd', 'cab', 'dcf'])('created in the order %s are the same, whenever that is', order => {
+  it.each(['abcdf', 'f', 'fd', 'cab'])('created in the order %s are the same, whenever that is', order => {
     for (const when of [0, 1, 2]) {
       const db = open()
       db.createTable(t)
@@ -355,7 +355,7 @@ describe('MIN and MAX', () => {
       db.createView(view('all', q => q.from(source).aggregate({ lo: min(r => r.x), hi: max(r => r.x), n: count() })))
       expectExact(db)
       const live: { k: string; x: Value }[] = []
-      for (let n = 0; n < 20; n++) {
+      for (let n = 0; n < 14; n++) {
         db.transact(tx => {
           for (let m = 0; m < 2; m++) {
             if (live.length > 0 && pick(5) > 2) tx.delete(source, live.splice(pick(live.length), 1))

@@ -2,9 +2,10 @@
  * An arrangement: a relation sorted by a key and kept as a trace, shared by every join, clamp, extreme or top-k that
  * needs the same rows by the same key.
  */
+
+import type { CompiledKernels } from '../../../codegen/kernels.js'
 import { Arranger } from '../../zset/arrange.js'
 import { Batch } from '../../zset/batch.js'
-import type { CompiledKernels } from '../../../codegen/kernels.js'
 import { HEAD_ROWS, Trace } from '../../zset/trace.js'
 import { ErrorSet } from '../errors.js'
 import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
@@ -42,12 +43,12 @@ export class ArrangeOperator extends Operator {
 
   describe(): string[] {
     const { schema, key, order } = this.kernels.layout
-    const names = key.columns.map((c) => schema.columns[c].name)
-    const rest = order.map((o) => `${o.column.name}${o.descending ? ' desc' : ''}`)
+    const names = key.columns.map(c => schema.columns[c].name)
+    const rest = order.map(o => `${o.column.name}${o.descending ? ' desc' : ''}`)
     return [
       `by ${names.length > 0 ? names.join(', ') : 'nothing'} (${key.kind} ${key.words * 64} bits)`,
       ...(rest.length > 0 ? [`then ${rest.join(', ')}`] : []),
-      ...this.feeds.flatMap((feed) => feed.code.description),
+      ...this.feeds.flatMap(feed => feed.code.description),
     ]
   }
 

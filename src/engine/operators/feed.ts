@@ -61,7 +61,7 @@ class LoopCache<L> {
 
   get(first: Layout, second: Layout | null, make: () => L): L {
     if (this.loop !== null && this.first === first && this.second === second) return this.loop
-    let entry = this.others.find((e) => e.first === first && e.second === second)
+    let entry = this.others.find(e => e.first === first && e.second === second)
     if (entry === undefined) {
       entry = { first, second, loop: make() }
       this.others.push(entry)
@@ -169,7 +169,7 @@ export function runFeeds(feeds: readonly Feed[]): number {
 }
 
 export function feedInputs(feeds: readonly Feed[]): Operator[] {
-  return feeds.map((feed) => (feed.producer ?? feed.join) as Operator)
+  return feeds.map(feed => (feed.producer ?? feed.join) as Operator)
 }
 
 export function feedSources(feeds: readonly Feed[]): Map<string, string> {

@@ -1,5 +1,5 @@
 /** Materialised linear pipelines: filter, map, negate and union all, where more than one consumer wants the result. */
-import { type Layout, type RowSchema, flatLayout } from '../../schema/schema.js'
+import { flatLayout, type Layout, type RowSchema } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
 import { ErrorSet } from '../errors.js'
 import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
@@ -17,7 +17,7 @@ export class LinearOperator extends Producer {
   }
 
   describe(): string[] {
-    return this.feeds.flatMap((feed) => feed.code.description)
+    return this.feeds.flatMap(feed => feed.code.description)
   }
 
   inputs(): readonly Operator[] {

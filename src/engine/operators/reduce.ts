@@ -2,8 +2,7 @@
  * Grouped aggregation. COUNT, SUM and AVG are linear and live in a group table; MIN and MAX read an arrangement
  * ordered by (group, value), but only for groups whose extreme may have changed.
  */
-import type { Layout } from '../../schema/schema.js'
-import type { Column, RowSchema } from '../../schema/schema.js'
+import type { Column, Layout, RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
 import { cellIsNull, compareCells, copyCell, sameCell, setCellNull } from '../../zset/cells.js'
@@ -82,7 +81,7 @@ export class ReduceOperator extends Producer {
   }
 
   inputs(): readonly Operator[] {
-    return [...feedInputs(this.feeds), ...this.extremes.map((e) => e.arrangement)]
+    return [...feedInputs(this.feeds), ...this.extremes.map(e => e.arrangement)]
   }
 
   step(): void {
@@ -147,10 +146,11 @@ export class ReduceOperator extends Producer {
   /** Rows from..to of `delta` are one group, ordered by value. */
   private stepGroup(extreme: Extreme, delta: Batch, from: number, to: number): void {
     const { table } = this
-    const slot = table.find(delta.keys32, from * table.keyWords * 2, (s) => this.isGroup(extreme, delta, from, s))
+    const slot = table.find(delta.keys32, from * table.keyWords * 2, s => this.isGroup(extreme, delta, from, s))
     if (slot < 0) return
     for (const column of extreme.mins) {
-      if (this.mayChange(extreme, delta, from, slot, column, 1)) this.recompute(extreme, delta, from, slot, column, false)
+      if (this.mayChange(extreme, delta, from, slot, column, 1))
+        this.recompute(extreme, delta, from, slot, column, false)
     }
     for (const column of extreme.maxs) {
       if (this.mayChange(extreme, delta, to - 1, slot, column, -1)) {

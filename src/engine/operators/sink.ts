@@ -23,8 +23,8 @@ export class SinkOperator extends Producer {
   describe(): string[] {
     const { schema, key } = this.store.layout
     return [
-      `${this.name}, kept by ${key.columns.map((c) => schema.columns[c].name).join(', ')}`,
-      ...this.feeds.flatMap((feed) => feed.code.description),
+      `${this.name}, kept by ${key.columns.map(c => schema.columns[c].name).join(', ')}`,
+      ...this.feeds.flatMap(feed => feed.code.description),
     ]
   }
 
@@ -53,7 +53,7 @@ export class SinkOperator extends Producer {
   contents(whole: boolean): Delta[] {
     const batches = this.store.contents(whole)
     this.start = this.store.tail.length
-    return batches.map((batch) => ({ batch, from: 0, to: batch.length }))
+    return batches.map(batch => ({ batch, from: 0, to: batch.length }))
   }
 
   commit(): void {
@@ -75,11 +75,18 @@ export class SinkOperator extends Producer {
   }
 
   override sources(): ReadonlyMap<string, string> {
-    return new Map([...feedSources(this.feeds), ...(this.store.kernels as { sources?: ReadonlyMap<string, string> }).sources ?? []])
+    return new Map([
+      ...feedSources(this.feeds),
+      ...((this.store.kernels as { sources?: ReadonlyMap<string, string> }).sources ?? []),
+    ])
   }
 
   override state(): StateSize {
     const { store } = this
-    return { rows: store.trace.rowCount + store.tail.length, usedBytes: store.usedBytes, allocatedBytes: store.allocatedBytes }
+    return {
+      rows: store.trace.rowCount + store.tail.length,
+      usedBytes: store.usedBytes,
+      allocatedBytes: store.allocatedBytes,
+    }
   }
 }

@@ -2,7 +2,7 @@
 import type { Layout } from '../../schema/schema.js'
 import type { Batch } from '../../zset/batch.js'
 import type { Store } from '../../zset/store.js'
-import { type Delta, type Operator, Producer, type StateSize, NO_STATE } from './operator.js'
+import { type Delta, NO_STATE, type Operator, Producer, type StateSize } from './operator.js'
 
 export class SourceOperator extends Producer {
   readonly kind = 'table'
@@ -24,7 +24,7 @@ export class SourceOperator extends Producer {
   describe(): string[] {
     if (this.store === null) return [`${this.name}, a stream: not kept`]
     const { schema, key } = this.store.layout
-    return [`${this.name}, kept by ${key.columns.map((c) => schema.columns[c].name).join(', ')}`]
+    return [`${this.name}, kept by ${key.columns.map(c => schema.columns[c].name).join(', ')}`]
   }
 
   inputs(): readonly Operator[] {
@@ -58,7 +58,7 @@ export class SourceOperator extends Producer {
     if (this.store === null) return []
     const batches = this.store.contents(whole)
     this.start = this.store.tail.length
-    return batches.map((batch) => ({ batch, from: 0, to: batch.length }))
+    return batches.map(batch => ({ batch, from: 0, to: batch.length }))
   }
 
   commit(): void {
@@ -81,6 +81,10 @@ export class SourceOperator extends Producer {
   override state(): StateSize {
     const { store } = this
     if (store === null) return NO_STATE
-    return { rows: store.trace.rowCount + store.tail.length, usedBytes: store.usedBytes, allocatedBytes: store.allocatedBytes }
+    return {
+      rows: store.trace.rowCount + store.tail.length,
+      usedBytes: store.usedBytes,
+      allocatedBytes: store.allocatedBytes,
+    }
   }
 }

@@ -106,7 +106,7 @@ export class TopKOperator extends Producer {
     const { boundaries, input, limit } = this
     const { kernels } = input
     const at = from * boundaries.keyWords * 2
-    let slot = boundaries.find(delta.keys32, at, (s) => kernels.compareGroups(delta, from, boundaries.rows, s) === 0)
+    let slot = boundaries.find(delta.keys32, at, s => kernels.compareGroups(delta, from, boundaries.rows, s) === 0)
     if (slot >= 0 && boundaries.totals[slot] === limit && kernels.compareRows(delta, from, boundaries.rows, slot) > 0) {
       return
     }

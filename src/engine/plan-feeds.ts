@@ -1,0 +1,55 @@
+/** Feeds as plans: what is fused into the loop that reads a producer's rows or a join's pairs. */
+import type { CallExpr, Expr } from '../circuit/expr.js'
+import { nodeCanFail } from '../circuit/nodes.js'
+import { printExpr } from '../circuit/print.js'
+import type { Rel } from '../circuit/rel.js'
+import { call, replaceColumns } from '../circuit/substitute.js'
+import type { RowSchema } from '../schema/schema.js'
+import type { JoinOperator } from './operators/join.js'
+import type { Producer } from './operators/operator.js'
+
+/** What a feed does, before it is code. `exprs` and `filter` speak of the producer's rows (or of the join's pairs). */
+export interface FeedPlan {
+  readonly producer: Producer | null
+  readonly join: JoinOperator | null
+  readonly filter: Expr | null
+  readonly exprs: readonly Expr[]
+  readonly negate: boolean
+}
+
+/** Filter, then predicate on what passed: the second is not evaluated where the first is not TRUE. */
+export function both(filter: Expr, predicate: Expr): CallExpr {
+  return call('if', [filter, predicate, { kind: 'literal', value: false, type: 'bool', nullable: false }], 'bool')
+}
+
+/** An expression over a map's output, as one over the map's input. */
+export function onto(expr: Expr, exprs: readonly Expr[]): Expr {
+  return replaceColumns(expr, column => exprs[column.index])
+}
+
+/** Can this linear part fail anywhere above the next stateful node? */
+export function reachesFailure(rel: Rel): boolean {
+  if (nodeCanFail(rel)) return true
+  switch (rel.kind) {
+    case 'filter':
+    case 'map':
+    case 'negate':
+      return reachesFailure(rel.input)
+    case 'plus':
+      return rel.inputs.some(reachesFailure)
+    default:
+      return false
+  }
+}
+
+export function describeFeed(feed: FeedPlan, schema: RowSchema): string[] {
+  const lines: string[] = []
+  if (feed.negate) lines.push('negated')
+  if (feed.filter !== null) lines.push(`filter ${printExpr(feed.filter)}`)
+  const columns = schema.columns.map((c, n) => {
+    const text = printExpr(feed.exprs[n])
+    return text === c.name || text.endsWith(`.${c.name}`) ? text : `${c.name} = ${text}`
+  })
+  lines.push(`columns ${columns.join(', ')}`)
+  return lines
+}
