@@ -7,7 +7,7 @@
 import { type EncodeRows, rowEncoder } from '../../codegen/encode.js'
 import { GnitzError, quote, show, UsageError } from '../base/errors.js'
 import { sourceOwners } from '../circuit/builder/sources.js'
-import type { ViewDef } from '../circuit/builder/types.js'
+import type { RowType, ViewDef } from '../circuit/builder/types.js'
 import type { TableDef } from '../circuit/columns.js'
 import { nodesOf } from '../circuit/nodes.js'
 import type { Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
@@ -130,13 +130,13 @@ export class Database {
    * Compiles a view and brings it up to date. Tables and views it reads are created if they are not there yet.
    * Throws CompileError or UsageError, and changes nothing then.
    */
-  createView<R>(definition: ViewDef<R>, options: CreateViewOptions = {}): ViewHandle<R> {
+  createView<D extends ViewDefinition>(definition: D, options: CreateViewOptions = {}): ViewHandle<RowType<D>> {
     this.mustBeIdle('createView')
     if (definition?.kind !== 'view') throw new UsageError(`createView: expected a view, found ${show(definition)}`)
     const created: Relation[] = []
     this.state = 'building'
     try {
-      return this.addView(definition, options.onProgress, created)
+      return this.addView<RowType<D>>(definition as D & ViewDef<RowType<D>>, options.onProgress, created)
     } catch (error) {
       for (const relation of created.reverse()) this.remove(relation)
       throw error

@@ -13,7 +13,7 @@ import { Trace, weightBound } from './trace.js'
 /** Sums of absolute weights below this cannot overflow an i64. */
 const SAFE_BOUND = 2 ** 62
 /** Rows of a tail that is arranged at the next commit. */
-export const TAIL_ROWS = 1 << 14
+export const TAIL_ROWS = 1 << 16
 
 /** Puts rows from..to of a flat batch into a raw batch of an arranged layout: computes keys, copies columns. */
 export type ArrangeRows = (flat: Batch, from: number, to: number, raw: Batch) => void

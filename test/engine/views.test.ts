@@ -206,7 +206,7 @@ describe('a creation that fails', () => {
         (x, y) => ({ w: x.w, id: y.id }),
       ),
     )
-    for (const v of [self, top]) expectRefused(db, () => db.createView<unknown>(v), 'WEIGHT_OVERFLOW')
+    for (const v of [self, top]) expectRefused(db, () => db.createView(v), 'WEIGHT_OVERFLOW')
     expect([operators(db).length, operators(db)[0].consumers, db.tables.length, db.views]).toEqual([1, [], 1, []])
     db.transact(tx => tx.add(t, heavy, -(2n ** 40n)))
     db.createView(top)
