@@ -135,6 +135,7 @@ export class ReduceOperator extends Producer {
     const delta = extreme.arrangement.delta()
     if (delta === null) return
     const { kernels } = extreme.arrangement
+    this.walkOf(extreme).begin()
     for (let from = 0; from < delta.length; ) {
       let to = from + 1
       while (to < delta.length && kernels.compareGroups(delta, to, delta, from) === 0) to++

@@ -91,6 +91,7 @@ export class TopKOperator extends Producer {
     if (delta === null) return
     const { kernels } = this.input
     this.rowsIn += delta.length
+    this.walk.begin()
     for (let from = 0; from < delta.length; ) {
       let to = from + 1
       while (to < delta.length && kernels.compareGroups(delta, to, delta, from) === 0) to++

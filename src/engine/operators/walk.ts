@@ -126,6 +126,8 @@ function signOf(weights32: Uint32Array, row: number): number {
 export class GroupWalk extends MergeWalk {
   private probe: Batch | null = null
   private probeRow = 0
+  /** Per run: where the last search ended. */
+  private readonly lows: number[] = []
   private readonly hashed: boolean
 
   constructor(kernels: Kernels) {
@@ -133,13 +135,22 @@ export class GroupWalk extends MergeWalk {
     this.hashed = kernels.layout.key.kind === 'hash'
   }
 
-  /** Begins with the group of row p of `probe`; `extra` is one more run (this epoch's delta), or null. */
+  /** Forgets where earlier searches ended. REQUIRES: called before the first `start` of every step. */
+  begin(): void {
+    this.lows.fill(0)
+  }
+
+  /**
+   * Begins with the group of row p of `probe`; `extra` is one more run (this epoch's delta), or null.
+   * REQUIRES: since `begin`, the runs are the same and groups come in ascending order.
+   */
   start(runs: readonly Batch[], extra: Batch | null, probe: Batch, p: number, backwards = false): void {
     this.probe = probe
     this.probeRow = p
     this.reset(backwards)
-    for (let r = 0; r < runs.length; r++) this.enterGroup(runs[r], probe, p)
-    if (extra !== null) this.enterGroup(extra, probe, p)
+    while (this.lows.length <= runs.length) this.lows.push(0)
+    for (let r = 0; r < runs.length; r++) this.enterGroup(runs[r], r, probe, p)
+    if (extra !== null) this.enterGroup(extra, runs.length, probe, p)
   }
 
   /** Moves to the next row with a net weight above 0. */
@@ -152,9 +163,10 @@ export class GroupWalk extends MergeWalk {
     return this.probe !== null && this.kernels.compareGroups(run, row, this.probe, this.probeRow) === 0
   }
 
-  private enterGroup(run: Batch, probe: Batch, p: number): void {
+  private enterGroup(run: Batch, r: number, probe: Batch, p: number): void {
     const { kernels } = this
-    let at = kernels.seek(run, 0, probe, p)
+    let at = kernels.seek(run, this.lows[r], probe, p)
+    this.lows[r] = at
     // Rows whose hash is the same but whose key is smaller come first.
     if (this.hashed) while (at < run.length && kernels.compareGroups(run, at, probe, p) < 0) at++
     if (at === run.length || kernels.compareGroups(run, at, probe, p) !== 0) return
