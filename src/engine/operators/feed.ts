@@ -59,8 +59,12 @@ class LoopCache<L> {
   private loop: L | null = null
   private readonly others: { first: Layout; second: Layout | null; loop: L }[] = []
 
+  /** The loop of the last call, if it was for these layouts. */
+  last(first: Layout, second: Layout | null): L | null {
+    return this.first === first && this.second === second ? this.loop : null
+  }
+
   get(first: Layout, second: Layout | null, make: () => L): L {
-    if (this.loop !== null && this.first === first && this.second === second) return this.loop
     let entry = this.others.find(e => e.first === first && e.second === second)
     if (entry === undefined) {
       entry = { first, second, loop: make() }
@@ -88,18 +92,26 @@ export class BatchTarget implements Target {
   ) {}
 
   prepare(first: Layout, second: Layout | null): void {
-    if (second === null) this.scans.get(first, null, () => this.code.scan(first))
-    else this.joins.get(first, second, () => this.code.pairs(first, second))
+    if (second === null) this.prepareScan(first)
+    else this.preparePairs(first, second)
+  }
+
+  private prepareScan(input: Layout): ScanStore {
+    return this.scans.get(input, null, () => this.code.scan(input))
+  }
+
+  private preparePairs(left: Layout, right: Layout): PairsStore {
+    return this.joins.get(left, right, () => this.code.pairs(left, right))
   }
 
   scan(input: Batch, from: number, to: number): void {
-    const loop = this.scans.get(input.layout, null, () => this.code.scan(input.layout))
+    const loop = this.scans.last(input.layout, null) ?? this.prepareScan(input.layout)
     this.out.reserve(to - from)
     loop(input, from, to, this.out, this.errors)
   }
 
   pairs(left: Batch, right: Batch, lefts: Int32Array, rights: Int32Array, count: number): void {
-    const loop = this.joins.get(left.layout, right.layout, () => this.code.pairs(left.layout, right.layout))
+    const loop = this.joins.last(left.layout, right.layout) ?? this.preparePairs(left.layout, right.layout)
     for (let from = 0; from < count; from += PAIRS_SLICE) {
       const to = Math.min(count, from + PAIRS_SLICE)
       this.out.reserve(to - from)
@@ -120,12 +132,20 @@ export class GroupTarget implements Target {
   ) {}
 
   prepare(first: Layout, second: Layout | null): void {
-    if (second === null) this.scans.get(first, null, () => this.code.scan(first))
-    else this.joins.get(first, second, () => this.code.pairs(first, second))
+    if (second === null) this.prepareScan(first)
+    else this.preparePairs(first, second)
+  }
+
+  private prepareScan(input: Layout): ScanAccumulate {
+    return this.scans.get(input, null, () => this.code.scan(input))
+  }
+
+  private preparePairs(left: Layout, right: Layout): PairsAccumulate {
+    return this.joins.get(left, right, () => this.code.pairs(left, right))
   }
 
   scan(input: Batch, from: number, to: number): void {
-    const loop = this.scans.get(input.layout, null, () => this.code.scan(input.layout))
+    const loop = this.scans.last(input.layout, null) ?? this.prepareScan(input.layout)
     for (let next = from; ; ) {
       next = loop(input, next, to, this.table, this.errors)
       if (next === to) return
@@ -134,7 +154,7 @@ export class GroupTarget implements Target {
   }
 
   pairs(left: Batch, right: Batch, lefts: Int32Array, rights: Int32Array, count: number): void {
-    const loop = this.joins.get(left.layout, right.layout, () => this.code.pairs(left.layout, right.layout))
+    const loop = this.joins.last(left.layout, right.layout) ?? this.preparePairs(left.layout, right.layout)
     for (let next = 0; ; ) {
       next = loop(left, right, lefts, rights, next, count, this.table, this.errors)
       if (next === count) return
