@@ -147,12 +147,12 @@ export class Batch {
 
   /**
    * Makes room for `count` more rows; regions move when they grow, so read them again afterwards.
-   * `exact` grows to just what is asked (for state that stays), else by at least half.
+   * `exact` grows to just what is asked (for state that stays), else by at least a quarter.
    */
   reserve(count: number, exact = false): void {
     const need = this.length + count
     if (need <= this.capacity) return
-    this.resize(exact ? need : Math.max(need, Math.ceil(this.capacity * 1.5), 16))
+    this.resize(exact ? need : Math.max(need, Math.ceil(this.capacity * 1.25), 16))
   }
 
   /** Moves every region to new memory of exactly `capacity` rows. REQUIRES: `capacity >= length`. */
@@ -205,6 +205,13 @@ export class Batch {
     this.length = 0
     this.order = 'raw'
     this.heap.clear()
+  }
+
+  /** Forgets the rows and gives the memory back. */
+  release(): void {
+    this.clear()
+    this.resize(0)
+    this.heap.bytes = new Uint8Array(0)
   }
 
   /** Bytes of memory held by the regions and the heap. */

@@ -12,6 +12,8 @@ import { Trace, weightBound } from './trace.js'
 
 /** Sums of absolute weights below this cannot overflow an i64. */
 const SAFE_BOUND = 2 ** 62
+/** A tail with more room than this gives it back when it is empty. */
+const KEPT_ROWS = 1 << 12
 /** Rows of a tail that is arranged at the next commit. */
 export const TAIL_ROWS = 1 << 16
 
@@ -81,6 +83,7 @@ export class Store {
       this.trace.prepare(run)
       this.trace.insert(run, true)
       tail.clear()
+      if (tail.capacity > KEPT_ROWS) tail.release()
     }
     this.bound = 0
   }
