@@ -13,8 +13,8 @@ import { $copyRow, copyRow } from '../templates/copy.js'
 import { $write, settle } from '../templates/settle.js'
 import { moveString } from './kernels.js'
 import type { RowOutput } from './rows.js'
-import { external, type Template } from './specialise/types.js'
-import { type CodeContext, loopStatics, make, type PipelineSpec, pipelineKey, SourceList } from './steps.js'
+import { external, type Macro } from './specialise/types.js'
+import { type CodeContext, loopStatics, make, makeLazily, type PipelineSpec, pipelineKey, SourceList } from './steps.js'
 
 export interface AggregateCode {
   readonly fn: 'count' | 'sum' | 'avg' | 'min' | 'max'
@@ -147,23 +147,12 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec, describe:
     aggregateKey(spec),
   ]
   const hashed = keyLayout.key.kind === 'hash'
-  // Made here, not where the loop is: a loop that was made before still has to show it among its sources.
+  // Announced here, not where the loop is: a loop that was made before still has to show it among its sources.
   const compareKeys = hashed
-    ? external(
-        make<Template>(
-          context,
-          sources,
-          'compareGroupColumns',
-          comparePayload,
-          [layoutFingerprint(flat), keyCount],
-          () => ({
-            $layout: { ...flat, order: keyOrder },
-            $compareColumns,
-            $compareStrings: external(compareGerman),
-          }),
-        ),
-        'compareGroupColumns',
-      )
+    ? lazyCompare(context, sources, 'compareGroupColumns', { ...flat, order: keyOrder }, [
+        layoutFingerprint(flat),
+        keyCount,
+      ])
     : null
   const statics = (inputs: readonly Layout[]) => {
     const base = loopStatics(context, pipeline, inputs)
@@ -192,7 +181,9 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec, describe:
     return { ...base, $g }
   }
   return {
-    sources: sources.texts,
+    get sources() {
+      return sources.texts
+    },
     description: [...describe],
     scan: <F>(input: Layout): F =>
       make<F>(context, sources, 'accumulateRows', scanAccumulate, key([input]), () => statics([input])),
@@ -201,43 +192,55 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec, describe:
   }
 }
 
-/** The end of a step: output rows of touched groups. */
-export function settleCode<F, R>(
+type Compare = (a: Batch, i: number, b: Batch, j: number) => number
+
+/** Comparison of rows by the columns of `layout.order`, compiled when two rows are first compared. */
+function lazyCompare(
   context: CodeContext,
-  spec: ReduceSpec,
-): { settle: F; restoreRow: R; sources: Map<string, string> } {
-  const sources = new SourceList()
-  const flat = flatLayout(spec.schema)
-  const aggregateOrder = spec.aggregates.map(({ column }) => ({ column, descending: false }))
-  const outputs = spec.aggregates.map((a, i) => aggregateStatics(a, i, null))
-  const key = [layoutFingerprint(flat), aggregateKey(spec)]
-  const compareAggregates = make<Template>(context, sources, 'compareAggregates', comparePayload, key, () => ({
-    $layout: { ...flat, order: aggregateOrder },
+  sources: SourceList,
+  name: string,
+  layout: Layout,
+  key: readonly unknown[],
+): Compare & Macro {
+  const compare = makeLazily<Compare>(context, sources, name, comparePayload, key, () => ({
+    $layout: layout,
     $compareColumns,
     $compareStrings: external(compareGerman),
   }))
-  const $g = {
-    aggregates: outputs,
-    always: spec.keyCount === 0,
-    flat,
-    write: $write,
-    sameRow: external(
-      (a: Batch, i: number, b: Batch, j: number) =>
-        (compareAggregates as unknown as (a: Batch, i: number, b: Batch, j: number) => number)(a, i, b, j) === 0
-          ? 1
-          : 0,
-      'sameAggregates',
-    ),
-    copyRow: $copyRow,
-    copyString: external(copyString),
-  }
+  return external((a: Batch, i: number, b: Batch, j: number) => compare()(a, i, b, j), name)
+}
+
+/** The end of a step: output rows of touched groups. */
+export function settleCode<F, R extends Restore>(context: CodeContext, spec: ReduceSpec) {
+  const sources = new SourceList()
+  const flat = flatLayout(spec.schema)
+  const aggregateOrder = spec.aggregates.map(({ column }) => ({ column, descending: false }))
+  const key = [layoutFingerprint(flat), aggregateKey(spec)]
+  // Announced here for the same reason as `compareKeys` above.
+  const compare = lazyCompare(context, sources, 'compareAggregates', { ...flat, order: aggregateOrder }, key)
+  const statics = () => ({
+    $g: {
+      aggregates: spec.aggregates.map((a, i) => aggregateStatics(a, i, null)),
+      always: spec.keyCount === 0,
+      flat,
+      write: $write,
+      compare,
+      copyRow: $copyRow,
+      copyString: external(copyString),
+    },
+  })
+  const restore = makeLazily<R>(context, sources, 'restoreRow', copyRow, [layoutFingerprint(flat)], () => ({
+    $layout: flat,
+    $copyRow,
+    $copyString: external(moveString),
+  }))
   return {
-    settle: make<F>(context, sources, 'settle', settle, key, () => ({ $g })),
-    restoreRow: make<R>(context, sources, 'restoreRow', copyRow, [layoutFingerprint(flat)], () => ({
-      $layout: flat,
-      $copyRow,
-      $copyString: external(moveString),
-    })),
-    sources: sources.texts,
+    settle: make<F>(context, sources, 'settle', settle, key, statics),
+    restoreRow: ((from, i, to, k) => restore()(from, i, to, k)) as R,
+    get sources() {
+      return sources.texts
+    },
   }
 }
+
+type Restore = (from: Batch, i: number, to: Batch, k: number) => void

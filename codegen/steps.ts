@@ -5,7 +5,7 @@
 import { WeightOverflowError } from '../src/base/errors.js'
 import type { Expr } from '../src/circuit/expr.js'
 import { exprKey } from '../src/circuit/substitute.js'
-import { type Column, flatLayout, type Layout, layoutFingerprint, type RowSchema } from '../src/schema/schema.js'
+import { flatLayout, type Layout, layoutFingerprint, type RowSchema } from '../src/schema/schema.js'
 import type { Value } from '../src/schema/types.js'
 import type { Batch } from '../src/zset/batch.js'
 import { sameCell } from '../src/zset/cells.js'
@@ -38,13 +38,28 @@ export interface PipelineSpec {
   readonly negate: boolean
 }
 
-/** Collects the text of generated functions under unique names. */
+/** Collects the text of generated functions under unique names; of those that are made later, when they have been. */
 export class SourceList {
-  readonly texts = new Map<string, string>()
+  readonly #texts = new Map<string, string>()
+  readonly #later: { readonly name: string; readonly key: string }[] = []
+
   add(name: string, text: string): void {
     let unique = name
-    for (let n = 2; this.texts.has(unique) && this.texts.get(unique) !== text; n++) unique = `${name}_${n}`
-    this.texts.set(unique, text)
+    for (let n = 2; this.#texts.has(unique) && this.#texts.get(unique) !== text; n++) unique = `${name}_${n}`
+    this.#texts.set(unique, text)
+  }
+
+  /** Announces a function that `make` will find under `key`, for whichever view needs it first. */
+  expect(name: string, key: string): void {
+    this.#later.push({ name, key })
+  }
+
+  get texts(): ReadonlyMap<string, string> {
+    for (const { name, key } of this.#later) {
+      const made = cache.get(key)
+      if (made !== undefined) this.add(name, made.source)
+    }
+    return this.#texts
   }
 }
 
@@ -69,7 +84,7 @@ export function make<F>(
   key: readonly unknown[],
   statics: () => Statics,
 ): F {
-  const full = JSON.stringify([context.mode, context.unit, context.provenance, name, key])
+  const full = fullKey(context, name, key)
   let built = cache.get(full)
   if (built === undefined) {
     const unit = { name: context.unit, provenance: context.provenance }
@@ -79,6 +94,27 @@ export function make<F>(
   }
   sources.add(name, built.source)
   return built.fn as F
+}
+
+function fullKey(context: CodeContext, name: string, key: readonly unknown[]): string {
+  return JSON.stringify([context.mode, context.unit, context.provenance, name, key])
+}
+
+/** Like `make`, but for functions that many views never call: made by the first call. */
+export function makeLazily<F>(
+  context: CodeContext,
+  sources: SourceList,
+  name: string,
+  template: unknown,
+  key: readonly unknown[],
+  statics: () => Statics,
+): () => F {
+  sources.expect(name, fullKey(context, name, key))
+  let fn: F | null = null
+  return () => {
+    fn ??= make<F>(context, sources, name, template, key, statics)
+    return fn
+  }
 }
 
 /** Equal for pipelines that do the same. */
@@ -139,7 +175,9 @@ export function storeCode(context: CodeContext, pipeline: PipelineSpec, out: Lay
   const key = (inputs: readonly Layout[]) => [...pipelineKey(pipeline), [...inputs, out].map(layoutFingerprint)]
   const name = out.key.kind === 'none' ? 'store' : 'arrange'
   return {
-    sources: sources.texts,
+    get sources() {
+      return sources.texts
+    },
     description: [...describe],
     scan: <F>(input: Layout): F =>
       make<F>(context, sources, `${name}Rows`, scanStore, key([input]), () => statics([input])),
@@ -148,31 +186,37 @@ export function storeCode(context: CodeContext, pipeline: PipelineSpec, out: Lay
   }
 }
 
-/** Both probe directions of a join. REQUIRES: the keys have the same columns' types, in the same order. */
-export function joinCode<F>(context: CodeContext, left: Layout, right: Layout) {
+/**
+ * The search of a join, which is one for both directions, and for all joins with keys of one kind. REQUIRES: the keys
+ * have the same columns' types, in the same order.
+ */
+export function joinCode<F>(mode: Mode, { key }: Layout) {
   const sources = new SourceList()
-  const probeOf = (name: string, delta: Layout, run: Layout): F =>
-    make<F>(context, sources, name, probe, [delta, run].map(layoutFingerprint), () => ({
-      $words: delta.key.words,
+  const context = { mode, unit: 'join', provenance: [`search of all joins by keys of ${key.words * 64} bits, ${key.kind}`] }
+  return {
+    probe: make<F>(context, sources, 'probe', probe, [key.words, key.kind], () => ({
+      $words: key.words,
       $below,
       $equal,
       $lowerBound,
-      $confirm: delta.key.kind === 'hash' ? external(confirmKeys(delta, run), 'sameKey') : null,
-    }))
-  return {
-    leftProbe: probeOf('probeLeft', left, right),
-    rightProbe: probeOf('probeRight', right, left),
-    sources: sources.texts,
+      $confirm: key.kind === 'hash' ? external(sameKey) : null,
+    })),
+    get sources() {
+      return sources.texts
+    },
   }
 }
 
 /** Equality of the key columns of rows in two layouts. */
-function confirmKeys(delta: Layout, run: Layout): (a: Batch, i: number, b: Batch, j: number) => boolean {
-  const pairs = delta.key.columns.map((c, k): readonly [Column, Column] => [
-    delta.schema.columns[c],
-    run.schema.columns[run.key.columns[k]],
-  ])
-  return (a, i, b, j) => pairs.every(([x, y]) => sameCell(a, x, i, b, y, j))
+function sameKey(a: Batch, i: number, b: Batch, j: number): boolean {
+  const left = a.layout.schema.columns
+  const right = b.layout.schema.columns
+  const leftKey = a.layout.key.columns
+  const rightKey = b.layout.key.columns
+  for (let k = 0; k < leftKey.length; k++) {
+    if (!sameCell(a, left[leftKey[k]], i, b, right[rightKey[k]], j)) return false
+  }
+  return true
 }
 
 /** The clamp kernel of an arrangement by all columns. */
@@ -180,7 +224,7 @@ export function clampCode<F>(
   context: CodeContext,
   layout: Layout,
   mode: string,
-): { fn: F; sources: Map<string, string> } {
+): { fn: F; sources: ReadonlyMap<string, string> } {
   const sources = new SourceList()
   const fn = make<F>(context, sources, 'clamp', clamp, [layoutFingerprint(layout), mode], () => ({
     $layout: layout,

@@ -33,8 +33,8 @@ export function settle($g, table, out, emit, failures) {
     if (emit && (existed || exists)) {
       let change = 1
       if (existed && exists) {
-        const same = $g.sameRow(undo, t, rows, slot)
-        if (same === 1) change = 0
+        const order = $g.compare(undo, t, rows, slot)
+        if (order === 0) change = 0
       }
       if (change === 1) {
         if (existed) {

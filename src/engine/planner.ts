@@ -246,7 +246,7 @@ export class Planner {
         rel.right,
         rel.on.map(([, r]) => columnIndex(r)),
       )
-      const code = joinCode<Probe>(this.context, left.operator.kernels.layout, right.operator.kernels.layout)
+      const code = joinCode<Probe>(this.context.mode, left.operator.kernels.layout)
       const on = rel.on.map(([l, r]) => `${printExpr(l)} = ${printExpr(r)}`)
       join = { operator: this.add(new JoinOperator(left.operator, right.operator, code, on)), left, right }
       this.joins.set(rel, join)

@@ -112,10 +112,10 @@ describe.each(CASES)('$name', one => {
     })
     expect(expected.length).toBeGreaterThan(1000)
     for (const mode of MODES) {
-      const code = joinCode<Probe>({ mode, unit: 'long', provenance: [] }, layout, layout)
+      const code = joinCode<Probe>(mode, layout)
       for (const limit of [50, 1 << 20]) {
-        expect(search(code.leftProbe, delta, run, limit)).toEqual(expected)
-        const turned = search(code.rightProbe, run, delta, limit).map(pair => pair.split('-').reverse().join('-'))
+        expect(search(code.probe, delta, run, limit)).toEqual(expected)
+        const turned = search(code.probe, run, delta, limit).map(pair => pair.split('-').reverse().join('-'))
         expect(turned.sort()).toEqual([...expected].sort())
       }
     }

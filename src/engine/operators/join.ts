@@ -40,10 +40,8 @@ const PAIRS_LIMIT = 1 << 16
 export type Probe = (delta: Batch, from: number, to: number, run: Batch, pairs: Pairs, limit: number) => number
 
 export interface JoinCode {
-  /** Delta on the left, run on the right. */
-  readonly leftProbe: Probe
-  /** Delta on the right, run on the left: its pairs are (right row, left row). */
-  readonly rightProbe: Probe
+  /** Pairs (row of the delta, row of the run), whichever side the delta is. */
+  readonly probe: Probe
   readonly sources: ReadonlyMap<string, string>
 }
 
@@ -93,7 +91,7 @@ export class JoinOperator extends Operator implements PairSource {
   private probeLeft(delta: Batch, run: Batch): void {
     pairs.low = 0
     for (let from = 0; from < delta.length; ) {
-      from = this.code.leftProbe(delta, from, delta.length, run, pairs, PAIRS_LIMIT)
+      from = this.code.probe(delta, from, delta.length, run, pairs, PAIRS_LIMIT)
       if (pairs.count === 0) continue
       this.rowsOut += pairs.count
       for (const target of this.targets) target.pairs(delta, run, pairs.left, pairs.right, pairs.count)
@@ -104,7 +102,7 @@ export class JoinOperator extends Operator implements PairSource {
   private probeRight(delta: Batch, run: Batch): void {
     pairs.low = 0
     for (let from = 0; from < delta.length; ) {
-      from = this.code.rightProbe(delta, from, delta.length, run, pairs, PAIRS_LIMIT)
+      from = this.code.probe(delta, from, delta.length, run, pairs, PAIRS_LIMIT)
       if (pairs.count === 0) continue
       this.rowsOut += pairs.count
       for (const target of this.targets) target.pairs(run, delta, pairs.right, pairs.left, pairs.count)
