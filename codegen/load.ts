@@ -8,7 +8,7 @@ import { generate } from 'astring'
 import type { FunctionDeclaration, Node } from 'estree'
 import { GnitzError, quote } from '../src/base/errors.js'
 import { safeName } from './names.js'
-import { eachReference, renameVariables } from './specialise/tree.js'
+import { renameVariables, someNode } from './specialise/tree.js'
 import type { SpecialisedFunction } from './specialise/types.js'
 
 export interface ModuleParts {
@@ -89,7 +89,12 @@ function linkConstants(parts: readonly SpecialisedFunction[]): {
   // One function has no name twice: the specialiser saw to that.
   if (parts.length === 1) return { functions: [parts[0].ast], constants: new Map(parts[0].constants) }
   const taken = new Set<string>()
-  for (const { ast } of parts) eachReference(ast, identifier => taken.add(identifier.name))
+  for (const { ast } of parts) {
+    someNode(ast, node => {
+      if (node.type === 'Identifier') taken.add(node.name)
+      return false
+    })
+  }
   const functionNames = new Set(parts.map(({ ast }) => ast.id.name))
   const constants = new Map<string, unknown>()
   const functions = parts.map(({ ast, constants: own }) => {

@@ -192,7 +192,11 @@ export function storeCode(context: CodeContext, pipeline: PipelineSpec, out: Lay
  */
 export function joinCode<F>(mode: Mode, { key }: Layout) {
   const sources = new SourceList()
-  const context = { mode, unit: 'join', provenance: [`search of all joins by keys of ${key.words * 64} bits, ${key.kind}`] }
+  const context = {
+    mode,
+    unit: 'join',
+    provenance: [`search of all joins by keys of ${key.words * 64} bits, ${key.kind}`],
+  }
   return {
     probe: make<F>(context, sources, 'probe', probe, [key.words, key.kind], () => ({
       $words: key.words,

@@ -8,7 +8,7 @@ import type { Expr, Op } from '../../src/circuit/expr.js'
 import type { Layout } from '../../src/schema/schema.js'
 import { assign, bin, cond, exprStmt, ifStmt, lit, logic, variable } from '../ast.js'
 import type { RowProgramSpec } from '../rows.js'
-import { eachReference } from '../specialise/tree.js'
+import { eachUse } from '../specialise/tree.js'
 import type { ExpandContext } from '../specialise/types.js'
 import { canFail, compile, plainZero, settled, sharedCalls } from './compile.js'
 import { keyLanes, storedWords } from './lanes.js'
@@ -173,7 +173,7 @@ function declared(body: readonly Statement[]): ReadonlySet<string> {
 
 function mentions(expr: Expression, names: ReadonlySet<string>): boolean {
   let found = false
-  eachReference(expr, ({ name }) => {
+  eachUse(expr, ({ name }) => {
     found ||= names.has(name)
   })
   return found

@@ -1,9 +1,9 @@
 /** Calls of static values: macros write code, templates marked by `inline` are inserted, the rest stays a call. */
 import type { CallExpression, Expression, Identifier, Node, Statement } from 'estree'
 import { show } from '../../src/base/errors.js'
-import { id, lit, type StaticArgument, variable } from '../ast.js'
-import { callTarget, needStatic, staticOf } from './evaluate.js'
-import { element, expression } from './expressions.js'
+import { id, lit, variable } from '../ast.js'
+import { applyStatic, callTarget, needStatic } from './evaluate.js'
+import { element, expression, known, type Reduced, reduce } from './expressions.js'
 import { ends, isAtom, isPrimitive, isPure, isSimple } from './fold.js'
 import { type ParsedTemplate, parseTemplate } from './parse.js'
 import { bindFresh, emit, fail, type Place, Scope } from './place.js'
@@ -15,10 +15,14 @@ import { type ExpandContext, isInline, isMacro, type Macro, type MacroArgument, 
 const MAX_DEPTH = 64
 
 /** A call; null if it is a macro without a value. */
-export function callExpression(place: Place, node: CallExpression): Expression | null {
+export function callExpression(place: Place, node: CallExpression): Reduced | null {
   const target = callTarget(place, node)
-  if (target !== null && isMacro(target.fn)) return expandMacro(place, node, target.fn)
-  if (target !== null && isInline(target.fn)) return inlineValue(place, node, target.fn, null)
+  if (target !== null) {
+    if (isMacro(target.fn)) return expandMacro(place, node, target.fn)
+    if (isInline(target.fn)) return inlineValue(place, node, target.fn, null)
+    const result = applyStatic(place, node, target)
+    if (result !== null) return known(result.value)
+  }
   return { ...node, callee: expression(place, node.callee), arguments: node.arguments.map(a => element(place, a)) }
 }
 
@@ -43,11 +47,8 @@ function expandMacro(place: Place, node: CallExpression, macro: Macro): Expressi
 
 function macroArgument(place: Place, node: CallExpression['arguments'][number]): MacroArgument {
   if (node.type === 'SpreadElement') throw fail(place, node, 'a macro cannot be called with ...')
-  const known = staticOf(place, node)
-  if (known === null) return expression(place, node)
-  return isPrimitive(known.value)
-    ? lit(known.value)
-    : ({ type: 'StaticArgument', value: known.value } satisfies StaticArgument)
+  const reduced = reduce(place, node)
+  return reduced.type === 'StaticArgument' && isPrimitive(reduced.value) ? lit(reduced.value) : reduced
 }
 
 /** True for literals and locals that are never reassigned. */
@@ -168,16 +169,15 @@ function bindParameters(place: Place, node: CallExpression, template: ParsedTemp
 }
 
 function runtimeArgument(place: Place, argument: Expression, name: string): Expression {
-  const known = staticOf(place, argument)
-  if (known !== null && !isPrimitive(known.value)) {
-    throw fail(
-      place,
-      argument,
-      `expected run-time code for the parameter ${name}, found ${show(known.value)}, which exists only at compile time`,
-      `call the parameter $${name}`,
-    )
-  }
-  return expression(place, argument)
+  const reduced = reduce(place, argument)
+  if (reduced.type !== 'StaticArgument') return reduced
+  if (isPrimitive(reduced.value)) return lit(reduced.value)
+  throw fail(
+    place,
+    argument,
+    `expected run-time code for the parameter ${name}, found ${show(reduced.value)}, which exists only at compile time`,
+    `call the parameter $${name}`,
+  )
 }
 
 /** The argument itself if it may stand wherever the parameter does, else a new local. */

@@ -4,7 +4,16 @@
  *
  * Static calls are made while specialising, possibly more than once, so what they call must be a pure function.
  */
-import type { CallExpression, Expression, Identifier, MemberExpression, Node, ObjectExpression, Property } from 'estree'
+import type {
+  CallExpression,
+  Expression,
+  Identifier,
+  Literal,
+  MemberExpression,
+  Node,
+  ObjectExpression,
+  Property,
+} from 'estree'
 import { quote, show } from '../../src/base/errors.js'
 import { binary, literalOf, unaryValue } from './fold.js'
 import { fail, type Place } from './place.js'
@@ -18,7 +27,7 @@ export interface Static {
 export function staticOf(place: Place, node: Node): Static | null {
   switch (node.type) {
     case 'Literal':
-      return 'regex' in node ? null : { value: node.value }
+      return 'regex' in node ? null : { value: literalValue(node) }
     case 'Identifier':
       return staticName(place, node)
     case 'MemberExpression':
@@ -36,6 +45,12 @@ export function staticOf(place: Place, node: Node): Static | null {
     default:
       return staticOperator(place, node)
   }
+}
+
+/** The build leaves a big integer's value to be made of its digits (see parsed.ts). */
+export function literalValue(node: Literal): Literal['value'] {
+  if (node.value === undefined && 'bigint' in node) node.value = BigInt(node.bigint)
+  return node.value
 }
 
 function staticOperator(place: Place, node: Node): Static | null {
@@ -86,7 +101,12 @@ const CONSTANTS = new Map<string, unknown>([
 
 function staticName(place: Place, node: Identifier): Static | null {
   const binding = place.scope.get(node.name) ?? place.statics.get(node.name)
-  if (binding !== undefined) return binding.kind === 'static' ? { value: binding.value } : literalOf(binding.code)
+  if (binding !== undefined) return binding.kind === 'static' ? binding : literalOf(binding.code)
+  return unboundName(place, node)
+}
+
+/** The value of a name that nothing in the template declares. */
+export function unboundName(place: Place, node: Identifier): Static | null {
   if (CONSTANTS.has(node.name)) return { value: CONSTANTS.get(node.name) }
   if (!node.name.startsWith('$')) return null
   throw fail(place, node, `no value was given for ${node.name}`)
@@ -106,9 +126,12 @@ function staticMember(place: Place, node: MemberExpression): Static | null {
 export function propertyKey(place: Place, node: MemberExpression): string | number | null {
   if (!node.computed) return node.property.type === 'Identifier' ? node.property.name : null
   const found = staticOf(place, node.property)
-  if (found === null) return null
-  if (typeof found.value === 'string' || typeof found.value === 'number') return found.value
-  throw fail(place, node.property, `expected a string or a number as index, found ${show(found.value)}`)
+  return found === null ? null : asKey(place, node.property, found.value)
+}
+
+export function asKey(place: Place, node: Node, value: unknown): string | number {
+  if (typeof value === 'string' || typeof value === 'number') return value
+  throw fail(place, node, `expected a string or a number as index, found ${show(value)}`)
 }
 
 /** What everything inherits from: nothing of it is visible to a template, except the methods below. */
@@ -126,7 +149,8 @@ const BUILT_IN = new Set<object>([
 
 const METHODS = new Set(['includes', 'indexOf', 'slice', 'startsWith', 'endsWith', 'has', 'get'])
 
-function read(place: Place, node: Node, object: unknown, key: string | number): unknown {
+/** A property of a static value. Throws CompileError if there is none. */
+export function read(place: Place, node: Node, object: unknown, key: string | number): unknown {
   if (object === null || object === undefined) {
     throw fail(place, node, `cannot read ${quote(String(key))} of ${show(object)}`)
   }
@@ -158,6 +182,11 @@ const GLOBAL_CALLS = new Map<string, (...args: never[]) => unknown>([
 function staticCall(place: Place, node: CallExpression): Static | null {
   const target = callTarget(place, node)
   if (target === null || isMacro(target.fn) || isInline(target.fn)) return null
+  return applyStatic(place, node, target)
+}
+
+/** The result of a plain function, if all arguments are known. */
+export function applyStatic(place: Place, node: CallExpression, target: CallTarget): Static | null {
   const args = node.arguments.map(argument => staticOf(place, argument))
   if (!args.every(argument => argument !== null)) {
     if (!target.mustBeStatic) return null
@@ -177,7 +206,7 @@ function staticCall(place: Place, node: CallExpression): Static | null {
   )
 }
 
-interface CallTarget {
+export interface CallTarget {
   readonly fn: (...args: never[]) => unknown
   readonly self: unknown
   /** True for a function that was given statically: there is no other way to call it. */
@@ -236,7 +265,8 @@ function objectKey(place: Place, property: Property): string | null {
   return key === null ? null : String(key.value)
 }
 
-function attempt(place: Place, node: Node, run: () => unknown): Static {
+/** Runs what may throw, and says where in the template it did. */
+export function attempt(place: Place, node: Node, run: () => unknown): Static {
   try {
     return { value: run() }
   } catch (error) {

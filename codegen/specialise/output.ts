@@ -6,10 +6,10 @@
  * slot is an empty statement; `tidy` replaces it by what was hoisted.
  */
 import { generate } from 'astring'
-import type { EmptyStatement, Expression, Identifier, MemberExpression, Statement } from 'estree'
+import type { EmptyStatement, Expression, Identifier, MemberExpression, Statement, VariableDeclaration } from 'estree'
 import { constant, id } from '../ast.js'
 import { NameScope, safeName } from '../names.js'
-import { eachReference } from './tree.js'
+import { eachUse } from './tree.js'
 
 export interface Slot {
   readonly anchor: EmptyStatement
@@ -41,6 +41,8 @@ export class Output {
   readonly paths = new WeakMap<Expression, Path>()
   /** Declarations that may be dropped if nothing refers to them. */
   readonly removable = new WeakSet<Statement>()
+  /** The names that these declare. */
+  readonly removableNames = new Set<string>()
   /** Paths that the template assigns, as text: found while writing. */
   readonly assignedPaths = new Set<string>()
   private readonly hoistedPaths = new Map<string, Path>()
@@ -75,6 +77,14 @@ export class Output {
     return name
   }
 
+  /** `const name = value`, which may be dropped. */
+  removableConstant(name: Identifier, value: Expression): VariableDeclaration {
+    const statement = constant(name, value)
+    this.removable.add(statement)
+    this.removableNames.add(name.name)
+    return statement
+  }
+
   /** A new slot at the end of `list`. */
   slot(list: Statement[], names: NameScope): Slot {
     const anchor: EmptyStatement = { type: 'EmptyStatement' }
@@ -87,7 +97,7 @@ export class Output {
   /** The latest slot among the locals of `expression`; null if one of them is not fixed; `top` if there are none. */
   slotFor(expression: Expression, top: Slot): Slot | null {
     let latest: Slot | null = top
-    eachReference(expression, ({ name }) => {
+    eachUse(expression, ({ name }) => {
       const slot = this.locals.get(name)
       if (slot === null) latest = null
       else if (slot !== undefined && latest !== null && slot.order > latest.order) latest = slot
@@ -112,8 +122,7 @@ export class Output {
     const known = slot.byText.get(text)
     if (known !== undefined) return known
     const name = id(names.fresh(hint, slot.names))
-    const statement = constant(name, expression)
-    this.removable.add(statement)
+    const statement = this.removableConstant(name, expression)
     this.locals.set(name.name, slot)
     slot.statements.push(statement)
     slot.byText.set(text, name)

@@ -23,17 +23,25 @@ export function parseTemplate(template: Template): ParsedTemplate {
   if (known !== undefined) return known
   const source = Function.prototype.toString.call(template)
   const name = template.name === '' ? '(anonymous)' : template.name
-  const fn = parseFunction(name, source)
-  const parsed: ParsedTemplate = { name, source, fn, params: [], assigned: assignedNames(fn.body) }
+  const { fn, assigned } = parseFunction(name, source)
+  const parsed: ParsedTemplate = { name, source, fn, params: [], assigned: new Set(assigned) }
   const complete = { ...parsed, params: fn.params.map(param => plainParameter(parsed, param)) }
   cache.set(template, complete)
   return complete
 }
 
-function parseFunction(name: string, source: string): FunctionExpression | ArrowFunctionExpression {
+/** A template as the build leaves it in parsed.ts. */
+export interface Prepared {
+  readonly fn: FunctionExpression | ArrowFunctionExpression
+  readonly assigned: readonly string[]
+}
+
+function parseFunction(name: string, source: string): Prepared {
+  const json = PARSED.get(source)
+  if (json !== undefined) return JSON.parse(json) as Prepared
   let node: Node
   try {
-    node = preparsed(source) ?? (parseExpressionAt(source, 0, { ecmaVersion: 2022 }) as unknown as Node)
+    node = parseExpressionAt(source, 0, { ecmaVersion: 2022 }) as unknown as Node
   } catch (error) {
     throw new CompileError(`template ${quote(name)} cannot be read: ${String(error)}`)
   }
@@ -43,19 +51,22 @@ function parseFunction(name: string, source: string): FunctionExpression | Arrow
   if (node.async === true || node.generator === true) {
     throw new CompileError(`template ${quote(name)}: expected a plain function, found an async one or a generator`)
   }
-  return node
+  return { fn: node, assigned: assignedNames(node.body) }
 }
 
-/** The tree that the build made of this text, or null. JSON cannot say big integers: they are read from their digits. */
-function preparsed(source: string): Node | null {
-  const json = PARSED.get(source)
-  if (json === undefined) return null
-  const tree = JSON.parse(json) as Node
-  someNode(tree, node => {
-    if (node.type === 'Literal' && 'bigint' in node && typeof node.bigint === 'string') node.value = BigInt(node.bigint)
-    return false
-  })
-  return tree
+/** What the build puts into parsed.ts: null for what is no plain function. */
+export function prepare(source: string): string | null {
+  try {
+    // What is absent counts as false, the value of a big integer follows from its digits, and `end` serves nobody.
+    return JSON.stringify(parseFunction('', source), (key, value) =>
+      key === 'end' || key === 'raw' || typeof value === 'bigint' || (value === false && key !== 'value')
+        ? undefined
+        : value,
+    )
+  } catch (error) {
+    if (error instanceof CompileError) return null
+    throw error
+  }
 }
 
 function plainParameter(template: ParsedTemplate, param: Node): Identifier {
@@ -78,7 +89,7 @@ export function problem(template: ParsedTemplate, node: Node, what: string, hint
   })
 }
 
-function assignedNames(body: Node): Set<string> {
+function assignedNames(body: Node): string[] {
   const names = new Set<string>()
   someNode(body, node => {
     const target =
@@ -86,5 +97,5 @@ function assignedNames(body: Node): Set<string> {
     if (target?.type === 'Identifier') names.add(target.name)
     return false
   })
-  return names
+  return [...names]
 }

@@ -98,9 +98,7 @@ export function fixed(place: Place, name: string, isFixed: boolean): void {
 export function bindFresh(place: Place, node: Node, expression: Expression, hint: string): Identifier {
   if (place.guard !== null) emit(place, node, constant('x', expression))
   const name = id(place.names.fresh(hint))
-  const statement = constant(name, expression)
-  place.out.removable.add(statement)
-  emit(place, node, statement)
+  emit(place, node, place.out.removableConstant(name, expression))
   return name
 }
 

@@ -1,10 +1,18 @@
 /** Statements of a template as statements of the output. Loops and jumps are in `loops.ts`. */
-import type { ExpressionStatement, Identifier, IfStatement, Node, Statement, VariableDeclaration } from 'estree'
+import type {
+  Expression,
+  ExpressionStatement,
+  Identifier,
+  IfStatement,
+  Node,
+  Statement,
+  VariableDeclaration,
+} from 'estree'
 import { assign, constant, exprStmt, ifStmt, ret, throwStmt, variable } from '../ast.js'
 import { NameScope } from '../names.js'
 import { callExpression, inlineCallee, inlineReturn, inlineStatement, inlineValue } from './calls.js'
-import { needStatic, staticOf } from './evaluate.js'
-import { expression } from './expressions.js'
+import { needStatic } from './evaluate.js'
+import { expression, knownValue, reduce } from './expressions.js'
 import { ends, isPure, literalOf } from './fold.js'
 import { jump, labelledStatement, loopStatement, switchStatement } from './loops.js'
 import type { ParsedTemplate } from './parse.js'
@@ -108,9 +116,22 @@ function runtimeDeclaration(place: Place, kind: 'const' | 'let', target: Identif
   }
   const code =
     callee !== null && init.type === 'CallExpression' ? inlineValue(place, init, callee, into) : expression(place, init)
+  if (kind === 'const' && isSmallLiteral(code)) {
+    place.scope.set(target.name, { kind: 'code', code })
+    return
+  }
   if (!declared) place.list.push(kind === 'const' ? constant(name, code) : variable(name, code))
   // A value that comes out of several returns never changes afterwards, unless the template's own local is a let.
   fixed(place, name.name, kind === 'const')
+}
+
+/**
+ * True for literals that may as well stand where the const is used, which decides tests of it. A negative big integer
+ * is an operation on its own, which is why a template gives it a name.
+ */
+function isSmallLiteral(code: Expression): boolean {
+  const found = literalOf(code)
+  return found !== null && (typeof found.value === 'number' || typeof found.value === 'boolean')
 }
 
 function expressionStatement(place: Place, node: ExpressionStatement): void {
@@ -133,25 +154,21 @@ function expressionStatement(place: Place, node: ExpressionStatement): void {
     inlineStatement(place, root, callee)
     return
   }
-  const known = staticOf(place, root)
-  if (known !== null) return
-  const code = root.type === 'CallExpression' ? callExpression(place, root) : expression(place, root)
-  if (code !== null && !isPure(code)) place.list.push(exprStmt(code))
+  const code = root.type === 'CallExpression' ? callExpression(place, root) : reduce(place, root)
+  if (code !== null && code.type !== 'StaticArgument' && !isPure(code)) place.list.push(exprStmt(code))
 }
 
 function ifStatement(place: Place, node: IfStatement): void {
-  const known = staticOf(place, node.test)
-  const code = known === null ? expression(place, node.test) : null
-  const decided = known ?? (code === null ? null : literalOf(code))
-  if (decided !== null) {
-    const branch = decided.value ? node.consequent : node.alternate
+  const test = reduce(place, node.test)
+  const decided = knownValue(test)
+  if (decided !== null || test.type === 'StaticArgument') {
+    const branch = decided?.value ? node.consequent : node.alternate
     if (branch) statement({ ...place, scope: new Scope(place.scope) }, branch)
     return
   }
-  if (code === null) return
   const consequent = nested(place, node.consequent)
   const alternate = node.alternate ? nested(place, node.alternate) : undefined
-  place.list.push(ifStmt(code, consequent, alternate))
+  place.list.push(ifStmt(test, consequent, alternate))
 }
 
 function returnStatement(place: Place, argument: Node | null): void {

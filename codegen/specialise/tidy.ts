@@ -5,18 +5,18 @@
  * Every step returns the very list or statement that it was given if there is nothing to do: so the end is seen
  * without comparing trees, and what is finished is not copied again.
  */
-import type { Expression, IfStatement, LabeledStatement, Statement } from 'estree'
+import type { Expression, Identifier, IfStatement, LabeledStatement, Statement } from 'estree'
 import { bin, block, ifStmt, unary } from '../ast.js'
 import { ends, isPure } from './fold.js'
 import type { Output } from './output.js'
-import { eachReference, innerStatements, type List, mapped, withLists } from './tree.js'
+import { eachUse, innerStatements, type List, withLists } from './tree.js'
 
 export function tidy(out: Output, body: List): Statement[] {
   // Removing a const may leave a branch empty, and that branch may have been the last use of another const.
   for (let current = tidyList(out, body); ; ) {
-    const next = tidyList(out, dropUnused(out, current))
-    if (next === current) return [...current]
-    current = next
+    const used = dropUnused(out, current)
+    current = tidyList(out, used)
+    if (current === used) return [...current]
   }
 }
 
@@ -189,40 +189,37 @@ function intoElse(list: List, label: string): List {
 
 /** Drops the consts that the specialiser made and nothing refers to. */
 function dropUnused(out: Output, list: List): List {
+  if (out.removableNames.size === 0) return list
   const uses = new Map<string, number>()
-  noteRemovable(out, list, uses)
-  if (uses.size === 0) return list
-  for (const statement of list) {
-    eachReference(statement, ({ name }) => {
-      const count = uses.get(name)
-      if (count !== undefined) uses.set(name, count + 1)
-    })
+  for (const name of out.removableNames) uses.set(name, 0)
+  const count = (by: 1 | -1) => (identifier: Identifier) => {
+    const known = uses.get(identifier.name)
+    if (known !== undefined) uses.set(identifier.name, known + by)
   }
-  for (const [name, count] of uses) if (count > 1) uses.delete(name)
-  if (uses.size === 0) return list
-  const isUnused = (statement: Statement): boolean => {
-    const found = removable(out, statement)
-    return found !== null && uses.has(found.name) && isPure(found.init)
-  }
+  const use = count(1)
+  for (let n = 0; n < list.length; n++) eachUse(list[n], use)
+  const unuse = count(-1)
+  // Backwards: what is used only by a const that goes is declared before it, and so goes in the same pass.
   const used = (inside: List): List => {
-    const kept = inside.some(isUnused) ? inside.filter(statement => !isUnused(statement)) : inside
-    return mapped(kept, statement => withLists(statement, used))
+    let kept: Statement[] | null = null
+    for (let n = inside.length - 1; n >= 0; n--) {
+      const statement = inside[n]
+      const init = unusedInit(out, statement, uses)
+      const next = init === null ? withLists(statement, used) : null
+      if (init !== null) eachUse(init, unuse)
+      if (next === statement) continue
+      kept ??= [...inside]
+      if (next === null) kept.splice(n, 1)
+      else kept[n] = next
+    }
+    return kept ?? inside
   }
   return used(list)
 }
 
-/** Enters the names of all consts that may perhaps be dropped. */
-function noteRemovable(out: Output, list: List, names: Map<string, number>): void {
-  for (const statement of list) {
-    const found = removable(out, statement)
-    if (found !== null) names.set(found.name, 0)
-    else noteRemovable(out, innerStatements(statement), names)
-  }
-}
-
-/** Name and value of a const that may be dropped if it is not used and computing it has no effect. */
-function removable(out: Output, statement: Statement): { name: string; init: Expression } | null {
+/** The value of a const that may be dropped, because nothing uses it and computing it has no effect; else null. */
+function unusedInit(out: Output, statement: Statement, uses: ReadonlyMap<string, number>): Expression | null {
   if (statement.type !== 'VariableDeclaration' || !out.removable.has(statement)) return null
   const { id, init } = statement.declarations[0]
-  return id.type === 'Identifier' && init ? { name: id.name, init } : null
+  return id.type === 'Identifier' && uses.get(id.name) === 0 && init && isPure(init) ? init : null
 }

@@ -33,6 +33,8 @@ const CHILDREN: Readonly<Record<string, readonly string[] | undefined>> = {
   ForStatement: ['init', 'test', 'update', 'body'],
   WhileStatement: ['test', 'body'],
   LabeledStatement: ['label', 'body'],
+  BreakStatement: NONE,
+  ContinueStatement: NONE,
 }
 
 /** What a field with children holds. */
@@ -72,26 +74,49 @@ export function someNode(node: Node, test: (node: Node) => boolean): boolean {
   return false
 }
 
-/**
- * Calls `visit` on the identifiers in `node` that stand for variables, declarations included: no property names, keys
- * or labels.
- */
-export function eachReference(node: Node, visit: (identifier: Identifier) => void): void {
-  if (node.type === 'Identifier') {
-    visit(node)
-    return
+/** Calls `visit` on the identifiers in `node` that read or assign a variable: no declarations, property names or labels. */
+export function eachUse(node: Node, visit: (identifier: Identifier) => void): void {
+  switch (node.type) {
+    case 'Identifier':
+      visit(node)
+      break
+    case 'Literal':
+      break
+    case 'MemberExpression':
+      eachUse(node.object, visit)
+      if (node.computed) eachUse(node.property, visit)
+      break
+    case 'BinaryExpression':
+    case 'LogicalExpression':
+    case 'AssignmentExpression':
+      eachUse(node.left, visit)
+      eachUse(node.right, visit)
+      break
+    case 'VariableDeclaration':
+      for (const { init } of node.declarations) if (init) eachUse(init, visit)
+      break
+    case 'ExpressionStatement':
+      eachUse(node.expression, visit)
+      break
+    case 'BlockStatement':
+      for (let n = 0; n < node.body.length; n++) eachUse(node.body[n], visit)
+      break
+    default:
+      eachChild(node, visit)
   }
+}
+
+function eachChild(node: Node, visit: (identifier: Identifier) => void): void {
   const fields = childFields(node)
   for (let k = 0; k < fields.length; k++) {
     const value = (node as unknown as Fields)[fields[k]] as Children
     if (!value) continue
     if ('type' in value) {
-      if (value.type !== 'Identifier') eachReference(value, visit)
-      else if (!isPlainName(node, value)) visit(value)
+      if (!isPlainName(node, value)) eachUse(value, visit)
     } else {
       for (let n = 0; n < value.length; n++) {
         const item = value[n]
-        if (item) eachReference(item, visit)
+        if (item) eachUse(item, visit)
       }
     }
   }

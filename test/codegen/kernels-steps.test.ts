@@ -146,9 +146,7 @@ describe('probing: pairs of equal keys', () => {
       right: arrangedLayout(schemaOf('r', 'b:bytes'), []),
     },
   ]
-  const codes = new Map(
-    MODES.map(mode => [mode, sides.map(s => joinCode<Probe>(mode, s.left))] as const),
-  )
+  const codes = new Map(MODES.map(mode => [mode, sides.map(s => joinCode<Probe>(mode, s.left))] as const))
 
   function keyOf(layout: Layout, row: readonly Value[]): Value[] {
     return layout.key.columns.map(c => row[c])

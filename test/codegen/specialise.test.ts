@@ -675,8 +675,7 @@ describe('macros', () => {
     }
     expect(both(t, { $nothing: nothing }, [[1, 2]])).toMatchInlineSnapshot(`
       "function f(x) {
-        const a = 1;
-        return a;
+        return 1;
       }"
     `)
   })
