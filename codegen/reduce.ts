@@ -136,7 +136,7 @@ function aggregateKey({ aggregates, keyCount }: ReduceSpec): unknown[] {
 }
 
 /** The loops that feed a group table. */
-export function accumulateCode(context: CodeContext, spec: ReduceSpec, describe: readonly string[]) {
+export function accumulateCode(context: CodeContext, spec: ReduceSpec) {
   const sources = new SourceList()
   const { pipeline, keyLayout, keyCount, schema } = spec
   const flat = flatLayout(schema)
@@ -184,7 +184,6 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec, describe:
     get sources() {
       return sources.texts
     },
-    description: [...describe],
     scan: <F>(input: Layout): F =>
       make<F>(context, sources, 'accumulateRows', scanAccumulate, key([input]), () => statics([input])),
     pairs: <F>(left: Layout, right: Layout): F =>

@@ -166,7 +166,7 @@ function failureOf(program: RowProgram): Macro {
 }
 
 /** Loops that write into a batch of layout `out`: flat, or arranged (raw, to be sorted). */
-export function storeCode(context: CodeContext, pipeline: PipelineSpec, out: Layout, describe: readonly string[]) {
+export function storeCode(context: CodeContext, pipeline: PipelineSpec, out: Layout) {
   const sources = new SourceList()
   const statics = (inputs: readonly Layout[]): Statics => {
     const base = loopStatics(context, pipeline, inputs)
@@ -178,7 +178,6 @@ export function storeCode(context: CodeContext, pipeline: PipelineSpec, out: Lay
     get sources() {
       return sources.texts
     },
-    description: [...describe],
     scan: <F>(input: Layout): F =>
       make<F>(context, sources, `${name}Rows`, scanStore, key([input]), () => statics([input])),
     pairs: <F>(left: Layout, right: Layout): F =>

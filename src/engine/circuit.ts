@@ -107,7 +107,7 @@ export class Circuit {
       kernelsOf(layout, this.mode),
       (flat, from, to, raw) => {
         const pipeline = { filter: null, exprs: allColumns(schema), schema, negate: false }
-        arrange ??= storeCode(context, pipeline, layout, []).scan<ScanStore>(flat.layout)
+        arrange ??= storeCode(context, pipeline, layout).scan<ScanStore>(flat.layout)
         arrange(flat, from, to, raw, SILENT)
       },
       `${context.provenance[0]}`,

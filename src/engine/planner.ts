@@ -247,7 +247,7 @@ export class Planner {
         rel.on.map(([, r]) => columnIndex(r)),
       )
       const code = joinCode<Probe>(this.context.mode, left.operator.kernels.layout)
-      const on = rel.on.map(([l, r]) => `${printExpr(l)} = ${printExpr(r)}`)
+      const on = () => rel.on.map(([l, r]) => `${printExpr(l)} = ${printExpr(r)}`)
       join = { operator: this.add(new JoinOperator(left.operator, right.operator, code, on)), left, right }
       this.joins.set(rel, join)
     }
@@ -287,7 +287,7 @@ export class Planner {
       keyCount: rel.keys.length,
       aggregateNames: rel.aggregates.map(a => a.name),
       globalKey: rel.keys.length === 0 ? Uint32Array.from(keyLanesOf(keyLayout, [])) : null,
-      description: [
+      describe: () => [
         `by ${rel.keys.map(k => printExpr(k)).join(', ') || 'nothing'}`,
         ...rel.aggregates.map(a => `${a.name} = ${a.fn}(${a.arg === null ? '*' : printExpr(a.arg)})`),
       ],
@@ -350,8 +350,8 @@ export class Planner {
   ): void {
     for (const feed of feeds) {
       const pipeline = { filter: feed.filter, exprs: feed.exprs, schema, negate: feed.negate }
-      const code: FeedCode<ScanStore, PairsStore> = storeCode(this.context, pipeline, out, describeFeed(feed, schema))
-      this.connect(feed, new BatchTarget(batch, code, errors), code, list)
+      const code: FeedCode<ScanStore, PairsStore> = storeCode(this.context, pipeline, out)
+      this.connect(feed, new BatchTarget(batch, code, errors), code, schema, list)
     }
   }
 
@@ -362,19 +362,22 @@ export class Planner {
     table: GroupTable,
   ): void {
     const pipeline = { filter: feed.filter, exprs: feed.exprs, schema: spec.pipeline.schema, negate: feed.negate }
-    const code: FeedCode<ScanAccumulate, PairsAccumulate> = accumulateCode(
-      this.context,
-      { ...spec, pipeline },
-      describeFeed(feed, pipeline.schema),
-    )
-    this.connect(feed, new GroupTarget(table, code, operator.errors), code, operator.feeds)
+    const code: FeedCode<ScanAccumulate, PairsAccumulate> = accumulateCode(this.context, { ...spec, pipeline })
+    this.connect(feed, new GroupTarget(table, code, operator.errors), code, pipeline.schema, operator.feeds)
   }
 
-  private connect(feed: FeedPlan, target: Target, code: FeedCode<unknown, unknown>, list: Feed[]): void {
-    list.push({ producer: feed.producer, join: feed.join, target, code })
-    feed.join?.attach(target)
+  private connect(
+    feed: FeedPlan,
+    target: Target,
+    code: FeedCode<unknown, unknown>,
+    schema: RowSchema,
+    list: Feed[],
+  ): void {
+    const { producer, join } = feed
+    list.push({ producer, join, target, code, describe: () => describeFeed(feed, schema) })
+    join?.attach(target)
     // Compiled now, so that what cannot be compiled is refused with the view, and its source can be read.
-    if (feed.producer !== null) target.prepare(feed.producer.layout, null)
-    if (feed.join !== null) target.prepare(feed.join.left.kernels.layout, feed.join.right.kernels.layout)
+    if (producer !== null) target.prepare(producer.layout, null)
+    if (join !== null) target.prepare(join.left.kernels.layout, join.right.kernels.layout)
   }
 }

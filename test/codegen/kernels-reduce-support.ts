@@ -163,11 +163,11 @@ function reducers(mode: Mode, rel: AggregateRel, keys: readonly string[], collid
   const spec = specFor(rel, keys, collide)
   const context = { mode, unit: 'test', provenance: [] }
   const scan = (negate: boolean) =>
-    accumulateCode(context, { ...spec, pipeline: { ...spec.pipeline, negate } }, []).scan<ScanAccumulate>(flat)
+    accumulateCode(context, { ...spec, pipeline: { ...spec.pipeline, negate } }).scan<ScanAccumulate>(flat)
   const loops = {
     plain: scan(false),
     negated: scan(true),
-    pairs: accumulateCode(context, spec, []).pairs<PairsAccumulate>(flat, right),
+    pairs: accumulateCode(context, spec).pairs<PairsAccumulate>(flat, right),
   }
   const code = settleCode<ReduceCode['settle'], ReduceCode['restoreRow']>(context, spec)
   return () => new Reducer(spec, loops, code)

@@ -54,7 +54,7 @@ function memoised<F>(
 describe('arranging: the key of a row, packed or hashed', () => {
   const storeLoop = memoised((mode, input, out) => {
     const pipeline = { filter: null, exprs: allColumns(input.schema), schema: out.schema, negate: false }
-    return storeCode(contextOf(mode), pipeline, out, []).scan<ScanStore>(input)
+    return storeCode(contextOf(mode), pipeline, out).scan<ScanStore>(input)
   })
   const flats = new Map(LAYOUTS.map(layout => [layout, flatLayout(layout.schema)]))
 
@@ -86,7 +86,7 @@ describe('arranging: the key of a row, packed or hashed', () => {
     const pipeline = { filter: null, exprs: allColumns(layout.schema), schema: layout.schema, negate: true }
     const row = [1n, null]
     for (const mode of MODES) {
-      const loop = storeCode(contextOf(mode), pipeline, flat, []).scan<ScanStore>(flat)
+      const loop = storeCode(contextOf(mode), pipeline, flat).scan<ScanStore>(flat)
       const run = (weight: bigint) => {
         const out = new Batch(flat, 1)
         loop(batchOf(flat, [{ row, weight }]), 0, 1, out, new ErrorSet())
@@ -224,7 +224,7 @@ describe('pairs', () => {
   const [leftFlat, rightFlat, outFlat] = [left, right, out].map(flatLayout)
   const exprs = [...allColumns(left), ...allColumns(right, 1)]
   const loopOf = (mode: Mode, negate: boolean) =>
-    storeCode(contextOf(mode), { filter: null, exprs, schema: out, negate }, outFlat, []).pairs<PairsStore>(
+    storeCode(contextOf(mode), { filter: null, exprs, schema: out, negate }, outFlat).pairs<PairsStore>(
       leftFlat,
       rightFlat,
     )

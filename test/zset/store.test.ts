@@ -15,7 +15,7 @@ import { batchOf, contents, I64_MAX, I64_MIN, LAYOUTS, sumOf, textOf, type Weigh
 function storesOf(layout: Layout): () => Store {
   const context = { mode: 'compiled' as const, unit: 'store', provenance: [] }
   const pipeline = { filter: null, exprs: allColumns(layout.schema), schema: layout.schema, negate: false }
-  const arrange = storeCode(context, pipeline, layout, []).scan<ScanStore>(flatLayout(layout.schema))
+  const arrange = storeCode(context, pipeline, layout).scan<ScanStore>(flatLayout(layout.schema))
   const kernels = kernelsOf(layout)
   return () => new Store(kernels, (flat, from, to, raw) => arrange(flat, from, to, raw, SILENT), 'store')
 }

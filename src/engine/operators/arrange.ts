@@ -48,7 +48,7 @@ export class ArrangeOperator extends Operator {
     return [
       `by ${names.length > 0 ? names.join(', ') : 'nothing'} (${key.kind} ${key.words * 64} bits)`,
       ...(rest.length > 0 ? [`then ${rest.join(', ')}`] : []),
-      ...this.feeds.flatMap(feed => feed.code.description),
+      ...this.feeds.flatMap(feed => feed.describe()),
     ]
   }
 

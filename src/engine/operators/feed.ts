@@ -41,7 +41,6 @@ export interface FeedCode<Scan, Pairs> {
   scan(input: Layout): Scan
   pairs(left: Layout, right: Layout): Pairs
   readonly sources: ReadonlyMap<string, string>
-  readonly description: string[]
 }
 
 /** Where a feed's rows go. */
@@ -174,6 +173,8 @@ export interface Feed {
   readonly join: PairSource | null
   readonly target: Target
   readonly code: FeedCode<unknown, unknown>
+  /** What it does, a few words a line. */
+  describe(): string[]
 }
 
 /** Runs every scanning feed over its producer's delta; returns the number of rows read. */

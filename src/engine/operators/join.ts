@@ -55,7 +55,7 @@ export class JoinOperator extends Operator implements PairSource {
     readonly left: ArrangeOperator,
     readonly right: ArrangeOperator,
     private readonly code: JoinCode,
-    private readonly description: string[],
+    private readonly description: () => string[],
   ) {
     super()
   }
@@ -65,7 +65,7 @@ export class JoinOperator extends Operator implements PairSource {
   }
 
   describe(): string[] {
-    return this.description
+    return this.description()
   }
 
   inputs(): readonly Operator[] {

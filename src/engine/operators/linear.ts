@@ -17,7 +17,7 @@ export class LinearOperator extends Producer {
   }
 
   describe(): string[] {
-    return this.feeds.flatMap(feed => feed.code.description)
+    return this.feeds.flatMap(feed => feed.describe())
   }
 
   inputs(): readonly Operator[] {

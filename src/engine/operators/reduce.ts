@@ -40,7 +40,7 @@ export interface ReduceShape {
   readonly aggregateNames: readonly string[]
   /** No group columns: one group that always exists, with these key words. */
   readonly globalKey: Uint32Array | null
-  readonly description: string[]
+  describe(): string[]
 }
 
 const IGNORED: OverflowSink = { add() {} }
@@ -77,7 +77,7 @@ export class ReduceOperator extends Producer {
   }
 
   describe(): string[] {
-    return this.shape.description
+    return this.shape.describe()
   }
 
   inputs(): readonly Operator[] {

@@ -24,7 +24,7 @@ export class SinkOperator extends Producer {
     const { schema, key } = this.store.layout
     return [
       `${this.name}, kept by ${key.columns.map(c => schema.columns[c].name).join(', ')}`,
-      ...this.feeds.flatMap(feed => feed.code.description),
+      ...this.feeds.flatMap(feed => feed.describe()),
     ]
   }
 
