@@ -22,7 +22,7 @@ import { lookup } from '../templates/lookup.js'
 import { merge } from '../templates/merge.js'
 import { mergeAll } from '../templates/mergeall.js'
 import { decodePacked, encodePacked } from '../templates/packed.js'
-import { $below, $equal, $lowerBound, seek } from '../templates/seek.js'
+import { $below, $bucketOf, $equal, $lowerBound, $search, seek } from '../templates/seek.js'
 import { build, type Mode, type Statics, type Unit } from './build.js'
 import { packedStatics, packedStride } from './packed.js'
 import { external, type Template } from './specialise/types.js'
@@ -88,6 +88,8 @@ function makeKernels(layout: Layout, mode: Mode): CompiledKernels {
     $below,
     $equal,
     $lowerBound,
+    $search,
+    $bucketOf,
     $compareStrings: external(compareGerman),
     $copyString: external(copyString),
     $overflow: external(overflow, 'overflow'),

@@ -14,7 +14,7 @@ import { clamp } from '../templates/clamp.js'
 import { $copyRow } from '../templates/copy.js'
 import { pairsStore, scanStore } from '../templates/linear.js'
 import { probe } from '../templates/probe.js'
-import { $below, $equal, $lowerBound } from '../templates/seek.js'
+import { $below, $bucketOf, $equal, $lowerBound, $search } from '../templates/seek.js'
 import { $multiply } from '../templates/weights.js'
 import { build, type Mode, type Statics } from './build.js'
 import { readRow } from './expr/plain.js'
@@ -202,6 +202,8 @@ export function joinCode<F>(mode: Mode, { key }: Layout) {
       $below,
       $equal,
       $lowerBound,
+      $search,
+      $bucketOf,
       $confirm: key.kind === 'hash' ? external(sameKey) : null,
     })),
     get sources() {

@@ -5,17 +5,19 @@
  * REQUIRES: both sorted by the same layout, no row twice in either; `sums.length >= delta.length`.
  * Sums that leave i64 call `$overflow()`.
  */
-export function lookup($words, $below, $equal, $lowerBound, $payload, $overflow, delta, run, sums) {
+export function lookup($words, $below, $equal, $lowerBound, $search, $bucketOf, $payload, $overflow, delta, run, sums) {
   const rows = run.length
   const n = delta.length
   const fences = run.fences
+  const directory = run.directory
+  const starts = directory.starts
   let low = 0
   for (let i = 0; i < n && low < rows; i++) {
     const k0 = delta.keys32[i * ($words * 2)]
     const k1 = delta.keys32[i * ($words * 2) + 1]
     const k2 = $words === 1 ? 0 : delta.keys32[i * 4 + 2]
     const k3 = $words === 1 ? 0 : delta.keys32[i * 4 + 3]
-    const start = $lowerBound($words, $below, run, fences, low, k3, k2, k1, k0)
+    const start = $search($words, $below, $lowerBound, $bucketOf, run, fences, directory, starts, low, k3, k2, k1, k0)
     low = start
     let j = low
     while (j < rows && $equal($words, run, j, k3, k2, k1, k0)) {

@@ -5,14 +5,33 @@
  *
  * Both sides gallop, so the cost is that of the smaller one times the logarithm of the gaps.
  *
- * REQUIRES: rows from..to of `delta` and all of `run` are sorted by key. `pairs.low` is a row of `run` before
- * which no wanted key lies (0 at first).
+ * Looks at rows from..to of the delta, and at those after them whose key is that of the last.
+ *
+ * REQUIRES: `delta` and `run` are sorted by key. `pairs.low` is a row of `run` before which no wanted key lies (0 at
+ * first).
  * ENSURES: `pairs.left[0..count)`/`pairs.right` hold the pairs, rows of weight zero left out; returns the first
- * delta row not yet done: `to`, unless more than `limit` pairs were found.
+ * delta row not yet done: at least `to`, unless more than `limit` pairs were found.
  */
-export function probe($words, $below, $equal, $lowerBound, $confirm, delta, from, to, run, pairs, limit) {
+export function probe(
+  $words,
+  $below,
+  $equal,
+  $lowerBound,
+  $search,
+  $bucketOf,
+  $confirm,
+  delta,
+  from,
+  to,
+  run,
+  pairs,
+  limit,
+) {
+  const n = delta.length
   const rows = run.length
   const fences = run.fences
+  const directory = run.directory
+  const starts = directory.starts
   const deltaFences = delta.fences
   let left = pairs.left
   let right = pairs.right
@@ -20,12 +39,26 @@ export function probe($words, $below, $equal, $lowerBound, $confirm, delta, from
   let count = 0
   let low = pairs.low
   let i = from
+  if (directory.buckets > 0) {
+    // Fetches what is needed of the run: without branches between them, the cache misses overlap.
+    let touched = 0
+    for (let p = from; p < to; p++) {
+      const k0 = delta.keys32[p * ($words * 2)]
+      const k1 = delta.keys32[p * ($words * 2) + 1]
+      const k2 = $words === 1 ? 0 : delta.keys32[p * 4 + 2]
+      const k3 = $words === 1 ? 0 : delta.keys32[p * 4 + 3]
+      const bucket = $bucketOf($words, directory, k3, k2, k1, k0)
+      const row = starts[bucket] < rows ? starts[bucket] : 0
+      touched = (touched + run.keys32[row * ($words * 2)] + run.weights32[row * 2]) | 0
+    }
+    pairs.touched = touched
+  }
   while (i < to && low < rows && count < limit) {
     const k0 = delta.keys32[i * ($words * 2)]
     const k1 = delta.keys32[i * ($words * 2) + 1]
     const k2 = $words === 1 ? 0 : delta.keys32[i * 4 + 2]
     const k3 = $words === 1 ? 0 : delta.keys32[i * 4 + 3]
-    const start = $lowerBound($words, $below, run, fences, low, k3, k2, k1, k0)
+    const start = $search($words, $below, $lowerBound, $bucketOf, run, fences, directory, starts, low, k3, k2, k1, k0)
     low = start
     if (start === rows) break
     if (!$equal($words, run, start, k3, k2, k1, k0)) {
@@ -59,11 +92,11 @@ export function probe($words, $below, $equal, $lowerBound, $confirm, delta, from
         count++
       }
       i++
-      more = i < to && $equal($words, delta, i, k3, k2, k1, k0) ? 1 : 0
+      more = i < n && $equal($words, delta, i, k3, k2, k1, k0) ? 1 : 0
     }
     low = end
   }
   pairs.low = low
   pairs.count = count
-  return low >= rows ? to : i < to ? i : to
+  return low >= rows ? n : i
 }

@@ -72,15 +72,50 @@ export function $lowerBound($words, $below, run, fences, from, k3, k2, k1, k0) {
 }
 
 /**
+ * The bucket of a run's directory (src/zset/directory.ts) that holds a key if the run does. A key as a number: of
+ * unequal keys the greater has no smaller number, since every rounding keeps the order.
+ */
+export function $bucketOf($words, directory, k3, k2, k1, k0) {
+  const high = $words === 1 ? 0 : ((k3 * 4294967296 + k2) * 4294967296 + k1) * 4294967296
+  const number = $words === 1 ? k1 * 4294967296 + k0 : high + k0
+  const place = (number - directory.origin) * directory.scale
+  const bucket = place > 0 ? (place < directory.buckets ? place | 0 : directory.buckets) : 0
+  return bucket
+}
+
+/** The same as `$lowerBound`, with the help of the directory of a run that is searched often. */
+export function $search($words, $below, $lowerBound, $bucketOf, run, fences, directory, starts, from, k3, k2, k1, k0) {
+  let low = from
+  if (directory.buckets > 0) {
+    const bucket = $bucketOf($words, directory, k3, k2, k1, k0)
+    if (starts[bucket] > from) low = starts[bucket]
+    let high = starts[bucket + 1]
+    if (high - low <= 64) {
+      while (low < high) {
+        const middle = (low + high) >>> 1
+        if ($below($words, run, middle, k3, k2, k1, k0)) low = middle + 1
+        else high = middle
+      }
+      return low
+    }
+  }
+  const start = low
+  const row = $lowerBound($words, $below, run, fences, start, k3, k2, k1, k0)
+  return row
+}
+
+/**
  * The first row at or after `from` whose key is not below that of row p of `probe`.
  * REQUIRES: no key before `from` is wanted. Key words of both batches are the same in number.
  */
-export function seek($words, $below, $lowerBound, run, from, probe, p) {
+export function seek($words, $below, $lowerBound, $search, $bucketOf, run, from, probe, p) {
   const k0 = probe.keys32[p * ($words * 2)]
   const k1 = probe.keys32[p * ($words * 2) + 1]
   const k2 = $words === 1 ? 0 : probe.keys32[p * 4 + 2]
   const k3 = $words === 1 ? 0 : probe.keys32[p * 4 + 3]
   const fences = run.fences
-  const row = $lowerBound($words, $below, run, fences, from, k3, k2, k1, k0)
+  const directory = run.directory
+  const starts = directory.starts
+  const row = $search($words, $below, $lowerBound, $bucketOf, run, fences, directory, starts, from, k3, k2, k1, k0)
   return row
 }

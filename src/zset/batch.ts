@@ -12,6 +12,7 @@
 import { assert } from '../base/errors.js'
 import type { Layout } from '../schema/schema.js'
 import type { Storage } from '../schema/types.js'
+import { type Directory, DirectoryBuilder, NO_DIRECTORY } from './directory.js'
 import { Heap } from './heap.js'
 
 export type ColumnArray =
@@ -100,6 +101,8 @@ const NO_FENCES: Fences = { keys32: new Uint32Array(0), length: 0 }
 const FENCE_ROWS = 64
 /** Shorter runs are searched as they are. */
 const FENCED_RUN_ROWS = 2048
+/** Rows of a directory that are made for each key looked for, once as many might have been. */
+const ROWS_PER_SEARCH = 16
 
 export class Batch {
   readonly layout: Layout
@@ -120,6 +123,11 @@ export class Batch {
   readonly lanes: Uint32Array[]
   /** Keys of every FENCE_ROWS-th row, for searching a long run; empty unless `buildFences` was called. */
   fences: Fences = NO_FENCES
+  /** For searching a long run that is searched often. */
+  directory: Directory = NO_DIRECTORY
+  /** Keys looked for so far, while there is no directory. */
+  private searched = 0
+  private builder: DirectoryBuilder | null = null
   /** Replaced only to share another batch's heap. */
   heap: Heap
 
@@ -200,6 +208,21 @@ export class Batch {
     this.fences = { keys32, length: count }
   }
 
+  /**
+   * To be called before `count` keys are looked for: a run that is searched for long gets a directory, and the searches
+   * pay for it in proportion to their number. REQUIRES: as for `buildFences`.
+   */
+  willSearch(count: number): void {
+    if (this.fences.length === 0 || this.directory.buckets > 0) return
+    this.searched += count
+    if (this.searched * ROWS_PER_SEARCH < this.length) return
+    this.builder ??= new DirectoryBuilder(this)
+    const directory = this.builder.work(count * ROWS_PER_SEARCH)
+    if (directory === null) return
+    this.directory = directory
+    this.builder = null
+  }
+
   /** Forgets the rows, keeps the memory. */
   clear(): void {
     this.length = 0
@@ -217,7 +240,7 @@ export class Batch {
   /** Bytes of memory held by the regions and the heap. */
   get allocatedBytes(): number {
     let bytes = this.keys.byteLength + this.weights.byteLength + this.nulls.byteLength + this.heap.bytes.byteLength
-    bytes += this.fences.keys32.byteLength
+    bytes += this.fences.keys32.byteLength + this.directory.starts.byteLength + (this.builder?.allocatedBytes ?? 0)
     for (const c of this.columns) bytes += c.byteLength
     return bytes
   }

@@ -28,6 +28,16 @@ const CASES: readonly Case[] = [
     row: (key, i) => [BigInt(key) << 20n, i],
   },
   {
+    name: 'one word, a few keys far away',
+    layout: arrangedLayout(schemaOf('long4', 'k:u64', 'v:i32'), [0]),
+    row: (key, i) => [key > 8900 ? BigInt(key) << 48n : BigInt(key), i],
+  },
+  {
+    name: 'two words, the first always the same',
+    layout: arrangedLayout(schemaOf('long5', 'a:u64', 'b:u64', 'v:i32'), [0, 1]),
+    row: (key, i) => [2n ** 64n - 1n, BigInt(key), i],
+  },
+  {
     name: 'two words',
     layout: arrangedLayout(schemaOf('long2', 'a:u64', 'b:i64', 'v:i32'), [0, 1]),
     row: (key, i) => [BigInt(key >> 4), BigInt((key & 15) - 8) << 40n, i],
@@ -67,9 +77,15 @@ function probes({ layout, row }: Case): Batch {
 const numberOf = (layout: Layout, row: readonly Value[]): bigint =>
   keyLanesOf(layout, row).reduceRight((all, lane) => (all << 32n) | BigInt(lane), 0n)
 
-describe.each(CASES)('$name', one => {
+const VARIANTS = CASES.flatMap(one => [
+  { ...one, directory: false },
+  { ...one, name: `${one.name}, with a directory`, directory: true },
+])
+
+describe.each(VARIANTS)('$name', one => {
   const { layout } = one
   const run = longRun(one)
+  for (let n = 0; one.directory && n < ROWS; n += 100) run.willSearch(100)
   const delta = probes(one)
   const [rows, wanted] = [contents(run), contents(delta)]
   const keys = rows.map(({ row }) => numberOf(layout, row))
@@ -77,6 +93,10 @@ describe.each(CASES)('$name', one => {
     const key = numberOf(layout, row)
     const first = keys.findIndex(k => k >= key)
     return first < 0 ? ROWS : first
+  })
+
+  test('a directory, if it is wanted', () => {
+    expect(run.directory.buckets > 0).toBe(one.directory)
   })
 
   test('seek, from anywhere before', () => {
@@ -114,19 +134,19 @@ describe.each(CASES)('$name', one => {
     for (const mode of MODES) {
       const code = joinCode<Probe>(mode, layout)
       for (const limit of [50, 1 << 20]) {
-        expect(search(code.probe, delta, run, limit)).toEqual(expected)
-        const turned = search(code.probe, run, delta, limit).map(pair => pair.split('-').reverse().join('-'))
+        for (const slice of [7, ROWS]) expect(search(code.probe, delta, run, limit, slice)).toEqual(expected)
+        const turned = search(code.probe, run, delta, limit, ROWS).map(pair => pair.split('-').reverse().join('-'))
         expect(turned.sort()).toEqual([...expected].sort())
       }
     }
   })
 })
 
-function search(probe: Probe, delta: Batch, run: Batch, limit: number): string[] {
+function search(probe: Probe, delta: Batch, run: Batch, limit: number, slice: number): string[] {
   const pairs = new Pairs()
   const found: string[] = []
   for (let from = 0; from < delta.length; ) {
-    from = probe(delta, from, delta.length, run, pairs, limit)
+    from = probe(delta, from, Math.min(from + slice, delta.length), run, pairs, limit)
     for (let p = 0; p < pairs.count; p++) found.push(`${pairs.left[p]}-${pairs.right[p]}`)
   }
   return found

@@ -15,6 +15,8 @@ export class Pairs {
   count = 0
   /** Where the next search in the run begins. */
   low = 0
+  /** Depends on all that was fetched ahead, so that it is not left out. */
+  touched = 0
 
   grow(): void {
     const left = new Int32Array(this.left.length * 2)
@@ -36,6 +38,8 @@ export class Pairs {
 const KEPT_PAIRS = 1 << 18
 /** Pairs that are found before they are handed on. */
 const PAIRS_LIMIT = 1 << 16
+/** Rows of a delta that are probed at once: what they meet stays in the cache. */
+const SLICE_ROWS = 1 << 10
 
 export type Probe = (delta: Batch, from: number, to: number, run: Batch, pairs: Pairs, limit: number) => number
 
@@ -90,8 +94,10 @@ export class JoinOperator extends Operator implements PairSource {
 
   private probeLeft(delta: Batch, run: Batch): void {
     pairs.low = 0
+    run.willSearch(delta.length)
     for (let from = 0; from < delta.length; ) {
-      from = this.code.probe(delta, from, delta.length, run, pairs, PAIRS_LIMIT)
+      const to = Math.min(from + SLICE_ROWS, delta.length)
+      from = this.code.probe(delta, from, to, run, pairs, PAIRS_LIMIT)
       if (pairs.count === 0) continue
       this.rowsOut += pairs.count
       for (const target of this.targets) target.pairs(delta, run, pairs.left, pairs.right, pairs.count)
@@ -101,8 +107,10 @@ export class JoinOperator extends Operator implements PairSource {
 
   private probeRight(delta: Batch, run: Batch): void {
     pairs.low = 0
+    run.willSearch(delta.length)
     for (let from = 0; from < delta.length; ) {
-      from = this.code.probe(delta, from, delta.length, run, pairs, PAIRS_LIMIT)
+      const to = Math.min(from + SLICE_ROWS, delta.length)
+      from = this.code.probe(delta, from, to, run, pairs, PAIRS_LIMIT)
       if (pairs.count === 0) continue
       this.rowsOut += pairs.count
       for (const target of this.targets) target.pairs(run, delta, pairs.right, pairs.left, pairs.count)
