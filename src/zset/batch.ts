@@ -101,6 +101,8 @@ const NO_FENCES: Fences = { keys32: new Uint32Array(0), length: 0 }
 const FENCE_ROWS = 64
 /** Shorter runs are searched as they are. */
 const FENCED_RUN_ROWS = 2048
+/** Growing batches double up to here, and grow by a quarter from there on. */
+const DOUBLED_ROWS = 1 << 15
 /** Rows of a directory that are made for each key looked for, once as many might have been. */
 const ROWS_PER_SEARCH = 16
 
@@ -160,7 +162,8 @@ export class Batch {
   reserve(count: number, exact = false): void {
     const need = this.length + count
     if (need <= this.capacity) return
-    this.resize(exact ? need : Math.max(need, Math.ceil(this.capacity * 1.25), 16))
+    const grown = this.capacity < DOUBLED_ROWS ? this.capacity * 2 : Math.ceil(this.capacity * 1.25)
+    this.resize(exact ? need : Math.max(need, grown, 16))
   }
 
   /** Moves every region to new memory of exactly `capacity` rows. REQUIRES: `capacity >= length`. */

@@ -277,6 +277,25 @@ describe('columns', () => {
     expect([h.entries(), v.entries()]).toEqual([[], []])
   })
 
+  it('of floats become canonical wherever they stand', () => {
+    const floats = table('floats', { k: f64() })
+    for (let n = 1; n < 10; n++) {
+      for (let at = 0; at < n; at++) {
+        for (const [odd, kept] of [
+          [-0, 0],
+          [Number.NaN, Number.NaN],
+          [-5e-324, -5e-324],
+        ]) {
+          const db = open()
+          const h = db.createTable(floats)
+          db.ingest(floats, { columns: { k: new Float64Array(n).fill(7).fill(odd, at, at + 1) } })
+          expect(h.rows()).toContainEqual({ k: kept })
+          expect(h.rows()).not.toContainEqual({ k: -0 })
+        }
+      }
+    }
+  })
+
   it('are read in place and belong to the caller again afterwards', () => {
     const db = open()
     const h = db.createTable(t)
