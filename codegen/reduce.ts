@@ -3,14 +3,14 @@ import { WeightOverflowError } from '../src/base/errors.js'
 import { fromUnits, toUnits } from '../src/base/exact-sum.js'
 import { type Column, flatLayout, type Layout, layoutFingerprint, type RowSchema } from '../src/schema/schema.js'
 import type { Batch } from '../src/zset/batch.js'
-import { setCellNull } from '../src/zset/cells.js'
-import type { GroupTable, Spill } from '../src/zset/groups.js'
+import type { GroupTable, Present, Spill } from '../src/zset/groups.js'
+import { type RecordLayout, type Records, recordLayout, usedLanes } from '../src/zset/records.js'
 import { hashLanes } from '../src/zset/slots.js'
 import { compareGerman, copyString } from '../src/zset/strings.js'
 import { $addFloat, $addInt, $addRow, pairsAccumulate, scanAccumulate } from '../templates/accumulate.js'
 import { $compareColumns, comparePayload } from '../templates/compare.js'
-import { $copyRow, copyRow } from '../templates/copy.js'
-import { $write, settle } from '../templates/settle.js'
+import { $copyRow } from '../templates/copy.js'
+import { $write, present, settle } from '../templates/settle.js'
 import { moveString } from './kernels.js'
 import type { RowOutput } from './rows.js'
 import { external, type Macro } from './specialise/types.js'
@@ -40,8 +40,10 @@ export interface ReduceSpec {
 const NO_SPILL: Spill = Object.freeze({ units: 0n, nan: 0n, plus: 0n, minus: 0n })
 
 /** Statics of one aggregate: constants for the templates, helpers for the slow paths. */
-function aggregateStatics(spec: AggregateCode, index: number, output: RowOutput | null) {
+function aggregateStatics(spec: AggregateCode, index: number, output: RowOutput | null, record: RecordLayout) {
   const isBigInt = output !== null && ['i64', 'u64', 'time', 'timestamp', 'timestamptz'].includes(output.type)
+  const at = record.fields[index]
+  const values = spec.counted ? at.valid : record.count
   const add = spec.kind === 'int' ? spillInt(index) : spillFloat(index)
   return {
     ...spec,
@@ -49,44 +51,49 @@ function aggregateStatics(spec: AggregateCode, index: number, output: RowOutput 
     argument: output,
     isBigInt,
     isUnsigned: output?.type === 'u64',
+    at,
+    /** The word that counts the rows with a value. */
+    values,
     spill: external(add, 'addExactly'),
-    result: external(exactResult(spec, index), 'exactResult'),
-    average: external(average(spec, index), 'average'),
+    fits: external(fits(index, values), 'fits'),
+    result: external(exactResult(spec, index, values), 'exactResult'),
   }
 }
 
 /** sum += w * x with a bigint: any weight, any size. Moves what the fast path holds into the spill as needed. */
 function spillInt(a: number) {
   return (table: GroupTable, slot: number, w: bigint, x: number | bigint): void => {
-    const spill = table.spills[a].get(slot)?.units ?? 0n
-    const total = table.sums[a][slot] + spill + w * BigInt(x)
+    const { record, records } = table
+    const sum = slot * record.words + record.fields[a].sum
+    const spill = table.spillOf(a, slot, false)?.units ?? 0n
+    const total = records.ints[sum] + spill + w * BigInt(x)
     const fits = BigInt.asIntN(64, total) === total
-    table.sums[a][slot] = fits ? total : 0n
-    table.setSpill(a, slot, fits ? undefined : { ...NO_SPILL, units: total })
+    records.ints[sum] = fits ? total : 0n
+    if (!fits || spill !== 0n) table.setSpill(a, slot, fits ? undefined : { ...NO_SPILL, units: total })
   }
 }
 
 function spillFloat(a: number) {
   return (table: GroupTable, slot: number, w: bigint, x: number): void => {
-    const old = table.spills[a].get(slot) ?? NO_SPILL
+    const { record, records } = table
+    const base = slot * record.words
+    const { high, low } = record.fields[a]
+    const old = table.spillOf(a, slot, false) ?? NO_SPILL
     let { units, nan, plus, minus } = old
     if (Number.isNaN(x)) nan += w
     else if (x === Infinity) plus += w
     else if (x === -Infinity) minus += w
     else {
-      units += toUnits(table.highs[a][slot]) + toUnits(table.lows[a][slot]) + w * toUnits(x)
-      table.highs[a][slot] = 0
-      table.lows[a][slot] = 0
+      units += toUnits(records.floats[base + high]) + toUnits(records.floats[base + low]) + w * toUnits(x)
+      records.floats[base + high] = 0
+      records.floats[base + low] = 0
     }
     const empty = units === 0n && nan === 0n && plus === 0n && minus === 0n
-    table.setSpill(a, slot, empty ? undefined : { units, nan, plus, minus })
+    if (!empty || old !== NO_SPILL) table.setSpill(a, slot, empty ? undefined : { units, nan, plus, minus })
   }
 }
 
-function exactFloat(table: GroupTable, a: number, slot: number): number {
-  const high = table.highs[a][slot]
-  const low = table.lows[a][slot]
-  const spill = table.spills[a].get(slot)
+function exactFloat(high: number, low: number, spill: Spill | undefined): number {
   if (spill === undefined) return high + low
   const { nan, plus, minus } = spill
   const rises = plus > 0n || minus < 0n
@@ -97,42 +104,60 @@ function exactFloat(table: GroupTable, a: number, slot: number): number {
   return fromUnits(spill.units + toUnits(high) + toUnits(low))
 }
 
-const exactInt = (table: GroupTable, a: number, slot: number): bigint =>
-  table.sums[a][slot] + (table.spills[a].get(slot)?.units ?? 0n)
+function exactInt(table: GroupTable, a: number, records: Records, base: number, slot: number, old: boolean): bigint {
+  return records.ints[base + table.record.fields[a].sum] + (table.spillOf(a, slot, old)?.units ?? 0n)
+}
 
-const valuesOf = (spec: AggregateCode, table: GroupTable, a: number, slot: number): bigint =>
-  spec.counted ? table.valid[a][slot] : table.counts[slot]
-
-/** Writes sum or avg where sums have spilled. Returns 0 if an integer sum is beyond i64. */
-function exactResult(spec: AggregateCode, a: number) {
-  return (table: GroupTable, rows: Batch, slot: number): number => {
-    if (spec.fn === 'avg') {
-      average(spec, a)(table, rows, slot)
-      return 1
-    }
-    const cells = rows.columns[spec.column.index]
-    if (spec.kind === 'float') {
-      cells[slot] = exactFloat(table, a, slot)
-      return 1
-    }
-    const total = exactInt(table, a, slot)
-    cells[slot] = total
+/** Returns 0 if an integer sum of some values is beyond i64, else 1. */
+function fits(a: number, values: number) {
+  return (table: GroupTable, records: Records, base: number, slot: number, old: boolean): number => {
+    if (records.ints[base + values] === 0n) return 1
+    const total = exactInt(table, a, records, base, slot, old)
     return BigInt.asIntN(64, total) === total ? 1 : 0
   }
 }
 
-function average(spec: AggregateCode, a: number) {
-  return (table: GroupTable, rows: Batch, slot: number): void => {
-    const count = Number(valuesOf(spec, table, a, slot))
-    const sum = spec.kind === 'float' ? exactFloat(table, a, slot) : Number(exactInt(table, a, slot))
-    rows.columns[spec.column.index][slot] = sum / count + 0
-    if (spec.column.nullable) setCellNull(rows, spec.column, slot, false)
+/** Writes a sum or average into row k of `out`, what has spilled included. REQUIRES: there are values; it fits. */
+function exactResult({ fn, kind, column }: AggregateCode, a: number, values: number) {
+  return (
+    table: GroupTable,
+    records: Records,
+    base: number,
+    slot: number,
+    old: boolean,
+    out: Batch,
+    k: number,
+  ): void => {
+    const { high, low } = table.record.fields[a]
+    const sum =
+      kind === 'float'
+        ? exactFloat(records.floats[base + high], records.floats[base + low], table.spillOf(a, slot, old))
+        : exactInt(table, a, records, base, slot, old)
+    out.columns[column.index][k] = fn === 'avg' ? Number(sum) / Number(records.ints[base + values]) + 0 : sum
   }
 }
 
 /** What the code of an aggregation depends on, beside its pipeline. */
-function aggregateKey({ aggregates, keyCount }: ReduceSpec): unknown[] {
-  return [keyCount, ...aggregates.map(a => [a.fn, a.kind, a.counted, a.argument, a.column.index])]
+function aggregateKey({ aggregates, keyCount, keyLayout }: ReduceSpec): unknown[] {
+  return [
+    keyCount,
+    usedLanes(keyLayout.key),
+    ...aggregates.map(a => [a.fn, a.kind, a.counted, a.argument, a.column.index]),
+  ]
+}
+
+const recordOf = ({ keyLayout, aggregates }: ReduceSpec): RecordLayout =>
+  recordLayout(usedLanes(keyLayout.key), aggregates)
+
+/** Parts of an output row: the group columns, and what the table keeps beside its records. */
+function parts({ schema, keyCount, aggregates }: ReduceSpec) {
+  const flat = flatLayout(schema)
+  const extremes = aggregates.filter(a => a.kind === 'extreme').map(a => a.column)
+  return {
+    flat,
+    group: { ...flat, stored: schema.columns.slice(0, keyCount) },
+    extremes: { ...flat, stored: extremes },
+  }
 }
 
 /** The loops that feed a group table. */
@@ -140,6 +165,7 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec) {
   const sources = new SourceList()
   const { pipeline, keyLayout, keyCount, schema } = spec
   const flat = flatLayout(schema)
+  const record = recordOf(spec)
   const keyOrder = schema.columns.slice(0, keyCount).map(column => ({ column, descending: false }))
   const key = (inputs: readonly Layout[]) => [
     ...pipelineKey(pipeline),
@@ -158,21 +184,21 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec) {
     const base = loopStatics(context, pipeline, inputs)
     const columns = keyOrder.map((_, k) => ({ output: k, target: k }))
     const $g = {
-      words: keyLayout.key.words,
+      ...parts(spec),
+      record,
       key: base.$row.keyLanes(keyLayout),
       hashed,
       compareKeys,
       storeGroup: base.$row.storeColumns,
       groupColumns: { layout: flat, columns },
       aggregates: spec.aggregates.map((a, i) =>
-        aggregateStatics(a, i, a.argument < 0 ? null : base.$row.outputs[a.argument]),
+        aggregateStatics(a, i, a.argument < 0 ? null : base.$row.outputs[a.argument], record),
       ),
       hash: external(hashLanes, 'hash'),
       overflow: external(() => {
         throw new WeightOverflowError(`a group of ${JSON.stringify(context.unit)}`)
       }, 'overflow'),
       copyRow: $copyRow,
-      flat,
       moveString: external(moveString),
       addRow: $addRow,
       addInt: $addInt,
@@ -209,37 +235,32 @@ function lazyCompare(
   return external((a: Batch, i: number, b: Batch, j: number) => compare()(a, i, b, j), name)
 }
 
-/** The end of a step: output rows of touched groups. */
-export function settleCode<F, R extends Restore>(context: CodeContext, spec: ReduceSpec) {
+/** What a group table gives out: the changes of a step, and rows for readers. */
+export function settleCode<F>(context: CodeContext, spec: ReduceSpec) {
   const sources = new SourceList()
   const flat = flatLayout(spec.schema)
   const aggregateOrder = spec.aggregates.map(({ column }) => ({ column, descending: false }))
   const key = [layoutFingerprint(flat), aggregateKey(spec)]
-  // Announced here for the same reason as `compareKeys` above.
-  const compare = lazyCompare(context, sources, 'compareAggregates', { ...flat, order: aggregateOrder }, key)
-  const statics = () => ({
-    $g: {
-      aggregates: spec.aggregates.map((a, i) => aggregateStatics(a, i, null)),
-      always: spec.keyCount === 0,
-      flat,
-      write: $write,
-      compare,
-      copyRow: $copyRow,
-      copyString: external(copyString),
-    },
-  })
-  const restore = makeLazily<R>(context, sources, 'restoreRow', copyRow, [layoutFingerprint(flat)], () => ({
-    $layout: flat,
-    $copyRow,
-    $copyString: external(moveString),
-  }))
+  const compare: Compare = lazyCompare(context, sources, 'compareAggregates', { ...flat, order: aggregateOrder }, key)
+  const $g = {
+    ...parts(spec),
+    record: recordOf(spec),
+    aggregates: spec.aggregates.map((a, i) => aggregateStatics(a, i, null, recordOf(spec))),
+    always: spec.keyCount === 0,
+    write: $write,
+    sameRow: external(
+      (a: Batch, i: number, b: Batch, j: number) => (compare(a, i, b, j) === 0 ? 1 : 0),
+      'sameAggregates',
+    ),
+    copyRow: $copyRow,
+    copyString: external(copyString),
+  }
+  const lazyPresent = makeLazily<Present>(context, sources, 'present', present, key, () => ({ $g }))
   return {
-    settle: make<F>(context, sources, 'settle', settle, key, statics),
-    restoreRow: ((from, i, to, k) => restore()(from, i, to, k)) as R,
+    settle: make<F>(context, sources, 'settle', settle, key, () => ({ $g })),
+    present: ((table, from, to) => lazyPresent()(table, from, to)) as Present,
     get sources() {
       return sources.texts
     },
   }
 }
-
-type Restore = (from: Batch, i: number, to: Batch, k: number) => void

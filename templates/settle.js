@@ -1,89 +1,131 @@
 /**
- * Ends a step of a grouped aggregation: every touched group's new output row is computed in place, compared with
- * what it was, and, if it changed, the change is emitted: the old row with weight -1, the new one with +1.
+ * What comes out of a grouped aggregation. `settle` ends a step: for every touched group, the row that follows from its
+ * record as it was and the row that follows from it as it is are written to `out`, and stay there, with weights -1 and
+ * +1, if they differ. `present` writes the rows of groups for readers.
  *
  * `$g.aggregates` as in accumulate.js; `$g.always` keeps the one group of a global aggregate alive. MIN and MAX
- * columns have been brought up to date before. `result(table, slot)` of an aggregate turns spilled sums into a
- * value: it returns false if the sum does not fit (then the group has failed).
- * The change is emitted only if `emit`.
+ * columns have been brought up to date before.
+ */
+
+/**
+ * Returns the new length of `out`; it is the caller's to set, so that this loop is left by nothing but a return (code
+ * that V8 has replaced in the middle of a loop knows nothing of what follows it, and would be thrown out there).
+ * `failures` learns of groups whose integer sums do not fit; they have no row. Rows go out only if `emit`.
  * REQUIRES: `out` then has room for two rows per touched group; same flat layout as `table.rows`.
  */
 export function settle($g, table, out, emit, failures) {
+  const $record = $g.record
   const rows = table.rows
-  const undo = table.undoRows
+  const undoRows = table.undoRows
+  const records = table.records
+  const undo = table.undo
   const n = table.touchedCount
   const touched = table.touched
-  const counts = table.counts
+  const spilled = table.spilled
   let k = out.length
   for (let t = 0; t < n; t++) {
     const slot = touched[t]
-    const existed = rows.weights32[slot * 2] !== 0
-    let exists = $g.always || counts[slot] > 0n
-    if (exists) {
+    const base = slot * $record.words
+    const old = t * $record.words
+    let exists = $g.always || records.ints[base + $record.count] > 0n
+    if (exists && spilled) {
       for (const $a of $g.aggregates) {
-        const fits = $g.write($g, $a, table, rows, slot)
-        if (fits === 0) {
-          exists = false
-          failures.add($a.index, slot)
+        if ($a.kind === 'int' && $a.fn === 'sum') {
+          const fits = $a.fits(table, records, base, slot, false)
+          if (fits === 0) {
+            exists = false
+            failures.add($a.index, slot)
+          }
         }
       }
+    }
+    if (emit) {
+      let existed = $g.always ? table.seeded : undo.ints[old + $record.count] > 0n
+      if (existed && spilled) {
+        for (const $a of $g.aggregates) {
+          if ($a.kind === 'int' && $a.fn === 'sum') {
+            const fitted = $a.fits(table, undo, old, slot, true)
+            if (fitted === 0) existed = false
+          }
+        }
+      }
+      if (existed) {
+        $g.copyRow($g.group, $g.copyString, rows, slot, out, k)
+        if ($g.extremes.stored.length > 0) $g.copyRow($g.extremes, $g.copyString, undoRows, t, out, k)
+        for (const $a of $g.aggregates) $g.write($g, $a, table, undo, old, slot, true, spilled, out, k)
+        out.weights32[k * 2] = 0xffffffff
+        out.weights32[k * 2 + 1] = 0xffffffff
+        k++
+      }
+      if (exists) {
+        $g.copyRow($g.group, $g.copyString, rows, slot, out, k)
+        if ($g.extremes.stored.length > 0) $g.copyRow($g.extremes, $g.copyString, rows, slot, out, k)
+        for (const $a of $g.aggregates) $g.write($g, $a, table, records, base, slot, false, spilled, out, k)
+        out.weights32[k * 2] = 1
+        out.weights32[k * 2 + 1] = 0
+        k++
+        if (existed) {
+          const same = $g.sameRow(out, k - 2, out, k - 1)
+          if (same === 1) k -= 2
+        }
+      }
+    }
+  }
+  return k
+}
+
+/** Completes rows from..to of the table: the columns that follow from the records, and 1 or 0 as weight. */
+export function present($g, table, from, to) {
+  const $record = $g.record
+  const rows = table.rows
+  const records = table.records
+  const spilled = table.spilled
+  for (let slot = from; slot < to; slot++) {
+    const base = slot * $record.words
+    let exists = $g.always ? table.seeded : records.ints[base + $record.count] > 0n
+    if (exists && spilled) {
+      for (const $a of $g.aggregates) {
+        if ($a.kind === 'int' && $a.fn === 'sum') {
+          const fits = $a.fits(table, records, base, slot, false)
+          if (fits === 0) exists = false
+        }
+      }
+    }
+    if (exists) {
+      for (const $a of $g.aggregates) $g.write($g, $a, table, records, base, slot, false, spilled, rows, slot)
     }
     rows.weights32[slot * 2] = exists ? 1 : 0
     rows.weights32[slot * 2 + 1] = 0
-    if (emit && (existed || exists)) {
-      let change = 1
-      if (existed && exists) {
-        const order = $g.compare(undo, t, rows, slot)
-        if (order === 0) change = 0
-      }
-      if (change === 1) {
-        if (existed) {
-          $g.copyRow($g.flat, $g.copyString, undo, t, out, k)
-          out.weights32[k * 2] = 0xffffffff
-          out.weights32[k * 2 + 1] = 0xffffffff
-          k++
-        }
-        if (exists) {
-          $g.copyRow($g.flat, $g.copyString, rows, slot, out, k)
-          out.weights32[k * 2] = 1
-          out.weights32[k * 2 + 1] = 0
-          k++
-        }
-      }
-    }
   }
-  out.length = k
 }
 
-/** Writes the value of one aggregate into the group's row. Returns 0 if it does not fit its type, else 1. */
-export function $write($g, $a, table, rows, slot) {
-  let fits = 1
+/**
+ * Writes the value of one aggregate into row k of `out`. `records[base…]` is the group's record, now or (`old`) as it was
+ * before the step. REQUIRES: the group exists then; MIN and MAX are there already.
+ */
+export function $write($g, $a, table, records, base, slot, old, spilled, out, k) {
   if ($a.kind === 'count') {
-    rows.columns[$a.column.index][slot] = $a.counted ? table.valid[$a.index][slot] : table.counts[slot]
+    out.columns[$a.column.index][k] = records.ints[base + $a.values]
   } else if ($a.kind !== 'extreme') {
     let missing = 0
     if ($a.counted || $g.always) {
-      const valid = $a.counted ? table.valid[$a.index][slot] : table.counts[slot]
-      if (valid === 0n) missing = 1
+      if (records.ints[base + $a.values] === 0n) missing = 1
     }
     if ($a.column.nullable) {
       const bit = 1 << ($a.column.nullBit & 31)
-      const at = slot * ($g.flat.schema.nullWords * 2) + ($a.column.nullBit >> 5)
-      if (missing === 1) rows.nulls32[at] |= bit
-      else rows.nulls32[at] &= ~bit
+      const at = k * ($g.flat.schema.nullWords * 2) + ($a.column.nullBit >> 5)
+      if (missing === 1) out.nulls32[at] |= bit
+      else out.nulls32[at] &= ~bit
     }
     if (missing === 1) {
-      if ($a.kind === 'int' && $a.fn === 'sum') rows.columns[$a.column.index][slot] = 0n
-      else rows.columns[$a.column.index][slot] = 0
-    } else if (table.spillCounts[$a.index] > 0) {
-      fits = $a.result(table, rows, slot)
-    } else if ($a.fn === 'avg') {
-      $a.average(table, rows, slot)
+      if ($a.kind === 'int' && $a.fn === 'sum') out.columns[$a.column.index][k] = 0n
+      else out.columns[$a.column.index][k] = 0
+    } else if (spilled || $a.fn === 'avg') {
+      $a.result(table, records, base, slot, old, out, k)
     } else if ($a.kind === 'int') {
-      rows.columns[$a.column.index][slot] = table.sums[$a.index][slot]
+      out.columns[$a.column.index][k] = records.ints[base + $a.at.sum]
     } else {
-      rows.columns[$a.column.index][slot] = table.highs[$a.index][slot] + table.lows[$a.index][slot]
+      out.columns[$a.column.index][k] = records.floats[base + $a.at.high] + records.floats[base + $a.at.low]
     }
   }
-  return fits
 }

@@ -12,7 +12,7 @@ import type { Path } from './output.js'
 import type { Place } from './place.js'
 import { someNode } from './tree.js'
 
-const REGIONS = new Set(['keys', 'keys32', 'weights', 'weights32', 'nulls', 'nulls32'])
+const REGIONS = new Set(['keys', 'keys32', 'weights', 'weights32', 'nulls', 'nulls32', 'lanes32', 'ints', 'floats'])
 
 /** Remembers which path a finished member expression is, if its object is a fixed local or a path. */
 export function notePath(place: Place, code: MemberExpression): MemberExpression {

@@ -6,7 +6,7 @@ import type { AggregateRel, MapRel, Rel } from '../circuit/rel.js'
 import { exprKey } from '../circuit/substitute.js'
 import { type ColumnSpec, type RowSchema, rowSchema } from '../schema/schema.js'
 import { isFloat } from '../schema/types.js'
-import type { AccumulatorSpec } from '../zset/groups.js'
+import type { AccumulatorSpec } from '../zset/records.js'
 
 export function columnIndex(expr: Expr): number {
   assert(expr.kind === 'column', 'keys are plain columns after lowering')

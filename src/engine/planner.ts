@@ -18,6 +18,7 @@ import type { AggregateRel, ClampRel, JoinRel, Rel, Relation, TopKRel } from '..
 import { allColumns, call, canFail, exprKey } from '../circuit/substitute.js'
 import { arrangedLayout, flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import { GroupTable } from '../zset/groups.js'
+import { usedLanes } from '../zset/records.js'
 import { SILENT } from './errors.js'
 import { ArrangeOperator } from './operators/arrange.js'
 import { type Clamp, ClampOperator } from './operators/clamp.js'
@@ -279,10 +280,9 @@ export class Planner {
     )
     const spec = { ...plan, keyLayout, keyCount: rel.keys.length, schema: rel.schema }
     const hasExtremes = plan.aggregates.some(a => a.kind === 'extreme')
-    const keepsRows = (): boolean => hasExtremes || operator.emits
-    const table = new GroupTable(keyLayout.key.words, rel.schema, plan.aggregates.map(accumulatorOf), keepsRows)
-    const code = settleCode<ReduceCode['settle'], ReduceCode['restoreRow']>(this.context, spec)
-    const operator: ReduceOperator = new ReduceOperator(table, code, {
+    const code = settleCode<ReduceCode['settle']>(this.context, spec)
+    const table = new GroupTable(usedLanes(keyLayout.key), rel.schema, plan.aggregates.map(accumulatorOf), code.present)
+    const operator = new ReduceOperator(table, code, {
       schema: rel.schema,
       keyCount: rel.keys.length,
       aggregateNames: rel.aggregates.map(a => a.name),

@@ -269,7 +269,7 @@ class GroupReader extends SortedReader {
     version: () => number,
   ) {
     const { schema } = table.rows.layout
-    super(keyColumns(schema, keys), () => table.rows, version)
+    super(keyColumns(schema, keys), () => table.allRows(), version)
     const groupColumns = schema.columns.length - table.accumulators.length
     this.layout = arrangedLayout(
       schema,
@@ -279,10 +279,11 @@ class GroupReader extends SortedReader {
 
   override *find(key: readonly Value[]): Generator<RowRef> {
     const { table, keys } = this
-    const { rows } = table
     const lanes = Uint32Array.from(keyLanesOf(this.layout, rowOf(keys, key)))
-    const row = table.find(lanes, 0, slot => compareKey(rows, slot, keys, key) === 0)
-    if (row >= 0 && rows.weights[row] !== 0n) yield { batch: rows, row, weight: rows.weights[row] }
+    const row = table.find(lanes, 0, slot => compareKey(table.rows, slot, keys, key) === 0)
+    if (row < 0) return
+    const batch = table.rowOf(row)
+    if (batch.weights[row] !== 0n) yield { batch, row, weight: batch.weights[row] }
   }
 }
 
@@ -349,7 +350,7 @@ export function groupReader(table: GroupTable, key: readonly number[], version: 
   const groupColumns = schema.columns.length - table.accumulators.length
   const isGroup = keys.length === groupColumns && keys.every(column => column.index < groupColumns)
   if (isGroup && groupColumns > 0) return new GroupReader(table, keys, version)
-  return new SortedReader(keyColumns(schema, keys), () => table.rows, version)
+  return new SortedReader(keyColumns(schema, keys), () => table.allRows(), version)
 }
 
 /** Key columns first, then the others: with a short key, rows still come in a fixed order. */

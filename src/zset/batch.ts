@@ -10,7 +10,7 @@
  * what they ensure; nobody sets `order` by hand except the kernel that established it.
  */
 import { assert } from '../base/errors.js'
-import type { Layout } from '../schema/schema.js'
+import type { Column, Layout } from '../schema/schema.js'
 import type { Storage } from '../schema/types.js'
 import { type Directory, DirectoryBuilder, NO_DIRECTORY } from './directory.js'
 import { Heap } from './heap.js'
@@ -169,23 +169,31 @@ export class Batch {
   /** Moves every region to new memory of exactly `capacity` rows. REQUIRES: `capacity >= length`. */
   resize(capacity: number): void {
     assert(capacity >= this.length, 'a batch is not cut by resizing')
-    const { schema, key, stored } = this.layout
+    const { key, stored } = this.layout
     this.capacity = capacity
     if (key.words > 0) {
       this.keys = regrown(this.keys, new BigUint64Array(capacity * key.words), this.length * key.words)
       this.keys32 = lanesOf(this.keys)
     }
-    this.weights = regrown(this.weights, new BigInt64Array(capacity), this.length)
-    this.weights32 = lanesOf(this.weights)
-    if (schema.nullWords > 0) {
-      this.nulls = regrown(this.nulls, new BigUint64Array(capacity * schema.nullWords), this.length * schema.nullWords)
-      this.nulls32 = lanesOf(this.nulls)
-    }
-    for (const c of stored) {
-      const { storage } = c.info
-      const column = regrown(this.columns[c.index], allocateColumn(storage, capacity), this.length * stride(storage))
-      this.setColumn(c.index, column)
-    }
+    this.setWeights(regrown(this.weights, new BigInt64Array(capacity), this.length))
+    this.resizeNulls(capacity)
+    for (const c of stored) this.resizeColumn(c, capacity)
+  }
+
+  /** One region alone: for an owner that does without some of them. */
+  resizeNulls(capacity: number): void {
+    const { nullWords } = this.layout.schema
+    if (nullWords === 0) return
+    this.nulls = regrown(this.nulls, new BigUint64Array(capacity * nullWords), this.length * nullWords)
+    this.nulls32 = lanesOf(this.nulls)
+  }
+
+  /** The same for a column. */
+  resizeColumn({ index, info: { storage } }: Column, capacity: number): void {
+    this.setColumn(
+      index,
+      regrown(this.columns[index], allocateColumn(storage, capacity), this.length * stride(storage)),
+    )
   }
 
   /** Puts a region in place of a column's: how a user's typed array enters without a copy. */

@@ -1,28 +1,21 @@
 /**
- * The state of a grouped aggregation: one slot per group, found by hashing its key words, with accumulators in
- * typed arrays and the group's current output row.
+ * The state of a grouped aggregation: one slot per group, found by hashing its key words, with a record of
+ * accumulators (`records.ts`). Sums are exact. An integer sum is a word of the record plus, once that would overflow,
+ * a bigint in `spills[a]`; a float sum is `high + low` (two doubles) plus a bigint in units of 2^-1074 in `spills[a]`.
  *
- * `rows` holds the output rows by slot; weight 1 = the group exists, 0 = it does not (a ghost slot, reused when the
- * group comes back). Sums are exact. An integer sum is `sums[a][slot]` plus, once that would overflow, a bigint in
- * `spill[a]`; a float sum is `high + low` (two doubles) plus a bigint in units of 2^-1074 in `spill[a]`.
+ * Of a group's output row, `rows` holds by slot what does not follow from its record: group columns, MIN and MAX. The
+ * other columns, and the weight that tells whether the group exists, are written when somebody reads (`allRows`,
+ * `rowOf`): steps neither read nor write them.
  *
- * What a step changes can be undone: the first touch of a slot in a step saves its accumulators and its row.
+ * What a step changes can be undone: the first touch of a slot in a step saves its record, and MIN and MAX.
  */
-import { flatLayout, type RowSchema } from '../schema/schema.js'
+import { type Column, flatLayout, type RowSchema } from '../schema/schema.js'
 import { Batch } from './batch.js'
-import { tidyHeap } from './cells.js'
+import { copyCell, setCellNull, tidyHeap } from './cells.js'
+import { type AccumulatorSpec, type RecordLayout, Records, recordLayout } from './records.js'
 import { extend, MIN_CAPACITY, SlotIndex } from './slots.js'
 
-/** How an aggregate accumulates. `extreme`: MIN or MAX, whose value comes from a trace. */
-export type AccumulatorKind = 'count' | 'int' | 'float' | 'extreme'
-
-export interface AccumulatorSpec {
-  readonly kind: AccumulatorKind
-  /** The argument can be NULL, so rows with a value are counted apart. */
-  readonly counted: boolean
-}
-
-/** What a spilled sum holds beside the typed arrays; immutable. */
+/** What a spilled sum holds beside the record; immutable. */
 export interface Spill {
   /** Integers: the value. Floats: in units of 2^-1074. */
   readonly units: bigint
@@ -31,157 +24,215 @@ export interface Spill {
   readonly minus: bigint
 }
 
+/** Writes weights and all columns that follow from the records, for slots from..to of `table.rows`. */
+export type Present = (table: GroupTable, from: number, to: number) => void
+
 export class GroupTable extends SlotIndex {
+  readonly record: RecordLayout
+  records: Records
   readonly rows: Batch
-  /** Sum of weights per slot. */
-  counts = new BigInt64Array(0)
-  /** Per aggregate, per slot: sum of the weights of rows with a value (if counted). */
-  readonly valid: BigInt64Array[]
-  readonly sums: BigInt64Array[]
-  readonly highs: Float64Array[]
-  readonly lows: Float64Array[]
-  readonly spills: Map<number, Spill>[]
-  /** Per aggregate: how many slots have spilled. */
-  readonly spillCounts: Int32Array
-  /** Per slot: 1 + its position in `touched` during a step, else 0. */
-  touchedAt = new Int32Array(0)
-  touched = new Int32Array(0)
-  touchedCount = 0
-  undoCounts = new BigInt64Array(0)
-  readonly undoValid: BigInt64Array[]
-  readonly undoSums: BigInt64Array[]
-  readonly undoHighs: Float64Array[]
-  readonly undoLows: Float64Array[]
-  /** Output rows as they were, by position in `touched`; shares the heap of `rows`. */
-  readonly undoRows: Batch
   /** One row: the group columns of the row at hand, where a hashed key has to be confirmed. */
   readonly scratch: Batch
+  readonly spills: Map<number, Spill>[]
+  /** Has a step been committed? Until then a global aggregate's group does not exist. */
+  seeded = false
+  /**
+   * The slots touched in this step. The mark in the record of `touched[t]` is `firstMark + t`. Marks of earlier steps are
+   * less than `firstMark` and stay where they are.
+   */
+  touched = new Int32Array(0)
+  firstMark = 1
+  touchedCount = 0
+  /** The records of touched slots as they were, by position in `touched`; keys are left out. */
+  undo: Records
+  /** Their MIN and MAX columns, and the null words; shares the heap of `rows`. */
+  readonly undoRows: Batch
+  /** Per aggregate: what touched slots had spilled before the step. */
+  private readonly undoSpills: Map<number, Spill | undefined>[]
+  private readonly extremes: readonly Column[]
+  /** Columns of `rows` that are there at all times, and those that are written when somebody reads. */
+  private readonly kept: readonly Column[]
+  private readonly derived: readonly Column[]
+  /** All of `rows` is as it was after this number of steps. Derived columns have memory once somebody has read. */
+  private presentedAt = -1
+  private steps = 0
   /** Length of the rows' heap at which it is tidied: texts that were replaced are still there. */
   private heapLimit = 1 << 16
-  private undoSpills: { aggregate: number; slot: number; spill: Spill | undefined }[] = []
 
   constructor(
-    keyWords: number,
+    keyLanes: number,
     schema: RowSchema,
     readonly accumulators: readonly AccumulatorSpec[],
-    /** Is a touched group's output row saved too? Not where it follows from the accumulators and nobody compares. */
-    private readonly savesRows: () => boolean = () => true,
+    private readonly present: Present = () => {},
   ) {
-    super(keyWords)
-    this.rows = new Batch(flatLayout(schema))
-    this.undoRows = new Batch(flatLayout(schema))
+    const record = recordLayout(keyLanes, accumulators)
+    super(keyLanes > 2 ? 2 : 1, keyLanes, record.lanes)
+    this.record = record
+    const groupColumns = schema.columns.length - accumulators.length
+    const isExtreme = (c: Column) => accumulators[c.index - groupColumns]?.kind === 'extreme'
+    this.extremes = schema.columns.filter(isExtreme)
+    this.kept = schema.columns.filter(c => c.index < groupColumns || isExtreme(c))
+    this.derived = schema.columns.filter(c => !this.kept.includes(c))
+    const flat = flatLayout(schema)
+    this.rows = new Batch(flat)
+    this.undoRows = new Batch(flat)
     this.undoRows.heap = this.rows.heap
-    this.scratch = new Batch(flatLayout(schema), 1)
-    const none = () => new BigInt64Array(0)
-    this.valid = accumulators.map(none)
-    this.sums = accumulators.map(none)
-    this.highs = accumulators.map(() => new Float64Array(0))
-    this.lows = accumulators.map(() => new Float64Array(0))
-    this.spills = accumulators.map(() => new Map<number, Spill>())
-    this.spillCounts = new Int32Array(accumulators.length)
-    this.undoValid = accumulators.map(none)
-    this.undoSums = accumulators.map(none)
-    this.undoHighs = accumulators.map(() => new Float64Array(0))
-    this.undoLows = accumulators.map(() => new Float64Array(0))
+    this.scratch = new Batch(flat, 1)
+    this.spills = accumulators.map(() => new Map())
+    this.undoSpills = accumulators.map(() => new Map())
+    this.records = new Records(record, 0)
+    this.undo = new Records(record, 0)
     this.grow(MIN_CAPACITY)
     this.growTouched(MIN_CAPACITY)
   }
 
-  /** Read by the loops when they begin; it does not change during an epoch. */
-  get keepsRows(): boolean {
-    return this.savesRows()
-  }
-
   /** Makes room for at least one more slot and one more touched group. */
   makeRoom(): void {
-    if (this.size === this.capacity) this.grow(Math.max(this.size + 1, Math.ceil(this.capacity * 1.25)))
+    const { size, capacity } = this
+    if (size === capacity) this.grow(Math.ceil(capacity * (capacity < DOUBLING_CAPACITY ? 2 : 1.25)))
     if (this.touchedCount === this.touched.length) this.growTouched(this.touched.length * 2)
   }
 
   private grow(capacity: number): void {
-    const old = this.capacity
-    this.growKeys(capacity)
-    this.counts = extend(this.counts, new BigInt64Array(capacity))
-    this.touchedAt = extend(this.touchedAt, new Int32Array(capacity))
-    this.accumulators.forEach(({ kind, counted }, a) => {
-      if (counted) this.valid[a] = extend(this.valid[a], new BigInt64Array(capacity))
-      if (kind === 'int') this.sums[a] = extend(this.sums[a], new BigInt64Array(capacity))
-      if (kind === 'float') {
-        this.highs[a] = extend(this.highs[a], new Float64Array(capacity))
-        this.lows[a] = extend(this.lows[a], new Float64Array(capacity))
-      }
-    })
-    this.rows.length = old
-    this.rows.resize(capacity)
-    this.rows.length = this.size
+    this.records = new Records(this.record, capacity, this.records)
+    this.growKeys(capacity, this.records.lanes32)
+    const { rows } = this
+    rows.capacity = capacity
+    rows.resizeNulls(capacity)
+    for (const column of this.kept) rows.resizeColumn(column, capacity)
+    // What a reader holds stays as it was presented.
+    if (rows.weights.length > 0) this.resizeDerived(capacity)
+  }
+
+  private resizeDerived(capacity: number): void {
+    const { rows } = this
+    rows.setWeights(extend(rows.weights, new BigInt64Array(capacity)))
+    for (const column of this.derived) rows.resizeColumn(column, capacity)
   }
 
   private growTouched(capacity: number): void {
     this.touched = extend(this.touched, new Int32Array(capacity))
-    this.undoCounts = extend(this.undoCounts, new BigInt64Array(capacity))
-    this.accumulators.forEach(({ kind, counted }, a) => {
-      if (counted) this.undoValid[a] = extend(this.undoValid[a], new BigInt64Array(capacity))
-      if (kind === 'int') this.undoSums[a] = extend(this.undoSums[a], new BigInt64Array(capacity))
-      if (kind === 'float') {
-        this.undoHighs[a] = extend(this.undoHighs[a], new Float64Array(capacity))
-        this.undoLows[a] = extend(this.undoLows[a], new Float64Array(capacity))
-      }
-    })
-    this.undoRows.length = this.undoRows.capacity
-    this.undoRows.resize(capacity)
+    this.undo = new Records(this.record, capacity, this.undo)
+    if (this.extremes.length === 0) return
+    this.undoRows.length = this.touchedCount
+    this.undoRows.resizeNulls(capacity)
+    for (const column of this.extremes) this.undoRows.resizeColumn(column, capacity)
+  }
+
+  /** The rows of all groups; a group that does not exist has weight 0. */
+  allRows(): Batch {
+    if (this.presentedAt === this.steps) return this.rows
+    if (this.rows.weights.length === 0) this.resizeDerived(this.capacity)
+    this.present(this, 0, this.size)
+    this.presentedAt = this.steps
+    return this.rows
+  }
+
+  /** The same where only the row of one slot will be read. */
+  rowOf(slot: number): Batch {
+    if (this.presentedAt === this.steps) return this.rows
+    if (this.rows.weights.length === 0) this.resizeDerived(this.capacity)
+    this.present(this, slot, slot + 1)
+    return this.rows
+  }
+
+  /** Makes the one group of a global aggregate exist from the first step on. */
+  seed(key: Uint32Array): void {
+    if (this.seeded) return
+    if (this.size === 0) this.add(key, 0)
+    this.rows.length = this.size
+    for (const column of this.extremes) setCellNull(this.rows, column, 0, true)
+    this.touch(0)
+  }
+
+  /** Position of a slot in `touched`, negative if it is not there. */
+  positionOf(slot: number): number {
+    return this.records.lanes32[slot * this.record.lanes + this.record.mark] - this.firstMark
+  }
+
+  /** Saves a slot as it is, unless that has been done in this step; the loops do the same. REQUIRES: room. */
+  touch(slot: number): void {
+    if (this.positionOf(slot) >= 0) return
+    const t = this.touchedCount++
+    this.touched[t] = slot
+    this.records.lanes32[slot * this.record.lanes + this.record.mark] = this.firstMark + t
+    this.records.copyState(slot, this.undo, t)
+    this.copyExtremes(this.rows, slot, this.undoRows, t)
+  }
+
+  private copyExtremes(from: Batch, i: number, to: Batch, k: number): void {
+    if (this.extremes.length === 0) return
+    const { nullWords } = from.layout.schema
+    for (let w = 0; w < nullWords; w++) to.nulls[k * nullWords + w] = from.nulls[i * nullWords + w]
+    for (const column of this.extremes) copyCell(from, column, i, to, column, k)
+  }
+
+  /** Had the group any rows before this step? REQUIRES: it has been touched. */
+  hadRows(slot: number): boolean {
+    const { words, count } = this.record
+    return this.undo.ints[this.positionOf(slot) * words + count] > 0n
+  }
+
+  /** Is there anything beside the records, or was there before this step? */
+  get spilled(): boolean {
+    return this.spills.some(m => m.size > 0) || this.undoSpills.some(m => m.size > 0)
+  }
+
+  /** What an aggregate of a slot has spilled, now or (`old`) before this step. */
+  spillOf(aggregate: number, slot: number, old: boolean): Spill | undefined {
+    const before = this.undoSpills[aggregate]
+    return old && before.has(slot) ? before.get(slot) : this.spills[aggregate].get(slot)
   }
 
   /** Replaces what an aggregate of a slot has spilled; undone with the step. */
   setSpill(aggregate: number, slot: number, spill: Spill | undefined): void {
-    const spills = this.spills[aggregate]
-    this.undoSpills.push({ aggregate, slot, spill: spills.get(slot) })
+    const before = this.undoSpills[aggregate]
+    if (!before.has(slot)) before.set(slot, this.spills[aggregate].get(slot))
     this.putSpill(aggregate, slot, spill)
   }
 
   private putSpill(aggregate: number, slot: number, spill: Spill | undefined): void {
-    const spills = this.spills[aggregate]
-    if (spill === undefined) spills.delete(slot)
-    else spills.set(slot, spill)
-    this.spillCounts[aggregate] = spills.size
+    if (spill === undefined) this.spills[aggregate].delete(slot)
+    else this.spills[aggregate].set(slot, spill)
   }
 
-  /** Ends a step: touched slots are ordinary again. */
+  /** Ends a step. */
   commit(): void {
-    for (let t = 0; t < this.touchedCount; t++) this.touchedAt[this.touched[t]] = 0
+    if (this.touchedCount > 0) this.seeded = true
+    this.finish()
+  }
+
+  /** Takes a step back. Slots it created stay as ghosts. */
+  abort(): void {
+    for (let t = 0; t < this.touchedCount; t++) {
+      this.undo.copyState(t, this.records, this.touched[t])
+      this.copyExtremes(this.undoRows, t, this.rows, this.touched[t])
+    }
+    this.undoSpills.forEach((before, a) => {
+      for (const [slot, spill] of before) this.putSpill(a, slot, spill)
+    })
+    this.finish()
+  }
+
+  private finish(): void {
+    if (this.touchedCount === 0) return
+    this.firstMark += this.touchedCount
+    if (this.firstMark > LAST_MARK) this.clearMarks()
     this.touchedCount = 0
-    if (this.undoSpills.length > 0) this.undoSpills = []
+    this.steps++
+    for (const before of this.undoSpills) if (before.size > 0) before.clear()
     if (this.rows.heap.length > this.heapLimit) this.heapLimit = tidyHeap(this.rows, this.size)
   }
 
-  /** Takes a step back. Slots it created stay as ghosts. `restoreRow(t, slot)` puts an undo row back into `rows`. */
-  abort(restoreRow: (t: number, slot: number) => void): void {
-    this.restoreAccumulators()
-    for (let t = 0; t < this.touchedCount; t++) restoreRow(t, this.touched[t])
-    this.commit()
-  }
-
-  /** Puts accumulators back; the output rows are the caller's, and `commit` ends the step. */
-  restoreAccumulators(): void {
-    for (let t = 0; t < this.touchedCount; t++) {
-      const slot = this.touched[t]
-      this.counts[slot] = this.undoCounts[t]
-      this.accumulators.forEach(({ kind, counted }, a) => {
-        if (counted) this.valid[a][slot] = this.undoValid[a][t]
-        if (kind === 'int') this.sums[a][slot] = this.undoSums[a][t]
-        if (kind === 'float') {
-          this.highs[a][slot] = this.undoHighs[a][t]
-          this.lows[a][slot] = this.undoLows[a][t]
-        }
-      })
-    }
-    for (const { aggregate, slot, spill } of this.undoSpills.reverse()) {
-      this.putSpill(aggregate, slot, spill)
-    }
+  /** Once in a billion touches. */
+  private clearMarks(): void {
+    const { lanes, mark } = this.record
+    for (let slot = 0; slot < this.size; slot++) this.records.lanes32[slot * lanes + mark] = 0
+    this.firstMark = 1
   }
 
   get allocatedBytes(): number {
-    let bytes = this.rows.allocatedBytes + this.indexBytes + this.counts.byteLength + this.touchedAt.byteLength
-    for (const list of [this.valid, this.sums, this.highs, this.lows]) for (const a of list) bytes += a.byteLength
+    let bytes = this.rows.allocatedBytes + this.index.byteLength + this.records.bytes
     for (const spills of this.spills) bytes += spills.size * SPILL_BYTES
     return bytes
   }
@@ -191,5 +242,9 @@ export class GroupTable extends SlotIndex {
   }
 }
 
+/** Smaller tables grow to twice their size. */
+const DOUBLING_CAPACITY = 4096
+/** A step that begins below it stays within 32 bits. */
+const LAST_MARK = 2 ** 30
 /** Rough size of one map entry with its bigints. */
 const SPILL_BYTES = 400

@@ -11,6 +11,7 @@ import { isFloat } from '../../src/schema/types.js'
 import { nodes } from '../../src/testing/index.js'
 import { Batch } from '../../src/zset/batch.js'
 import { GroupTable } from '../../src/zset/groups.js'
+import { usedLanes } from '../../src/zset/records.js'
 import { contents, MODES, schemaOf, textOf, type Weighted } from '../zset/support.js'
 
 export const table = nodes.table('t', [
@@ -68,24 +69,24 @@ function specFor(rel: AggregateRel, keys: readonly string[], collide: boolean): 
   }
 }
 
+type SettleCode = ReturnType<typeof settleCode<ReduceCode['settle']>>
+
 /** A group table with its loops: what the operator does, without the operator. */
 export class Reducer {
   readonly table: GroupTable
   readonly failed: string[] = []
-  private readonly code: ReduceCode
+  private readonly code: SettleCode
   private readonly loops: { plain: ScanAccumulate; negated: ScanAccumulate; pairs: PairsAccumulate }
-  private seeded: boolean
 
   constructor(
     private readonly spec: ReduceSpec,
     loops: Reducer['loops'],
-    code: ReduceCode,
+    code: SettleCode,
   ) {
     const accumulators = spec.aggregates.map(({ kind, counted }) => ({ kind, counted }))
-    this.table = new GroupTable(spec.keyLayout.key.words, spec.schema, accumulators)
+    this.table = new GroupTable(usedLanes(spec.keyLayout.key), spec.schema, accumulators, code.present)
     this.loops = loops
     this.code = code
-    this.seeded = spec.keyCount > 0
   }
 
   scan(rows: Batch, negated: boolean): void {
@@ -106,48 +107,43 @@ export class Reducer {
 
   /** The one group of a global aggregate exists from the start. */
   seed(): void {
-    if (this.seeded) return
     const { table, spec } = this
-    if (table.size === 0) table.add(Uint32Array.from(keyLanesOf(spec.keyLayout, [])), 0)
-    table.rows.length = 1
-    table.touched[0] = 0
-    table.touchedAt[0] = 1
-    table.touchedCount = 1
-    table.undoRows.weights[0] = 0n
+    if (spec.keyCount === 0) table.seed(Uint32Array.from(keyLanesOf(spec.keyLayout, [])))
   }
 
   settle(): Weighted[] {
     const out = new Batch(flatLayout(this.spec.schema), this.table.touchedCount * 2)
     this.failed.length = 0
-    this.code.settle(this.table, out, true, { add: (aggregate, slot) => this.failed.push(`${aggregate} ${slot}`) })
+    out.length = this.code.settle(this.table, out, true, {
+      add: (aggregate, slot) => this.failed.push(`${aggregate} ${slot}`),
+    })
     return contents(out)
   }
 
   commit(): void {
-    this.seeded = true
     this.table.commit()
   }
 
   abort(): void {
-    const { table } = this
-    table.abort((t, slot) => {
-      this.code.restoreRow(table.undoRows, t, table.rows, slot)
-      table.rows.weights[slot] = table.undoRows.weights[t]
-    })
+    this.table.abort()
   }
 
   /** Everything that must be as before after an abort, by group. */
   state(): Map<string, unknown> {
     const { table, spec } = this
     const state = new Map<string, unknown>()
-    for (const [slot, { row, weight }] of contents(table.rows).entries()) {
+    for (const [slot, { row, weight }] of contents(table.allRows()).entries()) {
       // A slot that counts nothing is a ghost, and its accumulators are zero.
-      const numbers = spec.aggregates.map((_, a) => [
-        ...[table.valid[a][slot] ?? 0n, table.sums[a][slot] ?? 0n, table.highs[a][slot] ?? 0, table.lows[a][slot] ?? 0],
-        table.spills[a].get(slot),
+      const { record, records } = table
+      const base = slot * record.words
+      const count = records.ints[base + record.count]
+      const numbers = record.fields.map(({ valid, sum, high, low }, a) => [
+        ...[valid < 0 ? 0n : records.ints[base + valid], sum < 0 ? 0n : records.ints[base + sum]],
+        ...(high < 0 ? [] : [records.floats[base + high], records.floats[base + low]]),
+        table.spillOf(a, slot, false),
       ])
-      const isGhost = weight === 0n && table.counts[slot] === 0n
-      const entry = { row: isGhost ? null : row, weight, count: table.counts[slot], numbers }
+      const isGhost = weight === 0n && count === 0n
+      const entry = { row: isGhost ? null : row, weight, count, numbers }
       if (!isGhost || numbers.some(list => list.some(x => x !== 0n && x !== 0 && x !== undefined))) {
         state.set(textOf(row.slice(0, spec.keyCount)), entry)
       }
@@ -169,7 +165,7 @@ function reducers(mode: Mode, rel: AggregateRel, keys: readonly string[], collid
     negated: scan(true),
     pairs: accumulateCode(context, spec).pairs<PairsAccumulate>(flat, right),
   }
-  const code = settleCode<ReduceCode['settle'], ReduceCode['restoreRow']>(context, spec)
+  const code = settleCode<ReduceCode['settle']>(context, spec)
   return () => new Reducer(spec, loops, code)
 }
 

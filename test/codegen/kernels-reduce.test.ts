@@ -66,7 +66,7 @@ describe.each(CASES)('by $keys, hashes colliding: $collide', ({ rel, make, keys,
             reducer.commit()
             input = [...input, ...delta]
             output = [...output, ...emitted]
-            const held = contents(reducer.table.rows).filter(r => r.weight !== 0n)
+            const held = contents(reducer.table.allRows()).filter(r => r.weight !== 0n)
             expect(sumOf(held)).toEqual(rowsOf(expected.rows))
           }
         }
@@ -80,7 +80,7 @@ describe('sums', () => {
   const [{ rel, make }] = CASES
   const row = (c: bigint, d: number | null = 0, b: bigint | null = 0n): Value[] => [1, null, 0, 0, b, c, d, 0]
   const value = (reducer: Reducer, name: string): Value => {
-    const [held] = contents(reducer.table.rows)
+    const [held] = contents(reducer.table.allRows())
     return held.weight === 0n ? null : held.row[rel.schema.columns.findIndex(x => x.name === name)]
   }
 
@@ -94,7 +94,7 @@ describe('sums', () => {
         reducer.settle()
         reducer.commit()
         input.push(...rows)
-        const held = contents(reducer.table.rows).filter(r => r.weight !== 0n)
+        const held = contents(reducer.table.allRows()).filter(r => r.weight !== 0n)
         expect(sumOf(held)).toEqual(rowsOf(oracle(rel, input).rows))
         look(reducer, step)
       })
@@ -165,7 +165,7 @@ describe('sums', () => {
     ]
     const sums = [2.5, Infinity, Number.NaN, -Infinity, Number.NaN, -Infinity, 2.5, Infinity, 2.5]
     run(lists, (reducer, step) => {
-      if (contents(reducer.table.rows)[0].weight !== 0n) expect(value(reducer, 'sum d')).toBe(sums[step])
+      if (contents(reducer.table.allRows())[0].weight !== 0n) expect(value(reducer, 'sum d')).toBe(sums[step])
     })
   })
 

@@ -19,8 +19,8 @@ export interface OverflowSink {
 }
 
 export interface ReduceCode {
-  readonly settle: (table: GroupTable, out: Batch, emit: boolean, overflows: OverflowSink) => void
-  readonly restoreRow: (from: Batch, i: number, to: Batch, k: number) => void
+  /** Returns the new length of `out`. */
+  readonly settle: (table: GroupTable, out: Batch, emit: boolean, overflows: OverflowSink) => number
   readonly sources: ReadonlyMap<string, string>
 }
 
@@ -43,8 +43,6 @@ export interface ReduceShape {
   describe(): string[]
 }
 
-const IGNORED: OverflowSink = { add() {} }
-
 export class ReduceOperator extends Producer {
   readonly kind = 'aggregate'
   readonly errors = new ErrorSet()
@@ -57,7 +55,6 @@ export class ReduceOperator extends Producer {
   private readonly out: Batch
   private readonly failed = new Map<number, Failure>()
   private overflowed = new Map<number, Failure>()
-  private seedPending: boolean
   private readonly overflows: OverflowSink = {
     add: (aggregate, slot) => {
       if (this.overflowed.has(slot)) return
@@ -73,7 +70,6 @@ export class ReduceOperator extends Producer {
   ) {
     super()
     this.out = new Batch(flatLayout(shape.schema))
-    this.seedPending = shape.globalKey !== null
   }
 
   describe(): string[] {
@@ -85,14 +81,15 @@ export class ReduceOperator extends Producer {
   }
 
   step(): void {
-    const { table } = this
-    if (this.seedPending) this.seed()
+    const { table, shape } = this
+    if (shape.globalKey !== null) table.seed(shape.globalKey)
     this.rowsIn += runFeeds(this.feeds)
     if (table.touchedCount === 0) return
     for (const extreme of this.extremes) this.stepExtreme(extreme)
     const emit = this.emits
     if (emit) this.out.reserve(table.touchedCount * 2)
-    this.code.settle(table, this.out, emit, this.overflows)
+    // A record is enough until somebody reads; but a sum that has grown too long fails its group at once.
+    if (emit || table.spilled) this.out.length = this.code.settle(table, this.out, emit, this.overflows)
     if (this.failed.size > 0 || this.overflowed.size > 0) this.stepFailures()
     this.rowsOut += emit ? this.out.length : table.touchedCount
     if (this.out.length > 0) this.wakeConsumers()
@@ -113,22 +110,6 @@ export class ReduceOperator extends Producer {
   /** Someone wants the changes. */
   get emits(): boolean {
     return this.observed || this.consumers.length > 0
-  }
-
-  /** The group of a global aggregate exists from the start. */
-  private seed(): void {
-    const { table, shape } = this
-    if (shape.globalKey === null) return
-    if (table.size === 0) table.add(shape.globalKey, 0)
-    table.rows.length = table.size
-    table.touched[0] = 0
-    table.touchedAt[0] = 1
-    table.touchedCount = 1
-    table.undoRows.weights[0] = 0n
-    table.rows.weights[0] = 0n
-    for (const extreme of this.extremes) {
-      for (const column of [...extreme.mins, ...extreme.maxs]) setCellNull(table.rows, column, 0, true)
-    }
   }
 
   private stepExtreme(extreme: Extreme): void {
@@ -173,7 +154,7 @@ export class ReduceOperator extends Producer {
   /** Only a value at or beyond the current extreme can move it. `sign` is 1 for MIN, -1 for MAX. */
   private mayChange(extreme: Extreme, delta: Batch, row: number, slot: number, column: Column, sign: 1 | -1): boolean {
     const { rows } = this.table
-    if (rows.weights[slot] === 0n || cellIsNull(rows, column, slot)) return true
+    if (!this.table.hadRows(slot) || cellIsNull(rows, column, slot)) return true
     return compareCells(delta, extreme.value, row, rows, column, slot) * sign <= 0
   }
 
@@ -212,7 +193,7 @@ export class ReduceOperator extends Producer {
   }
 
   contents(): Delta[] {
-    return [{ batch: this.table.rows, from: 0, to: this.table.size }]
+    return [{ batch: this.table.allRows(), from: 0, to: this.table.size }]
   }
 
   commit(): void {
@@ -223,25 +204,13 @@ export class ReduceOperator extends Producer {
       for (const [slot, failure] of overflowed) failed.set(slot, failure)
       this.overflowed = new Map()
     }
-    this.seedPending = false
     table.commit()
     this.out.clear()
     this.errors.commit()
   }
 
   abort(): void {
-    const { table } = this
-    if (table.keepsRows) {
-      table.abort((t, slot) => {
-        this.code.restoreRow(table.undoRows, t, table.rows, slot)
-        table.rows.weights[slot] = table.undoRows.weights[t]
-      })
-    } else {
-      // Without extremes a row follows from its accumulators.
-      table.restoreAccumulators()
-      this.code.settle(table, this.out, false, IGNORED)
-      table.commit()
-    }
+    this.table.abort()
     this.overflowed = new Map()
     this.out.clear()
     this.errors.abort()

@@ -7,7 +7,7 @@ import type { Layout } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
 import { tidyHeap } from '../../zset/cells.js'
-import { SlotIndex } from '../../zset/slots.js'
+import { extend, SlotIndex } from '../../zset/slots.js'
 import type { ArrangeOperator } from './arrange.js'
 import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
 import { GroupWalk } from './walk.js'
@@ -33,10 +33,8 @@ class Boundaries extends SlotIndex {
     const capacity = Math.max(16, Math.ceil(this.capacity * 1.5))
     this.rows.length = this.capacity
     this.rows.resize(capacity)
-    this.growKeys(capacity)
-    const totals = new Float64Array(capacity)
-    totals.set(this.totals)
-    this.totals = totals
+    this.growKeys(capacity, extend(this.keys32, new Uint32Array(capacity * this.keyLanes)))
+    this.totals = extend(this.totals, new Float64Array(capacity))
   }
 
   /** Texts of boundaries that were replaced are still in the heap: drops them now and then. */
@@ -45,7 +43,7 @@ class Boundaries extends SlotIndex {
   }
 
   get bytes(): number {
-    return this.rows.allocatedBytes + this.indexBytes + this.totals.byteLength
+    return this.rows.allocatedBytes + this.keys32.byteLength + this.index.byteLength + this.totals.byteLength
   }
 }
 
