@@ -1,13 +1,20 @@
 /** The loops of grouped aggregation: accumulate and settle, with everything they need to know of the aggregates. */
 import { WeightOverflowError } from '../src/base/errors.js'
 import { fromUnits, toUnits } from '../src/base/exact-sum.js'
-import { type Column, flatLayout, type Layout, layoutFingerprint, type RowSchema } from '../src/schema/schema.js'
+import {
+  type Column,
+  flatLayout,
+  type Layout,
+  layoutFingerprint,
+  type RowSchema,
+  rowSchema,
+} from '../src/schema/schema.js'
 import type { Batch } from '../src/zset/batch.js'
 import type { GroupTable, Present, Spill } from '../src/zset/groups.js'
 import { type RecordLayout, type Records, recordLayout, usedLanes } from '../src/zset/records.js'
 import { hashLanes } from '../src/zset/slots.js'
 import { compareGerman, copyString } from '../src/zset/strings.js'
-import { $addFloat, $addInt, $addRow, pairsAccumulate, scanAccumulate } from '../templates/accumulate.js'
+import { $addFloat, $addInt, $addRow, fetchGroups, pairsAccumulate, scanAccumulate } from '../templates/accumulate.js'
 import { $compareColumns, comparePayload } from '../templates/compare.js'
 import { $copyRow } from '../templates/copy.js'
 import { $write, present, settle } from '../templates/settle.js'
@@ -206,12 +213,24 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec) {
     }
     return { ...base, $g }
   }
+  // Worth it only where a key costs next to nothing to compute twice.
+  const fetches = !hashed && pipeline.exprs.slice(0, keyCount).every(e => e.kind === 'column')
+  const fetchStatics = (input: Layout) => {
+    const columns = pipeline.schema.columns.slice(0, keyCount)
+    const exprs = pipeline.exprs.slice(0, keyCount)
+    const keys = { filter: null, exprs, schema: rowSchema(schema.name, columns), negate: false }
+    const { $row } = loopStatics(context, keys, [input])
+    return { $row, $g: { record, key: $row.keyLanes(keyLayout), hash: external(hashLanes, 'hash') } }
+  }
   return {
     get sources() {
       return sources.texts
     },
     scan: <F>(input: Layout): F =>
       make<F>(context, sources, 'accumulateRows', scanAccumulate, key([input]), () => statics([input])),
+    /** A loop that brings the groups of rows nearer before they are added; null where that would not pay. */
+    fetch: <F>(input: Layout): F | null =>
+      fetches ? make<F>(context, sources, 'fetchGroups', fetchGroups, key([input]), () => fetchStatics(input)) : null,
     pairs: <F>(left: Layout, right: Layout): F =>
       make<F>(context, sources, 'accumulatePairs', pairsAccumulate, key([left, right]), () => statics([left, right])),
   }

@@ -144,6 +144,34 @@ export function $addFloat($a, table, records, base, slot, w) {
 }
 
 /**
+ * Looks at what adding rows from..to will look at: their places in the index, then the records found there (they are
+ * not compared, so some are not the right ones). These loads do not wait for each other as those of `scanAccumulate`
+ * do, and what they bring is in the cache when it comes by. Returns a number without a meaning.
+ * REQUIRES: `entries` has `to - from` elements; `$row` only computes the group columns and does not fail.
+ */
+export function fetchGroups($row, $g, input, from, to, table, entries) {
+  const $record = $g.record
+  const $keys = $record.keyLanes
+  const index = table.index
+  const mask = table.mask
+  const records = table.records
+  for (let i = from; i < to; i++) {
+    const status = $row.evaluate(input, i)
+    const k0 = $g.key[0]()
+    const k1 = $keys > 1 ? $g.key[1]() : 0
+    const k2 = $keys > 2 ? $g.key[2]() : 0
+    const k3 = $keys > 3 ? $g.key[3]() : 0
+    entries[i - from] = status === 1 ? index[$g.hash(k0, k1, k2, k3) & mask] & mask : 0
+  }
+  let seen = 0
+  for (let n = to - from - 1; n >= 0; n--) {
+    const entry = entries[n]
+    if (entry !== 0) seen ^= records.lanes32[(entry - 1) * $record.lanes]
+  }
+  return seen
+}
+
+/**
  * Adds rows from..to of a flat delta. Returns the first row not added because the table was full (make room and
  * call again), or `to`.
  */

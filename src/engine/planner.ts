@@ -27,10 +27,9 @@ import {
   type Errors,
   type Feed,
   type FeedCode,
+  type GroupCode,
   GroupTarget,
-  type PairsAccumulate,
   type PairsStore,
-  type ScanAccumulate,
   type ScanStore,
   type Target,
 } from './operators/feed.js'
@@ -362,7 +361,7 @@ export class Planner {
     table: GroupTable,
   ): void {
     const pipeline = { filter: feed.filter, exprs: feed.exprs, schema: spec.pipeline.schema, negate: feed.negate }
-    const code: FeedCode<ScanAccumulate, PairsAccumulate> = accumulateCode(this.context, { ...spec, pipeline })
+    const code: GroupCode = accumulateCode(this.context, { ...spec, pipeline })
     this.connect(feed, new GroupTarget(table, code, operator.errors), code, pipeline.schema, operator.feeds)
   }
 

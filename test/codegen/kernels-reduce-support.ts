@@ -4,7 +4,7 @@ import { keyLanesOf } from '../../codegen/expr/plain.js'
 import { accumulateCode, type ReduceSpec, settleCode } from '../../codegen/reduce.js'
 import type { AggregateRel } from '../../src/circuit/rel.js'
 import { ErrorSet } from '../../src/engine/errors.js'
-import type { PairsAccumulate, ScanAccumulate } from '../../src/engine/operators/feed.js'
+import type { FetchGroups, PairsAccumulate, ScanAccumulate } from '../../src/engine/operators/feed.js'
 import type { ReduceCode } from '../../src/engine/operators/reduce.js'
 import { arrangedLayout, flatLayout, rowSchema } from '../../src/schema/schema.js'
 import { isFloat } from '../../src/schema/types.js'
@@ -76,7 +76,12 @@ export class Reducer {
   readonly table: GroupTable
   readonly failed: string[] = []
   private readonly code: SettleCode
-  private readonly loops: { plain: ScanAccumulate; negated: ScanAccumulate; pairs: PairsAccumulate }
+  private readonly loops: {
+    plain: ScanAccumulate
+    negated: ScanAccumulate
+    pairs: PairsAccumulate
+    fetch: FetchGroups | null
+  }
 
   constructor(
     private readonly spec: ReduceSpec,
@@ -96,6 +101,12 @@ export class Reducer {
       next = loop(rows, next, rows.length, this.table, errors)
       if (next === rows.length) return
     }
+  }
+
+  /** What fetching the groups of these rows gives: a number that depends on all that it reads. */
+  fetch(rows: Batch): number | null {
+    const { fetch } = this.loops
+    return fetch === null ? null : fetch(rows, 0, rows.length, this.table, new Int32Array(rows.length))
   }
 
   pairs(left: Batch, right: Batch, lefts: Int32Array, rights: Int32Array): void {
@@ -164,6 +175,7 @@ function reducers(mode: Mode, rel: AggregateRel, keys: readonly string[], collid
     plain: scan(false),
     negated: scan(true),
     pairs: accumulateCode(context, spec).pairs<PairsAccumulate>(flat, right),
+    fetch: accumulateCode(context, spec).fetch<FetchGroups>(flat),
   }
   const code = settleCode<ReduceCode['settle']>(context, spec)
   return () => new Reducer(spec, loops, code)

@@ -200,6 +200,27 @@ describe('sums', () => {
   })
 })
 
+test('fetching groups reads the same in both executions, and changes nothing', () => {
+  const [{ make }, byText] = CASES
+  const groups = Array.from({ length: 200 }, (_, g) => ({ row: [g * 37, null, 0, g, null, 5n, 0.5, 0], weight: 1n }))
+  const some = batchOf(flat, [...groups.slice(20, 90), { row: [-1, null, 0, 0, null, 0n, 0, 0], weight: 1n }])
+  const seen = MODES.map(mode => {
+    const reducer = (make.get(mode) as () => Reducer)()
+    expect(reducer.fetch(some)).toBe(0)
+    reducer.scan(batchOf(flat, groups), false)
+    reducer.settle()
+    reducer.commit()
+    const before = reducer.state()
+    const read = reducer.fetch(some)
+    expect(reducer.state()).toEqual(before)
+    return read
+  })
+  expect(seen[0]).not.toBe(0)
+  expect(seen[1]).toBe(seen[0])
+  // Text is hashed: not worth computing twice.
+  expect((byText.make.get('compiled') as () => Reducer)().fetch(some)).toBe(null)
+})
+
 test('pairs of a join: weights multiply', () => {
   const { rel, make } = CASES[1]
   const pairList = fc.array(fc.tuple(fc.nat(99), fc.nat(99)), { maxLength: 30, size: 'max' })

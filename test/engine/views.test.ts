@@ -435,3 +435,35 @@ describe('a table joined with itself', () => {
     }
   })
 })
+
+describe('a group-by with more groups than fit the cache', () => {
+  it('adds, retracts and finds the right ones', () => {
+    const groups = 280_000
+    const big = table('big', { g: u32(), x: f64() }, { stream: true })
+    const db = open()
+    db.createTable(big)
+    const def = view('perGroup', q =>
+      q
+        .from(big)
+        .groupBy(r => ({ g: r.g }))
+        .aggregate({ n: count(), total: sum(r => r.x) }),
+    )
+    const v = db.createView(def)
+    const expected = new Map<number, { n: number; total: number }>()
+    const change = (keys: number[], weight: bigint) => {
+      const columns = { g: Uint32Array.from(keys), x: Float64Array.from(keys, k => k % 1000) }
+      db.ingest(big, { columns, weights: new BigInt64Array(keys.length).fill(weight) })
+      for (const k of keys) {
+        const { n, total } = expected.get(k) ?? { n: 0, total: 0 }
+        expected.set(k, { n: n + Number(weight), total: total + Number(weight) * (k % 1000) })
+      }
+    }
+    const all = Array.from({ length: groups }, (_, k) => k)
+    change(all, 1n)
+    change([...all.filter(k => k % 7 === 0), 5, 5, groups + 1], 1n)
+    change([groups + 1, ...all.filter(k => k % 11 === 0)], -1n)
+    const held = new Map(v.entries().map(({ row }) => [row.g, { n: Number(row.n), total: row.total }]))
+    for (const [g, { n }] of expected) if (n === 0) expected.delete(g)
+    expect(held).toEqual(expected)
+  })
+})

@@ -15,6 +15,8 @@ export type Errors = ErrorSet | typeof SILENT
 
 export type ScanStore = (input: Batch, from: number, to: number, out: Batch, errors: Errors) => void
 export type ScanAccumulate = (input: Batch, from: number, to: number, table: GroupTable, errors: Errors) => number
+/** Brings the groups of rows from..to nearer before they are added. `entries` is its own to write. */
+export type FetchGroups = (input: Batch, from: number, to: number, table: GroupTable, entries: Int32Array) => number
 export type PairsStore = (
   left: Batch,
   right: Batch,
@@ -41,6 +43,10 @@ export interface FeedCode<Scan, Pairs> {
   scan(input: Layout): Scan
   pairs(left: Layout, right: Layout): Pairs
   readonly sources: ReadonlyMap<string, string>
+}
+
+export interface GroupCode extends FeedCode<ScanAccumulate, PairsAccumulate> {
+  fetch(input: Layout): FetchGroups | null
 }
 
 /** Where a feed's rows go. */
@@ -119,14 +125,21 @@ export class BatchTarget implements Target {
   }
 }
 
+/** A table of so many bytes is no longer in the cache. */
+const FAR_BYTES = 1 << 23
+/** How many rows' groups are fetched at once. */
+const FETCHED_ROWS = 256
+const entries = new Int32Array(FETCHED_ROWS)
+
 /** Adds to a group table. */
 export class GroupTarget implements Target {
   private readonly scans = new LoopCache<ScanAccumulate>()
   private readonly joins = new LoopCache<PairsAccumulate>()
+  private readonly fetches = new LoopCache<FetchGroups | null>()
 
   constructor(
     private readonly table: GroupTable,
-    private readonly code: FeedCode<ScanAccumulate, PairsAccumulate>,
+    private readonly code: GroupCode,
     private readonly errors: Errors,
   ) {}
 
@@ -145,10 +158,15 @@ export class GroupTarget implements Target {
 
   scan(input: Batch, from: number, to: number): void {
     const loop = this.scans.last(input.layout, null) ?? this.prepareScan(input.layout)
+    const { table } = this
+    const isFar = table.records.bytes >= FAR_BYTES && to - from > 1
+    const fetch = isFar ? this.fetches.get(input.layout, null, () => this.code.fetch(input.layout)) : null
     for (let next = from; ; ) {
-      next = loop(input, next, to, this.table, this.errors)
+      const end = fetch === null ? to : Math.min(next + FETCHED_ROWS, to)
+      if (fetch !== null) fetch(input, next, end, table, entries)
+      next = loop(input, next, end, table, this.errors)
       if (next === to) return
-      this.table.makeRoom()
+      if (next < end) table.makeRoom()
     }
   }
 
