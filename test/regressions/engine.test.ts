@@ -113,6 +113,7 @@ it('source() of a view whose code was made before shows all of it', () => {
     const db = open()
     const v = db.createView(definition)
     db.insert(t, { id: 1, s: 'x' })
+    db.insert(t, { id: 2, s: 'x' })
     return v.source()
   })
   expect(sources[0]).toContain('function compareGroupColumns')
