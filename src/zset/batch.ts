@@ -103,7 +103,9 @@ const FENCE_ROWS = 64
 const FENCED_RUN_ROWS = 2048
 /** Growing batches double up to here, and grow by a quarter from there on. */
 const DOUBLED_ROWS = 1 << 15
-/** Rows of a directory that are made for each key looked for, once as many might have been. */
+/** A run gets a directory once more keys have been looked for than a DIRECTORY_SHARE-th of its rows. */
+const DIRECTORY_SHARE = 8
+/** Rows of it that are made for each further key. */
 const ROWS_PER_SEARCH = 16
 
 export class Batch {
@@ -226,7 +228,7 @@ export class Batch {
   willSearch(count: number): void {
     if (this.fences.length === 0 || this.directory.buckets > 0) return
     this.searched += count
-    if (this.searched * ROWS_PER_SEARCH < this.length) return
+    if (this.searched * DIRECTORY_SHARE < this.length) return
     this.builder ??= new DirectoryBuilder(this)
     const directory = this.builder.work(count * ROWS_PER_SEARCH)
     if (directory === null) return
