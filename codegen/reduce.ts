@@ -18,9 +18,10 @@ import { $addFloat, $addInt, $addRow, fetchGroups, pairsAccumulate, scanAccumula
 import { $compareColumns, comparePayload } from '../templates/compare.js'
 import { $copyRow } from '../templates/copy.js'
 import { $write, present, settle } from '../templates/settle.js'
+import type { Statics } from './build.js'
 import { moveString } from './kernels.js'
 import type { RowOutput } from './rows.js'
-import { external, type Macro } from './specialise/types.js'
+import { external } from './specialise/types.js'
 import { type CodeContext, loopStatics, make, makeLazily, type PipelineSpec, pipelineKey, SourceList } from './steps.js'
 
 export interface AggregateCode {
@@ -180,12 +181,19 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec) {
     aggregateKey(spec),
   ]
   const hashed = keyLayout.key.kind === 'hash'
-  // Announced here, not where the loop is: a loop that was made before still has to show it among its sources.
+  // Made here, not where the loop is: a loop that was made before still has to show it among its sources.
   const compareKeys = hashed
-    ? lazyCompare(context, sources, 'compareGroupColumns', { ...flat, order: keyOrder }, [
-        layoutFingerprint(flat),
-        keyCount,
-      ])
+    ? external(
+        make<Compare>(
+          context,
+          sources,
+          'compareGroupColumns',
+          comparePayload,
+          [layoutFingerprint(flat), keyCount],
+          () => compareStatics({ ...flat, order: keyOrder }),
+        ),
+        'compareGroupColumns',
+      )
     : null
   const statics = (inputs: readonly Layout[]) => {
     const base = loopStatics(context, pipeline, inputs)
@@ -238,21 +246,12 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec) {
 
 type Compare = (a: Batch, i: number, b: Batch, j: number) => number
 
-/** Comparison of rows by the columns of `layout.order`, compiled when two rows are first compared. */
-function lazyCompare(
-  context: CodeContext,
-  sources: SourceList,
-  name: string,
-  layout: Layout,
-  key: readonly unknown[],
-): Compare & Macro {
-  const compare = makeLazily<Compare>(context, sources, name, comparePayload, key, () => ({
-    $layout: layout,
-    $compareColumns,
-    $compareStrings: external(compareGerman),
-  }))
-  return external((a: Batch, i: number, b: Batch, j: number) => compare()(a, i, b, j), name)
-}
+/** For comparing rows by the columns of `layout.order`. */
+const compareStatics = (layout: Layout): Statics => ({
+  $layout: layout,
+  $compareColumns,
+  $compareStrings: external(compareGerman),
+})
 
 /** What a group table gives out: the changes of a step, and rows for readers. */
 export function settleCode<F>(context: CodeContext, spec: ReduceSpec) {
@@ -260,7 +259,10 @@ export function settleCode<F>(context: CodeContext, spec: ReduceSpec) {
   const flat = flatLayout(spec.schema)
   const aggregateOrder = spec.aggregates.map(({ column }) => ({ column, descending: false }))
   const key = [layoutFingerprint(flat), aggregateKey(spec)]
-  const compare: Compare = lazyCompare(context, sources, 'compareAggregates', { ...flat, order: aggregateOrder }, key)
+  // Needed only where somebody wants the changes.
+  const compare = makeLazily<Compare>(context, sources, 'compareAggregates', comparePayload, key, () =>
+    compareStatics({ ...flat, order: aggregateOrder }),
+  )
   const $g = {
     ...parts(spec),
     record: recordOf(spec),
@@ -268,7 +270,7 @@ export function settleCode<F>(context: CodeContext, spec: ReduceSpec) {
     always: spec.keyCount === 0,
     write: $write,
     sameRow: external(
-      (a: Batch, i: number, b: Batch, j: number) => (compare(a, i, b, j) === 0 ? 1 : 0),
+      (a: Batch, i: number, b: Batch, j: number) => (compare()(a, i, b, j) === 0 ? 1 : 0),
       'sameAggregates',
     ),
     copyRow: $copyRow,
