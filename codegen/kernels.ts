@@ -61,7 +61,7 @@ export function moveString(from: Uint32Array, at: number, _heap: unknown, to: Ui
 }
 
 /** Few columns without text: comparing them in place is cheaper than a call. */
-function isShort(layout: Layout): boolean {
+export function isShort(layout: Layout): boolean {
   return layout.order.length <= 3 && layout.order.every(o => o.column.info.storage !== 'german' && !o.column.nullable)
 }
 

@@ -5,7 +5,7 @@
 import { WeightOverflowError } from '../src/base/errors.js'
 import type { Expr } from '../src/circuit/expr.js'
 import { exprKey } from '../src/circuit/substitute.js'
-import { flatLayout, type Layout, layoutFingerprint, type RowSchema } from '../src/schema/schema.js'
+import { type Column, flatLayout, type Layout, layoutFingerprint, type RowSchema } from '../src/schema/schema.js'
 import type { Value } from '../src/schema/types.js'
 import type { Batch } from '../src/zset/batch.js'
 import { sameCell } from '../src/zset/cells.js'
@@ -222,6 +222,11 @@ function sameKey(a: Batch, i: number, b: Batch, j: number): boolean {
     if (!sameCell(a, left[leftKey[k]], i, b, right[rightKey[k]], j)) return false
   }
   return true
+}
+
+/** Equality of rows in pairs of columns. */
+export function confirmColumns(pairs: readonly (readonly [Column, Column])[]) {
+  return (a: Batch, i: number, b: Batch, j: number): boolean => pairs.every(([x, y]) => sameCell(a, x, i, b, y, j))
 }
 
 /** The clamp kernel of an arrangement by all columns. */

@@ -93,3 +93,35 @@ export function $comparePayload($layout, $inlined, $compareColumns, $compareStri
   }
   return $payload(a, i, b, j)
 }
+
+/** Orders cell i of column $x and cell j of column $y, ascending. REQUIRES: one storage class, neither is NULL. */
+export function $compareCells($x, $y, $compareStrings, a, i, b, j) {
+  if ($x.info.storage === 'german') {
+    return $compareStrings(a.lanes[$x.index], i * 4, a.heap, b.lanes[$y.index], j * 4, b.heap)
+  }
+  if ($x.info.storage === 'f32' || $x.info.storage === 'f64') {
+    const x = a.columns[$x.index][i]
+    const y = b.columns[$y.index][j]
+    if (x < y) return -1
+    if (x > y) return 1
+    // NaN is the greatest value and equal to itself.
+    if (x === y) return 0
+    return x === x ? -1 : y === y ? 1 : 0
+  }
+  if ($x.info.storage === 'i64' || $x.info.storage === 'u64' || $x.info.storage === 'w128') {
+    const $lanes = $x.info.storage === 'w128' ? 4 : 2
+    for (let $l = $lanes - 1; $l >= 0; $l--) {
+      const x = a.lanes[$x.index][i * $lanes + $l]
+      const y = b.lanes[$y.index][j * $lanes + $l]
+      if (x !== y) {
+        if ($x.info.storage === 'i64' && $l === 1) return (x | 0) < (y | 0) ? -1 : 1
+        return x < y ? -1 : 1
+      }
+    }
+    return 0
+  }
+  const x = a.columns[$x.index][i]
+  const y = b.columns[$y.index][j]
+  if (x !== y) return x < y ? -1 : 1
+  return 0
+}

@@ -15,6 +15,18 @@ export function $below($words, run, r, k3, k2, k1, k0) {
   )
 }
 
+/** Is the key of row r not above the given one? */
+export function $notAbove($words, run, r, k3, k2, k1, k0) {
+  if ($words === 1) return run.keys32[r * 2 + 1] < k1 || (run.keys32[r * 2 + 1] === k1 && run.keys32[r * 2] <= k0)
+  return (
+    run.keys32[r * 4 + 3] < k3 ||
+    (run.keys32[r * 4 + 3] === k3 &&
+      (run.keys32[r * 4 + 2] < k2 ||
+        (run.keys32[r * 4 + 2] === k2 &&
+          (run.keys32[r * 4 + 1] < k1 || (run.keys32[r * 4 + 1] === k1 && run.keys32[r * 4] <= k0)))))
+  )
+}
+
 /** Is the key of row r the given one? */
 export function $equal($words, run, r, k3, k2, k1, k0) {
   if ($words === 1) return run.keys32[r * 2] === k0 && run.keys32[r * 2 + 1] === k1

@@ -4,11 +4,11 @@
  * them.
  */
 
-import { rowProjector } from '../../codegen/decode.js'
 import { keyLanesOf } from '../../codegen/expr/plain.js'
 import { kernelsOf } from '../../codegen/kernels.js'
 import { accumulateCode, settleCode } from '../../codegen/reduce.js'
-import { type CodeContext, clampCode, joinCode, type PipelineSpec, SourceList, storeCode } from '../../codegen/steps.js'
+import { type CodeContext, clampCode, joinCode, type PipelineSpec, storeCode } from '../../codegen/steps.js'
+import { extremeCode, topKCode } from '../../codegen/walk.js'
 import { GnitzError } from '../base/errors.js'
 import { keepsFailures } from '../circuit/conditions.js'
 import type { Expr } from '../circuit/expr.js'
@@ -36,8 +36,8 @@ import {
 import { JoinOperator, type Probe } from './operators/join.js'
 import { LinearOperator } from './operators/linear.js'
 import type { Operator, Producer } from './operators/operator.js'
-import { type ReduceCode, ReduceOperator } from './operators/reduce.js'
-import { TopKOperator } from './operators/topk.js'
+import { Extreme, type FindExtreme, type ReachExtremes, type ReduceCode, ReduceOperator } from './operators/reduce.js'
+import { type TopKCode, TopKOperator } from './operators/topk.js'
 import { accumulatorOf, columnIndex, mapRel, planAggregate, specOf, uniqueSchema } from './plan-aggregate.js'
 import { both, describeFeed, type FeedPlan, onto, reachesFailure } from './plan-feeds.js'
 import { relKey } from './relkey.js'
@@ -266,9 +266,8 @@ export class Planner {
   private topKOf(rel: TopKRel): TopKOperator {
     const order = rel.order.map(o => ({ index: columnIndex(o.expr), descending: o.descending }))
     const input = this.arrangementOf(rel.input, rel.keys.map(columnIndex), order)
-    const sources = new SourceList()
-    const project = rowProjector(this.context, input.kernels.layout, rel.schema, sources)
-    return this.add(new TopKOperator(input, project, rel.limit, rel.schema, sources.texts))
+    const code = topKCode<TopKCode['reached'], TopKCode['rank']>(this.context, input.kernels, rel.schema)
+    return this.add(new TopKOperator(input, code, rel.limit, rel.schema))
   }
 
   private reduceOf(rel: AggregateRel): ReduceOperator {
@@ -329,7 +328,17 @@ export class Planner {
         [{ index, descending: false }],
         true,
       )
-      operator.extremes.push({ arrangement, value: schema.columns[index], mins: same('min'), maxs: same('max') })
+      const [mins, maxs, value] = [same('min'), same('max'), schema.columns[index]]
+      const shape = {
+        kernels: arrangement.kernels,
+        value,
+        min: mins[0] ?? null,
+        max: maxs[0] ?? null,
+        schema: rel.schema,
+        record: operator.table.record,
+      }
+      const code = extremeCode<ReachExtremes, FindExtreme>(this.context, shape)
+      operator.extremes.push(new Extreme(arrangement, value, mins, maxs, code))
     })
   }
 

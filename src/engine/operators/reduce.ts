@@ -5,13 +5,13 @@
 import type { Column, Layout, RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
-import { cellIsNull, compareCells, copyCell, sameCell, setCellNull } from '../../zset/cells.js'
+import { copyCell, setCellNull } from '../../zset/cells.js'
 import type { GroupTable } from '../../zset/groups.js'
 import { ErrorSet, type Failure } from '../errors.js'
 import type { ArrangeOperator } from './arrange.js'
 import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
 import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
-import { GroupWalk } from './walk.js'
+import { GroupWalk, Reached } from './walk.js'
 
 /** Collects groups whose sum does not fit its type: (aggregate, slot). */
 export interface OverflowSink {
@@ -24,13 +24,34 @@ export interface ReduceCode {
   readonly sources: ReadonlyMap<string, string>
 }
 
+/** Lists the groups of a delta whose extremes may move. */
+export type ReachExtremes = (delta: Batch, table: GroupTable, minimums: Reached, maximums: Reached) => void
+/** Finds the extreme of one group; returns 1 if there is one. */
+export type FindExtreme = (walk: GroupWalk, runs: readonly Batch[], delta: Batch, p: number, whole: number) => number
+
+export interface ExtremeCode {
+  readonly reached: ReachExtremes
+  readonly first: FindExtreme
+  readonly last: FindExtreme
+  readonly sources: ReadonlyMap<string, string>
+}
+
 /** MIN and MAX columns that are read from one arrangement by (group, value). */
-export interface Extreme {
-  readonly arrangement: ArrangeOperator
-  /** The value's column in the arrangement. */
-  readonly value: Column
-  readonly mins: readonly Column[]
-  readonly maxs: readonly Column[]
+export class Extreme {
+  readonly walk: GroupWalk
+  readonly minimums = new Reached()
+  readonly maximums = new Reached()
+
+  constructor(
+    readonly arrangement: ArrangeOperator,
+    /** The value's column in the arrangement. */
+    readonly value: Column,
+    readonly mins: readonly Column[],
+    readonly maxs: readonly Column[],
+    readonly code: ExtremeCode,
+  ) {
+    this.walk = new GroupWalk(new Batch(arrangement.kernels.layout))
+  }
 }
 
 export interface ReduceShape {
@@ -115,73 +136,29 @@ export class ReduceOperator extends Producer {
   private stepExtreme(extreme: Extreme): void {
     const delta = extreme.arrangement.delta()
     if (delta === null) return
-    const { kernels } = extreme.arrangement
-    this.walkOf(extreme).begin()
-    for (let from = 0; from < delta.length; ) {
-      let to = from + 1
-      while (to < delta.length && kernels.compareGroups(delta, to, delta, from) === 0) to++
-      this.stepGroup(extreme, delta, from, to)
-      from = to
-    }
+    const { code, mins, maxs, minimums, maximums } = extreme
+    minimums.reserve(delta.length)
+    maximums.reserve(delta.length)
+    code.reached(delta, this.table, minimums, maximums)
+    if (minimums.count > 0) this.look(extreme, delta, minimums, code.first, mins)
+    if (maximums.count > 0) this.look(extreme, delta, maximums, code.last, maxs)
   }
 
-  /** Rows from..to of `delta` are one group, ordered by value. */
-  private stepGroup(extreme: Extreme, delta: Batch, from: number, to: number): void {
+  /** Looks for the extremes of the groups listed in `reached` and writes them into `columns`. */
+  private look(extreme: Extreme, delta: Batch, reached: Reached, find: FindExtreme, columns: readonly Column[]): void {
     const { table } = this
-    const slot = table.find(delta.keys32, from * table.keyWords * 2, s => this.isGroup(extreme, delta, from, s))
-    if (slot < 0) return
-    for (const column of extreme.mins) {
-      if (this.mayChange(extreme, delta, from, slot, column, 1))
-        this.recompute(extreme, delta, from, slot, column, false)
-    }
-    for (const column of extreme.maxs) {
-      if (this.mayChange(extreme, delta, to - 1, slot, column, -1)) {
-        this.recompute(extreme, delta, from, slot, column, true)
+    const { walk } = extreme
+    const runs = extreme.arrangement.before()
+    walk.begin(runs.length)
+    for (let g = 0; g < reached.count; g++) {
+      const found = find(walk, runs, delta, reached.rows[g], reached.whole[g]) === 1
+      const slot = reached.slots[g]
+      for (const column of columns) {
+        if (found) copyCell(walk.run, extreme.value, walk.row, table.rows, column, slot)
+        if (column.nullable) setCellNull(table.rows, column, slot, !found)
       }
     }
-  }
-
-  private isGroup(extreme: Extreme, delta: Batch, row: number, slot: number): boolean {
-    const { layout } = extreme.arrangement.kernels
-    if (layout.key.kind === 'packed') return true
-    for (let k = 0; k < this.shape.keyCount; k++) {
-      const column = layout.schema.columns[k]
-      if (!sameCell(delta, column, row, this.table.rows, this.shape.schema.columns[k], slot)) return false
-    }
-    return true
-  }
-
-  /** Only a value at or beyond the current extreme can move it. `sign` is 1 for MIN, -1 for MAX. */
-  private mayChange(extreme: Extreme, delta: Batch, row: number, slot: number, column: Column, sign: 1 | -1): boolean {
-    const { rows } = this.table
-    if (!this.table.hadRows(slot) || cellIsNull(rows, column, slot)) return true
-    return compareCells(delta, extreme.value, row, rows, column, slot) * sign <= 0
-  }
-
-  private recompute(
-    extreme: Extreme,
-    delta: Batch,
-    row: number,
-    slot: number,
-    column: Column,
-    backwards: boolean,
-  ): void {
-    const walk = this.walkOf(extreme)
-    walk.start(extreme.arrangement.before(), delta, delta, row, backwards)
-    const found = walk.nextPositive()
-    if (found && walk.run !== null) copyCell(walk.run, extreme.value, walk.row, this.table.rows, column, slot)
-    if (column.nullable) setCellNull(this.table.rows, column, slot, !found)
-  }
-
-  private readonly walks = new Map<Extreme, GroupWalk>()
-
-  private walkOf(extreme: Extreme): GroupWalk {
-    let walk = this.walks.get(extreme)
-    if (walk === undefined) {
-      walk = new GroupWalk(extreme.arrangement.kernels)
-      this.walks.set(extreme, walk)
-    }
-    return walk
+    walk.end()
   }
 
   get layout(): Layout {
@@ -217,7 +194,8 @@ export class ReduceOperator extends Producer {
   }
 
   override sources(): ReadonlyMap<string, string> {
-    return new Map([...feedSources(this.feeds), ...this.code.sources])
+    const extremes = this.extremes.flatMap(e => [...e.code.sources])
+    return new Map([...feedSources(this.feeds), ...extremes, ...this.code.sources])
   }
 
   override state(): StateSize {

@@ -3,20 +3,17 @@
  * group the last row that made it (the boundary) is remembered, and a delta beyond it is ignored without a look at
  * the state. Otherwise the first k rows before and after the step are read off the runs, and the difference goes out.
  */
-import type { Layout } from '../../schema/schema.js'
+import type { Layout, RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
 import { tidyHeap } from '../../zset/cells.js'
 import { extend, SlotIndex } from '../../zset/slots.js'
 import type { ArrangeOperator } from './arrange.js'
 import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
-import { GroupWalk } from './walk.js'
-
-/** Copies row i of an arranged batch to row k of a flat one, columns beyond the flat schema left out. */
-export type ProjectRow = (from: Batch, i: number, to: Batch, k: number) => void
+import { GroupWalk, Reached } from './walk.js'
 
 /** Slots of groups with their boundary rows. */
-class Boundaries extends SlotIndex {
+export class Boundaries extends SlotIndex {
   readonly rows: Batch
   /** Total weight among the first k. */
   totals = new Float64Array(0)
@@ -47,10 +44,20 @@ class Boundaries extends SlotIndex {
   }
 }
 
-/** How much of a weight is among the first, with so many places left. */
-function cut(weight: bigint, left: bigint): bigint {
-  if (weight <= 0n) return 0n
-  return weight < left ? weight : left
+export interface TopKCode {
+  /** Lists the groups of a delta whose first rows may change. */
+  reached(delta: Batch, boundaries: Boundaries, limit: number, reached: Reached): void
+  /** Emits the change of one group's first rows; returns their total weight. */
+  rank(
+    walk: GroupWalk,
+    runs: readonly Batch[],
+    delta: Batch,
+    p: number,
+    oldPlaces: number,
+    limit: number,
+    out: Batch,
+  ): number
+  readonly sources: ReadonlyMap<string, string>
 }
 
 export class TopKOperator extends Producer {
@@ -58,22 +65,21 @@ export class TopKOperator extends Producer {
   private readonly out: Batch
   private readonly boundaries: Boundaries
   private readonly walk: GroupWalk
-  /** Boundaries of this epoch, not yet committed. */
-  private staged: { slot: number; total: number }[] = []
-  private readonly stagedRows: Batch
+  private readonly reached = new Reached()
+  /** Per reached group: its new boundary, not yet committed. */
+  private readonly staged: Batch
 
   constructor(
     private readonly input: ArrangeOperator,
-    private readonly project: ProjectRow,
+    private readonly code: TopKCode,
     private readonly limit: number,
-    schema: Batch['layout']['schema'],
-    private readonly text: ReadonlyMap<string, string>,
+    schema: RowSchema,
   ) {
     super()
     this.out = new Batch(flatLayout(schema))
     this.boundaries = new Boundaries(input)
-    this.stagedRows = new Batch(input.kernels.layout)
-    this.walk = new GroupWalk(input.kernels)
+    this.staged = new Batch(input.kernels.layout)
+    this.walk = new GroupWalk(new Batch(input.kernels.layout))
   }
 
   describe(): string[] {
@@ -87,79 +93,43 @@ export class TopKOperator extends Producer {
   step(): void {
     const delta = this.input.delta()
     if (delta === null) return
-    const { kernels } = this.input
+    const { reached, code, boundaries, limit } = this
     this.rowsIn += delta.length
-    this.walk.begin()
-    for (let from = 0; from < delta.length; ) {
-      let to = from + 1
-      while (to < delta.length && kernels.compareGroups(delta, to, delta, from) === 0) to++
-      this.stepGroup(delta, from)
-      from = to
-    }
+    reached.reserve(delta.length)
+    code.reached(delta, boundaries, limit, reached)
+    if (reached.count > 0) this.rankAll(delta)
     this.rowsOut += this.out.length
     if (this.out.length > 0) this.wakeConsumers()
   }
 
-  /** `from` is the first row in order of a group of the delta. */
-  private stepGroup(delta: Batch, from: number): void {
-    const { boundaries, input, limit } = this
-    const { kernels } = input
-    const at = from * boundaries.keyWords * 2
-    let slot = boundaries.find(delta.keys32, at, s => kernels.compareGroups(delta, from, boundaries.rows, s) === 0)
-    if (slot >= 0 && boundaries.totals[slot] === limit && kernels.compareRows(delta, from, boundaries.rows, slot) > 0) {
-      return
+  private rankAll(delta: Batch): void {
+    const { reached, code, boundaries, walk, staged, limit, input } = this
+    const runs = input.before()
+    walk.begin(runs.length)
+    staged.reserve(reached.count)
+    for (let g = 0; g < reached.count; g++) {
+      const from = reached.rows[g]
+      if (reached.slots[g] < 0) reached.slots[g] = this.addGroup(delta, from)
+      const slot = reached.slots[g]
+      // Where no row is left, the boundary stays what it was.
+      walk.run = boundaries.rows
+      walk.row = slot
+      const oldPlaces = boundaries.totals[slot] === 0 ? 0 : limit
+      reached.totals[g] = code.rank(walk, runs, delta, from, oldPlaces, limit, this.out)
+      input.kernels.copyRow(walk.run, walk.row, staged, g)
+      staged.length = g + 1
     }
-    if (slot < 0) {
-      boundaries.makeRoom()
-      slot = boundaries.add(delta.keys32, at)
-      // The key must be there for `find` to confirm it, also before the boundary is committed.
-      kernels.copyRow(delta, from, boundaries.rows, slot)
-    }
-    this.rank(delta, from, slot)
+    walk.end()
   }
 
-  /**
-   * One walk over the group as it was and as it will be: a row's old weight is its new one less the delta's. Each is
-   * cut where its own first k end; what differs goes out.
-   */
-  private rank(delta: Batch, from: number, slot: number): void {
-    const { walk, limit } = this
-    let oldLeft = this.boundaries.totals[slot] === 0 ? 0n : BigInt(limit)
-    let newLeft = BigInt(limit)
-    let last: Batch | null = null
-    let lastRow = 0
-    walk.start(this.input.before(), delta, delta, from)
-    while ((oldLeft > 0n || newLeft > 0n) && walk.nextRow() && walk.run !== null) {
-      const now = walk.weight
-      const old = oldLeft > 0n ? now - walk.weightIn(delta) : 0n
-      const before = cut(old, oldLeft)
-      const after = cut(now, newLeft)
-      oldLeft -= before
-      newLeft -= after
-      if (after > 0n) {
-        last = walk.run
-        lastRow = walk.row
-      }
-      if (after !== before) this.emit(walk.run, walk.row, after - before)
-    }
-    this.stageBoundary(slot, last, lastRow, BigInt(limit) - newLeft)
-  }
-
-  private emit(run: Batch, row: number, weight: bigint): void {
-    const { out } = this
-    out.reserve(1)
-    this.project(run, row, out, out.length)
-    out.weights[out.length] = weight
-    out.length++
-  }
-
-  private stageBoundary(slot: number, last: Batch | null, row: number, total: bigint): void {
-    const { boundaries, stagedRows } = this
-    this.staged.push({ slot, total: Number(total) })
-    stagedRows.reserve(1)
-    if (last === null) this.input.kernels.copyRow(boundaries.rows, slot, stagedRows, stagedRows.length)
-    else this.input.kernels.copyRow(last, row, stagedRows, stagedRows.length)
-    stagedRows.length++
+  /** A slot for the group of row `from`. */
+  private addGroup(delta: Batch, from: number): number {
+    const { boundaries, input } = this
+    boundaries.makeRoom()
+    const slot = boundaries.add(delta.keys32, from * boundaries.keyWords * 2)
+    // The key must be there for the search to confirm it, also before the boundary is committed.
+    input.kernels.copyRow(delta, from, boundaries.rows, slot)
+    return slot
   }
 
   get layout(): Layout {
@@ -175,11 +145,13 @@ export class TopKOperator extends Producer {
   }
 
   commit(): void {
-    this.staged.forEach(({ slot, total }, s) => {
-      this.input.kernels.copyRow(this.stagedRows, s, this.boundaries.rows, slot)
-      this.boundaries.totals[slot] = total
-    })
-    this.boundaries.tidy()
+    const { reached, staged, boundaries } = this
+    for (let g = 0; g < reached.count; g++) {
+      const slot = reached.slots[g]
+      this.input.kernels.copyRow(staged, g, boundaries.rows, slot)
+      boundaries.totals[slot] = reached.totals[g]
+    }
+    boundaries.tidy()
     this.finish()
   }
 
@@ -188,15 +160,13 @@ export class TopKOperator extends Producer {
   }
 
   private finish(): void {
-    if (this.staged.length > 0) {
-      this.staged = []
-      this.stagedRows.clear()
-    }
+    this.reached.count = 0
+    this.staged.clear()
     this.out.clear()
   }
 
   override sources(): ReadonlyMap<string, string> {
-    return this.text
+    return this.code.sources
   }
 
   override state(): StateSize {

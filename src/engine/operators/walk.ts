@@ -1,6 +1,6 @@
 /**
- * Walking through rows in order across the runs of a trace, with weights summed. Only runs that hold rows of interest
- * take part after the first seek, and a run moves on only when the walk does.
+ * Walking through rows in order across the runs of a trace, with weights summed: for readers, of any layout
+ * (`MergeWalk`), and for the walks through groups that `templates/walk.js` does in every step (`GroupWalk`).
  */
 import type { Batch } from '../../zset/batch.js'
 import type { Kernels } from '../../zset/kernels.js'
@@ -67,12 +67,6 @@ export class MergeWalk {
     return true
   }
 
-  /** The weight that one run gives to the current row. */
-  weightIn(run: Batch): bigint {
-    for (let u = this.active; u < this.active + this.used; u++) if (this.runs[u] === run) return run.weights[this.at[u]]
-    return 0n
-  }
-
   /** Moves the cursors that stood on the last row. */
   private advance(): void {
     const { used, active, step } = this
@@ -122,71 +116,59 @@ function signOf(weights32: Uint32Array, row: number): number {
   return weights32[row * 2] === 0 ? 0 : 1
 }
 
-/** The rows of one group, in order: what MIN, MAX and top-k read. */
-export class GroupWalk extends MergeWalk {
-  private probe: Batch | null = null
-  private probeRow = 0
-  /** Per run: where the last search ended. */
-  private readonly lows: number[] = []
-  private readonly hashed: boolean
+/** The state of a walk through a group, over the runs of a trace and a delta; see templates/walk.js. */
+export class GroupWalk {
+  /** The row that was found. */
+  run: Batch
+  row = 0
+  /** Cursors: batches and rows in them. */
+  readonly runs: Batch[] = []
+  at = new Int32Array(0)
+  /** Per run of the trace: where the last search ended. */
+  lows = new Int32Array(0)
+  /** Weights of the row at hand: over all runs, and in the delta; `lanes` is the same memory. */
+  readonly sums = new BigInt64Array(2)
+  readonly lanes = new Uint32Array(this.sums.buffer)
 
-  constructor(kernels: Kernels) {
-    super(kernels)
-    this.hashed = kernels.layout.key.kind === 'hash'
+  constructor(private readonly nothing: Batch) {
+    this.run = nothing
   }
 
-  /** Forgets where earlier searches ended. REQUIRES: called before the first `start` of every step. */
-  begin(): void {
+  /** To be called before the first walk of every step, with the number of runs. Groups come in ascending order then. */
+  begin(runs: number): void {
     this.lows.fill(0)
+    if (runs < this.at.length) return
+    // One cursor more than there are runs, for the delta; and room to spare.
+    this.at = new Int32Array(runs + 8)
+    this.lows = new Int32Array(runs + 8)
+    while (this.runs.length < this.at.length) this.runs.push(this.nothing)
   }
 
-  /**
-   * Begins with the group of row p of `probe`; `extra` is one more run (this epoch's delta), or null.
-   * REQUIRES: since `begin`, the runs are the same and groups come in ascending order.
-   */
-  start(runs: readonly Batch[], extra: Batch | null, probe: Batch, p: number, backwards = false): void {
-    this.probe = probe
-    this.probeRow = p
-    this.reset(backwards)
-    while (this.lows.length <= runs.length) this.lows.push(0)
-    for (let r = 0; r < runs.length; r++) this.enterGroup(runs[r], r, probe, p)
-    if (extra !== null) this.enterGroup(extra, runs.length, probe, p)
+  /** To be called after the last: holds on to no batch that the trace gives up. */
+  end(): void {
+    this.run = this.nothing
+    this.runs.fill(this.nothing)
   }
+}
 
-  /** Moves to the next row with a net weight above 0. */
-  nextPositive(): boolean {
-    while (this.next()) if (this.sign > 0) return true
-    return false
-  }
+/** Groups of a delta that have to be walked; see templates/groups.js. */
+export class Reached {
+  count = 0
+  /** Rows of the delta, and slots of the groups. */
+  rows = new Int32Array(0)
+  slots = new Int32Array(0)
+  /** For extremes: 1 where the whole group has to be looked at. */
+  whole = new Uint8Array(0)
+  /** For top-k: the total weight of the new first rows. */
+  totals = new Float64Array(0)
 
-  protected override inside(run: Batch, row: number): boolean {
-    return this.probe !== null && this.kernels.compareGroups(run, row, this.probe, this.probeRow) === 0
-  }
-
-  private enterGroup(run: Batch, r: number, probe: Batch, p: number): void {
-    const { kernels } = this
-    let at = kernels.seek(run, this.lows[r], probe, p)
-    this.lows[r] = at
-    // Rows whose hash is the same but whose key is smaller come first.
-    if (this.hashed) while (at < run.length && kernels.compareGroups(run, at, probe, p) < 0) at++
-    if (at === run.length || kernels.compareGroups(run, at, probe, p) !== 0) return
-    this.enter(run, this.step < 0 ? this.endOfGroup(run, at) - 1 : at)
-  }
-
-  /** First row after `from` that is not of the group; gallops. REQUIRES: row `from` is of the group. */
-  private endOfGroup(run: Batch, from: number): number {
-    let low = from + 1
-    let high = low
-    for (let step = 1; high < run.length && this.inside(run, high); step += step) {
-      low = high + 1
-      high += step
-    }
-    high = Math.min(high, run.length)
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.inside(run, middle)) low = middle + 1
-      else high = middle
-    }
-    return low
+  /** Makes room for `groups`. */
+  reserve(groups: number): void {
+    if (groups <= this.rows.length) return
+    const room = Math.max(groups, this.rows.length * 2, 16)
+    this.rows = new Int32Array(room)
+    this.slots = new Int32Array(room)
+    this.whole = new Uint8Array(room)
+    this.totals = new Float64Array(room)
   }
 }
