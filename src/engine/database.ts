@@ -4,7 +4,7 @@
  * Every transaction is one epoch with its own LSN. Views of one LSN become visible together: readers run between
  * epochs, never during one.
  */
-import { type EncodeRows, rowEncoder } from '../../codegen/encode.js'
+import { rowEncoder } from '../../codegen/encode.js'
 import { GnitzError, quote, show, UsageError } from '../base/errors.js'
 import { sourceOwners } from '../circuit/builder/sources.js'
 import type { RowType, ViewDef } from '../circuit/builder/types.js'
@@ -73,6 +73,8 @@ export class Database {
   private state: State = 'idle'
   private currentLsn = 0n
   private followed: Follower[] = []
+  /** Some subscriber is to be called after the running epoch. */
+  private captured = false
 
   /** Use `open`. */
   constructor(options: OpenOptions) {
@@ -110,18 +112,19 @@ export class Database {
     const context = this.circuit.contextOf(definition)
     const relation = new RelationReader<R>(definition, key, context, reader, () => operator.version)
     const handle = new TableHandle<R, I>(this, definition, operator, relation)
-    let encode: EncodeRows | null = null
-    this.register(definition, {
+    const entry: TableState = {
       name: schema.name,
       handle: handle as TableHandle<unknown, unknown>,
       pending: new Batch(operator.layout),
       whole: null,
       single: [null],
+      // Compiled with the first row.
       encode: (rows, batch, weight) => {
-        encode ??= rowEncoder(schema, this.mode).fn
-        encode(rows, batch, weight)
+        entry.encode = rowEncoder(schema, this.mode).fn
+        entry.encode(rows, batch, weight)
       },
-    })
+    }
+    this.register(definition, entry)
     this.follow(definition, operator, relation)
     return handle
   }
@@ -276,13 +279,14 @@ export class Database {
   transact(write: (tx: Transaction) => void): Commit {
     this.mustBeIdle('transact')
     if (typeof write !== 'function') throw new UsageError(`transact: expected a function tx => …, found ${show(write)}`)
-    const tx = new Transaction(table => this.pendingOf(table))
+    const tx = new Transaction(this.resolve)
     this.state = 'transaction'
     try {
       refuseAsync(write(tx))
       if (tx.failure !== null) throw tx.failure
       let rows = 0
-      for (const target of tx.touched) {
+      for (let t = 0; t < tx.touched.length; t++) {
+        const target = tx.touched[t]
         const batch = target.whole ?? target.pending
         ;(target as TableState).handle.operator.offer(batch)
         rows += batch.length
@@ -312,7 +316,7 @@ export class Database {
     return this.transact(tx => tx.ingest(table, input))
   }
 
-  private pendingOf(table: unknown): PendingTable {
+  private readonly resolve = (table: unknown): PendingTable => {
     const found = this.find(table)
     if (found === undefined || found instanceof ViewHandle) {
       const known = this.tables.map(t => quote(t.name)).join(', ') || 'none'
@@ -324,13 +328,16 @@ export class Database {
   private epoch(rows: number): Commit {
     this.state = 'epoch'
     const lsn = this.currentLsn + 1n
-    let any = false
-    this.circuit.scheduler.run(rows, () => {
-      for (const relation of this.followed) if (relation.capture()) any = true
-    })
+    this.captured = false
+    this.circuit.scheduler.run(rows, this.capture)
     this.currentLsn = lsn
-    if (any) this.notify(lsn)
+    if (this.captured) this.notify(lsn)
     return { lsn }
+  }
+
+  private readonly capture = (): void => {
+    const { followed } = this
+    for (let f = 0; f < followed.length; f++) if (followed[f].capture()) this.captured = true
   }
 
   private notify(lsn: bigint): void {

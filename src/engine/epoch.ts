@@ -11,7 +11,9 @@ const SAMPLE = 64
 export class Scheduler {
   /** Producers before consumers. */
   private operators: Operator[] = []
+  /** Operators that ran in this epoch: the first `ranCount`. */
   private readonly ran: Operator[] = []
+  private ranCount = 0
   private nextId = 1
   private epochs = 0
 
@@ -25,6 +27,7 @@ export class Scheduler {
   remove(operators: ReadonlySet<Operator>): void {
     this.operators = this.operators.filter(o => !operators.has(o))
     for (const operator of this.operators) removeAll(operator.consumers, operators)
+    this.ran.length = 0
   }
 
   list(): readonly Operator[] {
@@ -46,8 +49,13 @@ export class Scheduler {
       this.abort()
       throw error
     }
-    for (const operator of this.ran) operator.commit()
-    this.ran.length = 0
+    this.commit()
+  }
+
+  private commit(): void {
+    const { ran } = this
+    for (let r = 0; r < this.ranCount; r++) ran[r].commit()
+    this.ranCount = 0
   }
 
   /** `scale` is 0 if the steps are not timed. */
@@ -57,7 +65,7 @@ export class Scheduler {
         const operator = operators[o]
         if (!operator.dirty) continue
         operator.dirty = false
-        this.ran.push(operator)
+        this.ran[this.ranCount++] = operator
         if (scale === 0) operator.step()
         else operator.timed(scale)
       }
@@ -74,16 +82,15 @@ export class Scheduler {
       operator.dirty = false
       operator.abort()
     }
-    for (const operator of this.ran) operator.abort()
-    this.ran.length = 0
+    for (let r = 0; r < this.ranCount; r++) this.ran[r].abort()
+    this.ranCount = 0
   }
 
   /** One epoch of new operators alone: how a view catches up with loaded tables. */
   runOnly(operators: readonly Operator[]): void {
     for (const operator of operators) operator.dirty = true
     this.steps(operators, 1)
-    for (const operator of this.ran) operator.commit()
-    this.ran.length = 0
+    this.commit()
   }
 }
 

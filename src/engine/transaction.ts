@@ -13,7 +13,7 @@ export type TableRef<R, I> = TableDef<R, I> | TableHandle<R, I>
 /** What a transaction writes to. */
 export interface PendingTable {
   readonly name: string
-  readonly encode: EncodeRows
+  encode: EncodeRows
   /** Rows of the running transaction. */
   readonly pending: Batch
   /** The transaction's only rows of this table, over the arrays of the user; then `pending` is empty. */
@@ -32,17 +32,17 @@ export class Transaction {
 
   /** Adds rows with weight +1. Throws RowError on the first that does not fit; then the transaction is given up. */
   insert<R, I>(table: TableRef<R, I>, rows: I | readonly I[]): void {
-    this.write(table, target => putRows(target, rows, 1n))
+    this.write(table, putRows, rows, 1n)
   }
 
   /** Adds rows with weight -1: retracts rows equal to these. */
   delete<R, I>(table: TableRef<R, I>, rows: I | readonly I[]): void {
-    this.write(table, target => putRows(target, rows, -1n))
+    this.write(table, putRows, rows, -1n)
   }
 
   /** Adds rows with any weight: a 64-bit integer. */
   add<R, I>(table: TableRef<R, I>, rows: I | readonly I[], weight: number | bigint): void {
-    this.write(table, target => putRows(target, rows, checkWeight(target.name, null, weight)))
+    this.write(table, putWeighted, rows, weight)
   }
 
   /**
@@ -50,13 +50,17 @@ export class Transaction {
    * if they are all that the transaction writes to the table: leave them alone until it has ended.
    */
   ingest<R, I>(table: TableRef<R, I>, input: readonly I[] | ColumnsInput<keyof R & string>): void {
-    this.write(table, target => {
-      if (Array.isArray(input)) putRows(target, input, 1n)
-      else putColumns(target, input as ColumnsInput)
-    })
+    if (Array.isArray(input)) this.write(table, putRows, input, 1n)
+    else this.write(table, putColumns, input as ColumnsInput, null)
   }
 
-  private write(table: unknown, put: (target: PendingTable) => void): void {
+  /** A function and its arguments rather than a closure: one-row transactions feel the difference. */
+  private write<I, W>(
+    table: unknown,
+    put: (target: PendingTable, input: I, weight: W) => void,
+    input: I,
+    weight: W,
+  ): void {
     if (this.state === 'ended') throw new UsageError('this transaction has ended')
     // A getter of a row could get here.
     if (this.state === 'writing') throw new UsageError('a row of this transaction is being read; it must not write')
@@ -64,7 +68,7 @@ export class Transaction {
     try {
       const target = this.resolve(table)
       if (!this.touched.includes(target)) this.touched.push(target)
-      put(target)
+      put(target, input, weight)
     } catch (error) {
       this.failure ??= error
       throw error
@@ -76,9 +80,10 @@ export class Transaction {
   /** Internal: forgets the rows; the object is of no use from here on. */
   end(): void {
     this.state = 'ended'
-    for (const target of this.touched) {
-      target.pending.clear()
-      target.whole = null
+    const { touched } = this
+    for (let t = 0; t < touched.length; t++) {
+      touched[t].pending.clear()
+      touched[t].whole = null
     }
   }
 }
@@ -97,6 +102,10 @@ function putRows(target: PendingTable, rows: unknown, weight: bigint): void {
   single[0] = rows
   pending.reserve(1)
   target.encode(single, pending, weight)
+}
+
+function putWeighted(target: PendingTable, rows: unknown, weight: number | bigint): void {
+  putRows(target, rows, checkWeight(target.name, null, weight))
 }
 
 function putColumns(target: PendingTable, input: ColumnsInput): void {

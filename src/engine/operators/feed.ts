@@ -198,7 +198,8 @@ export interface Feed {
 /** Runs every scanning feed over its producer's delta; returns the number of rows read. */
 export function runFeeds(feeds: readonly Feed[]): number {
   let rows = 0
-  for (const { producer, target } of feeds) {
+  for (let f = 0; f < feeds.length; f++) {
+    const { producer, target } = feeds[f]
     const delta: Delta | null = producer === null ? null : producer.delta()
     if (delta === null || delta.from === delta.to) continue
     target.scan(delta.batch, delta.from, delta.to)

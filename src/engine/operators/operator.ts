@@ -85,7 +85,8 @@ export abstract class Operator {
 
   /** Marks all consumers as having work. */
   protected wakeConsumers(): void {
-    for (const consumer of this.consumers) consumer.dirty = true
+    const { consumers } = this
+    for (let c = 0; c < consumers.length; c++) consumers[c].dirty = true
   }
 
   stats(): OperatorStats {

@@ -106,7 +106,7 @@ export class ReduceOperator extends Producer {
     if (shape.globalKey !== null) table.seed(shape.globalKey)
     this.rowsIn += runFeeds(this.feeds)
     if (table.touchedCount === 0) return
-    for (const extreme of this.extremes) this.stepExtreme(extreme)
+    for (let e = 0; e < this.extremes.length; e++) this.stepExtreme(this.extremes[e])
     const emit = this.emits
     if (emit) this.out.reserve(table.touchedCount * 2)
     // A record is enough until somebody reads; but a sum that has grown too long fails its group at once.
