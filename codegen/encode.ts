@@ -14,7 +14,8 @@ import { type Built, build, type Mode } from './build.js'
 import { writeValue } from './expr/plain.js'
 import { external, type Template } from './specialise/types.js'
 
-export type EncodeRows = (rows: readonly unknown[], batch: Batch, weight: bigint) => void
+/** Returns the batch's new length. */
+export type EncodeRows = (rows: readonly unknown[], batch: Batch, weight: bigint) => number
 
 /** What `encodeRows` needs to know of a column at compile time. */
 function columnStatics(column: Column) {

@@ -3,6 +3,9 @@
  * pipeline; `$store(out, k)` writes its outputs as row k, in flat or in arranged layout.
  *
  * REQUIRES: `out` has room for every row looked at. Failing rows go to `errors` with their weight.
+ * ENSURES: returns the new length of `out`, which is the caller's to set. (Nothing but a `return` follows these loops:
+ * V8 may compile a loop while it runs for the first time, knows no types of what follows, and gives that code up there;
+ * every later call of a row or two would enter and leave it in vain, at two microseconds a time.)
  */
 
 /** Over rows from..to of one delta. */
@@ -23,7 +26,7 @@ export function scanStore($row, $store, $negate, $checkProduct, $failure, input,
       errors.add(failed, w)
     }
   }
-  out.length = k
+  return k
 }
 
 /** Over pairs from..to of a join; weights multiply. */
@@ -60,5 +63,5 @@ export function pairsStore(
       errors.add(failed, w)
     }
   }
-  out.length = k
+  return k
 }

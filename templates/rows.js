@@ -3,7 +3,9 @@
  * that does not fit is handed to `$reject(rows, i)`, which finds out what is wrong and throws; one that only looks
  * odd, to `$check(rows, i)`, which throws if something is wrong.
  *
- * REQUIRES: `batch` is flat and has room for all rows. ENSURES: on return all rows are in, with weight `weight`.
+ * REQUIRES: `batch` is flat and has room for all rows.
+ * ENSURES: on return all rows are in, with weight `weight`. Returns the new length of the batch, which is the caller's
+ * to set (see linear.js for why).
  */
 export function encodeRows(
   $columns,
@@ -59,7 +61,7 @@ export function encodeRows(
     batch.weights[k] = weight
     k++
   }
-  batch.length = k
+  return k
 }
 
 /** Stores one value that is there. Returns 0 if it does not fit its column, else 1. */

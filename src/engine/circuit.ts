@@ -108,7 +108,7 @@ export class Circuit {
       (flat, from, to, raw) => {
         const pipeline = { filter: null, exprs: allColumns(schema), schema, negate: false }
         arrange ??= storeCode(context, pipeline, layout).scan<ScanStore>(flat.layout)
-        arrange(flat, from, to, raw, SILENT)
+        raw.length = arrange(flat, from, to, raw, SILENT)
       },
       `${context.provenance[0]}`,
     )

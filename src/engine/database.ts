@@ -121,7 +121,7 @@ export class Database {
       // Compiled with the first row.
       encode: (rows, batch, weight) => {
         entry.encode = rowEncoder(schema, this.mode).fn
-        entry.encode(rows, batch, weight)
+        return entry.encode(rows, batch, weight)
       },
     }
     this.register(definition, entry)

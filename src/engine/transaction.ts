@@ -96,12 +96,12 @@ function putRows(target: PendingTable, rows: unknown, weight: bigint): void {
   const { pending, single } = target
   if (Array.isArray(rows)) {
     pending.reserve(rows.length)
-    target.encode(rows, pending, weight)
+    pending.length = target.encode(rows, pending, weight)
     return
   }
   single[0] = rows
   pending.reserve(1)
-  target.encode(single, pending, weight)
+  pending.length = target.encode(single, pending, weight)
 }
 
 function putWeighted(target: PendingTable, rows: unknown, weight: number | bigint): void {

@@ -85,7 +85,7 @@ describe('row objects', () => {
           const { encode, decodeFlat, decodeArranged } = coderOf(mode, layout)
           const batch = new Batch(flat, objects.length + 1)
           batch.nulls.fill(-1n)
-          encode(objects, batch, -2n)
+          batch.length = encode(objects, batch, -2n)
           expect(contents(batch)).toEqual(rows)
           const arranged = batchOf(layout, rows)
           rows.forEach(({ row }, i) => {

@@ -17,7 +17,14 @@ function storesOf(layout: Layout): () => Store {
   const pipeline = { filter: null, exprs: allColumns(layout.schema), schema: layout.schema, negate: false }
   const arrange = storeCode(context, pipeline, layout).scan<ScanStore>(flatLayout(layout.schema))
   const kernels = kernelsOf(layout)
-  return () => new Store(kernels, (flat, from, to, raw) => arrange(flat, from, to, raw, SILENT), 'store')
+  return () =>
+    new Store(
+      kernels,
+      (flat, from, to, raw) => {
+        raw.length = arrange(flat, from, to, raw, SILENT)
+      },
+      'store',
+    )
 }
 
 function read(store: Store): Map<string, bigint> {

@@ -13,7 +13,8 @@ import type { Delta, Operator, Producer } from './operator.js'
 
 export type Errors = ErrorSet | typeof SILENT
 
-export type ScanStore = (input: Batch, from: number, to: number, out: Batch, errors: Errors) => void
+/** Returns the new length of `out`. */
+export type ScanStore = (input: Batch, from: number, to: number, out: Batch, errors: Errors) => number
 export type ScanAccumulate = (input: Batch, from: number, to: number, table: GroupTable, errors: Errors) => number
 /** Brings the groups of rows from..to nearer before they are added. `entries` is its own to write. */
 export type FetchGroups = (input: Batch, from: number, to: number, table: GroupTable, entries: Int32Array) => number
@@ -26,7 +27,7 @@ export type PairsStore = (
   to: number,
   out: Batch,
   errors: Errors,
-) => void
+) => number
 export type PairsAccumulate = (
   left: Batch,
   right: Batch,
@@ -111,16 +112,18 @@ export class BatchTarget implements Target {
 
   scan(input: Batch, from: number, to: number): void {
     const loop = this.scans.last(input.layout, null) ?? this.prepareScan(input.layout)
-    this.out.reserve(to - from)
-    loop(input, from, to, this.out, this.errors)
+    const { out } = this
+    out.reserve(to - from)
+    out.length = loop(input, from, to, out, this.errors)
   }
 
   pairs(left: Batch, right: Batch, lefts: Int32Array, rights: Int32Array, count: number): void {
+    const { out } = this
     const loop = this.joins.last(left.layout, right.layout) ?? this.preparePairs(left.layout, right.layout)
     for (let from = 0; from < count; from += PAIRS_SLICE) {
       const to = Math.min(count, from + PAIRS_SLICE)
-      this.out.reserve(to - from)
-      loop(left, right, lefts, rights, from, to, this.out, this.errors)
+      out.reserve(to - from)
+      out.length = loop(left, right, lefts, rights, from, to, out, this.errors)
     }
   }
 }

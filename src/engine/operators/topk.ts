@@ -97,7 +97,10 @@ export class TopKOperator extends Producer {
     this.rowsIn += delta.length
     reached.reserve(delta.length)
     code.reached(delta, boundaries, limit, reached)
-    if (reached.count > 0) this.rankAll(delta)
+    if (reached.count > 0) {
+      this.rankAll(delta)
+      this.walk.end()
+    }
     this.rowsOut += this.out.length
     if (this.out.length > 0) this.wakeConsumers()
   }
@@ -119,7 +122,6 @@ export class TopKOperator extends Producer {
       input.kernels.copyRow(walk.run, walk.row, staged, g)
       staged.length = g + 1
     }
-    walk.end()
   }
 
   /** A slot for the group of row `from`. */
@@ -145,14 +147,18 @@ export class TopKOperator extends Producer {
   }
 
   commit(): void {
+    this.commitBoundaries()
+    this.boundaries.tidy()
+    this.finish()
+  }
+
+  private commitBoundaries(): void {
     const { reached, staged, boundaries } = this
     for (let g = 0; g < reached.count; g++) {
       const slot = reached.slots[g]
       this.input.kernels.copyRow(staged, g, boundaries.rows, slot)
       boundaries.totals[slot] = reached.totals[g]
     }
-    boundaries.tidy()
-    this.finish()
   }
 
   abort(): void {
