@@ -19,8 +19,8 @@ const CORE = ['src/base', 'src/schema', 'src/zset', 'src/circuit']
 const BELOW_ENGINE = [...CORE, 'src/env', 'src/storage', 'src/sql', 'codegen']
 
 const LAYERS: Readonly<Record<string, Layer>> = {
-  'src/base': { folders: [], packages: ['xxhash-wasm'] },
-  'src/env': { folders: ['src/base'], packages: ['node:*'] },
+  'src/base': { folders: [], packages: ['xxhash-wasm', 'hash-wasm', 'xxhash-addon'] },
+  'src/env': { folders: ['src/base'], packages: ['node:*', 'mmap-io'] },
   'src/schema': { folders: ['src/base'], packages: [] },
   'src/zset': { folders: ['src/base', 'src/schema'], packages: [] },
   'src/storage': { folders: ['src/base', 'src/env', 'src/schema', 'src/zset'], packages: [] },
@@ -31,11 +31,25 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   'src/engine': { folders: BELOW_ENGINE, packages: ['node:*', '@dagrejs/dagre'] },
   'src/sync': { folders: ['src/base', 'src/schema', 'src/zset', 'src/engine'], packages: [] },
   'src/testing': { folders: [...CORE, 'src/engine'], packages: ['fast-check'] },
-  'src/cli': { folders: ['src/base', 'src/engine', 'src/sync', 'src/sql', 'src'], packages: ['node:*', 'tsx'] },
+  'src/cli': {
+    folders: [
+      'src/base',
+      'src/engine',
+      'src/sync',
+      'src/sql',
+      'src',
+      'src/env',
+      'src/storage',
+      'src/schema',
+      'src/zset',
+      'codegen',
+    ],
+    packages: ['node:*', 'tsx'],
+  },
   'src/server': { folders: ['src/base', 'src/engine', 'src/sync', 'src/sql'], packages: ['node:*'] },
   // `src/index.ts`, the public face.
   src: { folders: [...CORE, 'src/engine'], packages: [] },
-  demo: { folders: ['src'], packages: ['node:*', 'hyparquet', 'hyparquet-compressors'] },
+  demo: { folders: ['src', 'src/storage', 'codegen'], packages: ['node:*', 'hyparquet', 'hyparquet-compressors'] },
 }
 
 /** The only file that may turn text into code. */
@@ -159,7 +173,7 @@ describe('the checker', () => {
     ['codegen/load.ts', `import vm from 'node:vm'`],
     ['src/circuit/expr.ts', `import fc from 'fast-check'`],
     ['templates/merge.js', `import { x } from './other.js'\nimport { y } from '../src/base/errors.js'`],
-    ['demo/main.ts', `import { load } from '../codegen/load.js'`],
+    ['demo/main.ts', `import { Batch } from '../src/zset/batch.js'`],
     ['demo/main.ts', `import { Engine } from '../src/engine/database.js'`],
     ['src/surprise/file.ts', ''],
     ['src/engine/database.ts', `const f = new Function('return 1')`],

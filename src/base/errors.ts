@@ -10,6 +10,11 @@ export type ErrorCode =
   | 'WEIGHT_OVERFLOW' // a weight that left the i64 range
   | 'USAGE' // a call at the wrong time or with the wrong object
   | 'EXPRESSION' // an expression that failed on a row; kept as data, raised on read
+  | 'CORRUPT' // bytes on disk that cannot be what was written
+  | 'FORMAT' // files of another version, another schema or another program
+  | 'IO' // the operating system refused
+  | 'NO_SPACE' // the disk is full; nothing acknowledged is lost, and writing resumes when there is room
+  | 'LOCKED' // another process writes to the directory
   | 'INTERNAL' // an invariant of gnitz itself is broken
 
 /** Base class: `error instanceof GnitzError` tells ours from the rest. */
@@ -73,6 +78,72 @@ export class UsageError extends GnitzError {
 export class ExpressionError extends GnitzError {
   constructor(message: string) {
     super('EXPRESSION', message)
+  }
+}
+
+/** Where in a file something was found. */
+export interface FilePlace {
+  readonly file: string
+  /** Byte offset, or null if the whole file is meant. */
+  readonly offset: number | null
+}
+
+function placed({ file, offset }: FilePlace, problem: string): string {
+  return `${file}${offset === null ? '' : `, byte ${offset}`}: ${problem}`
+}
+
+/** Bytes that fail their checksum or break an invariant of the format. */
+export class CorruptionError extends GnitzError implements FilePlace {
+  readonly file: string
+  readonly offset: number | null
+  constructor(file: string, offset: number | null, problem: string) {
+    super('CORRUPT', placed({ file, offset }, problem))
+    this.file = file
+    this.offset = offset
+  }
+}
+
+/** A file that is sound, but not the one expected: another version, another schema, another table. */
+export class FormatError extends GnitzError implements FilePlace {
+  readonly file: string
+  readonly offset: number | null
+  constructor(file: string, offset: number | null, problem: string) {
+    super('FORMAT', placed({ file, offset }, problem))
+    this.file = file
+    this.offset = offset
+  }
+}
+
+/** The operating system refused. `errno` is its name for why: `EIO`, `EACCES`, … */
+export class IoError extends GnitzError {
+  readonly path: string
+  readonly errno: string
+  constructor(
+    path: string,
+    errno: string,
+    problem: string,
+    code: 'IO' | 'NO_SPACE' | 'LOCKED' = 'IO',
+    cause?: unknown,
+  ) {
+    super(code, `${path}: ${problem}`, cause === undefined ? undefined : { cause })
+    this.path = path
+    this.errno = errno
+  }
+}
+
+export class NoSpaceError extends IoError {
+  constructor(path: string, problem: string, cause?: unknown) {
+    super(path, 'ENOSPC', problem, 'NO_SPACE', cause)
+  }
+}
+
+export class LockedError extends IoError {
+  constructor(
+    path: string,
+    /** The process that holds the lock. */
+    readonly pid: number,
+  ) {
+    super(path, 'EAGAIN', `process ${pid} is writing to this directory; only one may`, 'LOCKED')
   }
 }
 
