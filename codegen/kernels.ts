@@ -5,7 +5,7 @@
 import { WeightOverflowError } from '../src/base/errors.js'
 import { type Layout, layoutFingerprint } from '../src/schema/schema.js'
 import type { Batch } from '../src/zset/batch.js'
-import type { Kernels } from '../src/zset/kernels.js'
+import type { Kernels, NodeList } from '../src/zset/kernels.js'
 import { compareGerman, copyString } from '../src/zset/strings.js'
 import { absorb } from '../templates/absorb.js'
 import {
@@ -21,14 +21,18 @@ import { $copyRow, $moveRows, copyRow } from '../templates/copy.js'
 import { lookup } from '../templates/lookup.js'
 import { merge } from '../templates/merge.js'
 import { mergeAll } from '../templates/mergeall.js'
+import { compareNode } from '../templates/node.js'
 import { decodePacked, encodePacked } from '../templates/packed.js'
 import { $below, $bucketOf, $equal, $lowerBound, $search, seek } from '../templates/seek.js'
+import { findNodes, insertNodes, scanNodes } from '../templates/skiplist.js'
+import { $before, tournament } from '../templates/tournament.js'
 import { build, type Mode, type Statics, type Unit } from './build.js'
+import { nodeStatics, nodeStride } from './nodes.js'
 import { packedStatics, packedStride } from './packed.js'
 import { external, type Template } from './specialise/types.js'
 
 type Slots = { -readonly [K in keyof Kernels]: Kernels[K] }
-type KernelName = Exclude<keyof Kernels, 'layout' | 'packedStride'>
+type KernelName = Exclude<keyof Kernels, 'layout' | 'packedStride' | 'nodeStride'>
 
 export interface CompiledKernels extends Kernels {
   /** The generated functions by name, as far as they have been needed. */
@@ -90,15 +94,27 @@ function makeKernels(layout: Layout, mode: Mode): CompiledKernels {
     $lowerBound,
     $search,
     $bucketOf,
+    $before,
     $compareStrings: external(compareGerman),
     $copyString: external(copyString),
     $overflow: external(overflow, 'overflow'),
   }
-  const kernels = { layout, packedStride: packedStride(layout), sources } as unknown as CompiledKernels
+  const kernels = {
+    layout,
+    packedStride: packedStride(layout),
+    nodeStride: nodeStride(layout),
+    sources,
+  } as unknown as CompiledKernels
   // Compiled when first called: a view needs few of them, and some only long after it was made.
-  const lazily = <K extends KernelName>(name: K, template: unknown, statics: Statics = common) => {
+  const lazily = <K extends KernelName>(name: K, template: unknown, statics: Statics | (() => Statics) = common) => {
     const make = () => {
-      const built = build<Kernels[K]>(mode, unit, name, template as Template, statics)
+      const built = build<Kernels[K]>(
+        mode,
+        unit,
+        name,
+        template as Template,
+        typeof statics === 'function' ? statics() : statics,
+      )
       sources.set(name, built.source)
       ;(kernels as Pick<Slots, K>)[name] = built.fn
       return built.fn as (...args: unknown[]) => unknown
@@ -120,11 +136,21 @@ function makeKernels(layout: Layout, mode: Mode): CompiledKernels {
   lazily('consolidate', consolidate)
   lazily('merge', merge)
   lazily('mergeAll', mergeAll)
+  lazily('tournament', tournament)
   lazily('absorb', absorb)
   lazily('seek', seek)
   lazily('lookup', lookup)
   const packed = packedStatics(layout)
   lazily('encodePacked', encodePacked, packed)
   lazily('decodePacked', decodePacked, packed)
+  const $node = external(
+    (list: NodeList, key: number, batch: Batch, i: number) => kernels.compareNode(list, key, batch, i),
+    'compareNode',
+  )
+  const nodes = () => ({ ...nodeStatics(mode, unit, layout), $node, $overflow: common.$overflow })
+  lazily('compareNode', compareNode, nodes)
+  lazily('insertNodes', insertNodes, nodes)
+  lazily('scanNodes', scanNodes, nodes)
+  lazily('findNodes', findNodes, nodes)
   return kernels
 }

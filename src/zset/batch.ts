@@ -36,32 +36,23 @@ export function stride(storage: Storage): number {
 
 /** A new column region for `rows` rows. */
 export function allocateColumn(storage: Storage, rows: number): ColumnArray {
-  switch (storage) {
-    case 'u8':
-      return new Uint8Array(rows)
-    case 'i8':
-      return new Int8Array(rows)
-    case 'u16':
-      return new Uint16Array(rows)
-    case 'i16':
-      return new Int16Array(rows)
-    case 'u32':
-      return new Uint32Array(rows)
-    case 'i32':
-      return new Int32Array(rows)
-    case 'f32':
-      return new Float32Array(rows)
-    case 'f64':
-      return new Float64Array(rows)
-    case 'i64':
-      return new BigInt64Array(rows)
-    case 'u64':
-      return new BigUint64Array(rows)
-    case 'w128':
-      return new BigUint64Array(rows * 2)
-    case 'german':
-      return new Uint32Array(rows * 4)
-  }
+  return new REGIONS[storage](rows * stride(storage))
+}
+
+/** What a column region is an array of. */
+const REGIONS = {
+  u8: Uint8Array,
+  i8: Int8Array,
+  u16: Uint16Array,
+  i16: Int16Array,
+  u32: Uint32Array,
+  i32: Int32Array,
+  f32: Float32Array,
+  f64: Float64Array,
+  i64: BigInt64Array,
+  u64: BigUint64Array,
+  w128: BigUint64Array,
+  german: Uint32Array,
 }
 
 /** Shared by all columns without rows. */
@@ -101,6 +92,8 @@ const NO_FENCES: Fences = { keys32: new Uint32Array(0), length: 0 }
 const FENCE_ROWS = 64
 /** Shorter runs are searched as they are. */
 const FENCED_RUN_ROWS = 2048
+/** Batches of so few rows lie in one piece of memory. */
+const ONE_PIECE_ROWS = 32
 /** Growing batches double up to here, and grow by a quarter from there on. */
 const DOUBLED_ROWS = 1 << 15
 /** A run gets a directory once more keys have been looked for than a DIRECTORY_SHARE-th of its rows. */
@@ -138,23 +131,13 @@ export class Batch {
   constructor(layout: Layout, capacity = 0) {
     this.layout = layout
     this.capacity = capacity
-    const { schema, key } = layout
-    if (key.words > 0 && capacity > 0) {
-      this.keys = new BigUint64Array(capacity * key.words)
-      this.keys32 = lanesOf(this.keys)
-    }
-    this.weights = capacity > 0 ? new BigInt64Array(capacity) : NO_WEIGHTS
-    this.weights32 = lanesOf(this.weights)
-    if (schema.nullWords > 0 && capacity > 0) {
-      this.nulls = new BigUint64Array(capacity * schema.nullWords)
-      this.nulls32 = lanesOf(this.nulls)
-    }
-    const stored = new Set(layout.stored.map(c => c.index))
-    this.columns = schema.columns.map(c =>
-      stored.has(c.index) && capacity > 0 ? allocateColumn(c.info.storage, capacity) : EMPTY[c.info.storage],
-    )
-    this.lanes = this.columns.map(lanesOf)
+    const { columns } = layout.schema
+    this.weights = NO_WEIGHTS
+    this.weights32 = NO_LANES
+    this.columns = columns.map(c => EMPTY[c.info.storage])
+    this.lanes = columns.map(() => NO_LANES)
     this.heap = new Heap()
+    if (capacity > 0) this.resize(capacity)
   }
 
   /**
@@ -171,6 +154,10 @@ export class Batch {
   /** Moves every region to new memory of exactly `capacity` rows. REQUIRES: `capacity >= length`. */
   resize(capacity: number): void {
     assert(capacity >= this.length, 'a batch is not cut by resizing')
+    if (this.length === 0 && capacity > 0 && capacity <= ONE_PIECE_ROWS) {
+      this.layOut(capacity, 0)
+      return
+    }
     const { key, stored } = this.layout
     this.capacity = capacity
     if (key.words > 0) {
@@ -180,6 +167,39 @@ export class Batch {
     this.setWeights(regrown(this.weights, new BigInt64Array(capacity), this.length))
     this.resizeNulls(capacity)
     for (const c of stored) this.resizeColumn(c, capacity)
+  }
+
+  /**
+   * Puts all regions, and room for `heapBytes` of long strings unless that is 0, into one new piece of memory: most
+   * transactions are small, and making the arrays one by one would take longer than filling them. REQUIRES: no rows.
+   */
+  layOut(rows: number, heapBytes: number): void {
+    const { key, schema, stored } = this.layout
+    // Regions that are viewed as 64-bit words come first, so that all are aligned.
+    const wide = rows * (key.words + 1 + schema.nullWords) * 8
+    let bytes = wide + heapBytes
+    for (const { info } of stored) bytes += aligned(rows * info.sizeBytes)
+    const memory = new ArrayBuffer(bytes)
+    this.capacity = rows
+    let at = rows * key.words * 8
+    if (key.words > 0) {
+      this.keys = new BigUint64Array(memory, 0, rows * key.words)
+      this.keys32 = new Uint32Array(memory, 0, rows * key.words * 2)
+    }
+    this.weights = new BigInt64Array(memory, at, rows)
+    this.weights32 = new Uint32Array(memory, at, rows * 2)
+    at += rows * 8
+    if (schema.nullWords > 0) {
+      this.nulls = new BigUint64Array(memory, at, rows * schema.nullWords)
+      this.nulls32 = new Uint32Array(memory, at, rows * schema.nullWords * 2)
+      at = wide
+    }
+    for (const { index, info } of stored) {
+      this.columns[index] = new REGIONS[info.storage](memory, at, rows * stride(info.storage))
+      if (info.sizeBytes >= 4) this.lanes[index] = new Uint32Array(memory, at, (rows * info.sizeBytes) / 4)
+      at += aligned(rows * info.sizeBytes)
+    }
+    if (heapBytes > 0) this.heap.bytes = new Uint8Array(memory, at, heapBytes)
   }
 
   /** One region alone: for an owner that does without some of them. */
@@ -265,6 +285,11 @@ export class Batch {
     for (const c of stored) perRow += c.info.sizeBytes
     return perRow * this.length + this.heap.length
   }
+}
+
+/** Rounded up to whole 64-bit words. */
+function aligned(bytes: number): number {
+  return Math.ceil(bytes / 8) * 8
 }
 
 function regrown<T extends ColumnArray>(from: T, to: T, elements: number): T {

@@ -7,6 +7,9 @@ import { assert } from '../base/errors.js'
 /** Longest value stored inside its 16-byte column cell. */
 export const INLINE_BYTES = 12
 
+/** Up to this many bytes are copied one by one: making a subarray costs more. */
+const LOOP_BYTES = 32
+
 export class Heap {
   bytes: Uint8Array
   length = 0
@@ -30,7 +33,8 @@ export class Heap {
     this.reserve(count)
     const at = this.length
     const bytes = this.bytes
-    for (let i = 0; i < count; i++) bytes[at + i] = source[offset + i]
+    if (count > LOOP_BYTES) bytes.set(source.subarray(offset, offset + count), at)
+    else for (let i = 0; i < count; i++) bytes[at + i] = source[offset + i]
     this.length = at + count
     return at
   }

@@ -49,11 +49,13 @@ export class Trace {
      * search and more merging.
      */
     private readonly mergeRatio = 4,
+    /** Rows that the head may hold; 0 if every delta is to become a run that nothing changes. */
+    private readonly headRows = HEAD_ROWS,
   ) {
     this.kernels = kernels
-    this.head = new Batch(kernels.layout, HEAD_ROWS)
+    this.head = new Batch(kernels.layout, headRows)
     this.head.order = 'sorted'
-    this.places = new Int32Array(HEAD_ROWS)
+    this.places = new Int32Array(headRows)
   }
 
   /** The runs that make up the trace, the head last; valid until the next insertion. */
@@ -116,8 +118,8 @@ export class Trace {
     const n = delta.length
     if (n === 0) return
     this.bound += weightBound(delta)
-    if (n <= HEAD_ROWS >> 2) {
-      if (this.head.length + n > HEAD_ROWS) this.sealHead()
+    if (n <= this.headRows >> 2) {
+      if (this.head.length + n > this.headRows) this.sealHead()
       const before = this.head.length
       this.kernels.absorb(this.head, delta, this.places)
       if (before === 0 || this.head.length === 0) this.visible = null

@@ -11,6 +11,7 @@ import { SourceList } from '../../codegen/steps.js'
 import * as g from '../../src/index.js'
 import { arrangedLayout, flatLayout, type Layout, rowSchema } from '../../src/schema/schema.js'
 import type { TypeName } from '../../src/schema/types.js'
+import { SkipList } from '../../src/storage/memtable/skiplist.js'
 import { Batch } from '../../src/zset/batch.js'
 import { Heap } from '../../src/zset/heap.js'
 import { Sorter } from '../../src/zset/sort.js'
@@ -130,6 +131,12 @@ export function callAll(kernels: CompiledKernels): void {
   const view = new DataView(new ArrayBuffer(kernels.packedStride))
   kernels.encodePacked(a, 0, 1, view, 0, new Heap())
   kernels.decodePacked(view, 0, 1, new Uint8Array(0), out())
+  const list = new SkipList(kernels, 1 << 14)
+  list.insert(a)
+  // Again: the row is found.
+  list.insert(b)
+  list.scan(out())
+  list.find(a, 0, out())
 }
 
 function schemaFiles(files: Map<string, string>): void {
