@@ -1,0 +1,130 @@
+/**
+ * Table descriptors: what the manifest says of a table, enough to read its shards and its part of the log without
+ * any other source. A descriptor is kept as canonical JSON.
+ */
+
+import { xxh3 } from '../../base/checksum.js'
+import { FormatError, GnitzError, quote } from '../../base/errors.js'
+import { arrangedLayout, type Layout, rowSchema } from '../../schema/schema.js'
+import { TYPES, type TypeName } from '../../schema/types.js'
+import type { PolicyName, TableDescriptor } from '../types.js'
+
+const encoder = new TextEncoder()
+
+/** The descriptor of a table whose rows lie in `layout`. */
+export function describe(
+  layout: Layout,
+  policy: PolicyName,
+  weights: TableDescriptor['weights'] = 'any',
+): TableDescriptor {
+  const { schema, key } = layout
+  const name = (index: number) => schema.columns[index].name
+  return {
+    name: schema.name,
+    columns: schema.columns.map(c => ({ name: c.name, type: c.type, nullable: c.nullable })),
+    key: key.columns.map(name),
+    order: layout.order.map(o => ({ column: o.column.name, descending: o.descending })),
+    policy,
+    weights,
+  }
+}
+
+/**
+ * The layout a descriptor stands for. `file` is where it was found.
+ * Throws FormatError if it names unknown types or columns, or if it is not canonical.
+ */
+export function layoutOf(descriptor: TableDescriptor, file: string): Layout {
+  const problem = (what: string) => new FormatError(file, null, `table ${quote(descriptor.name)}: ${what}`)
+  const columns = descriptor.columns.map(({ name, type, nullable }) => {
+    if (!Object.hasOwn(TYPES, type)) throw problem(`column ${quote(name)} has the unknown type ${quote(type)}`)
+    return { name, type: type as TypeName, nullable }
+  })
+  const place = new Map(columns.map((c, index) => [c.name, index]))
+  const index = (name: string): number => {
+    const at = place.get(name)
+    if (at === undefined) throw problem(`its key or order names ${quote(name)}, which is no column`)
+    return at
+  }
+  try {
+    const key = descriptor.key.map(index)
+    const order = descriptor.order.map(o => ({ index: index(o.column), descending: o.descending }))
+    if (new Set(key).size !== key.length) throw problem('a key column is listed twice')
+    const layout = arrangedLayout(rowSchema(descriptor.name, columns), key, order)
+    if (canonical(describe(layout, descriptor.policy, descriptor.weights)) !== canonical(descriptor)) {
+      throw problem('its order of rows is not one that this version can have written')
+    }
+    return layout
+  } catch (error) {
+    if (error instanceof GnitzError && error.code !== 'FORMAT') throw problem(error.message)
+    throw error
+  }
+}
+
+/** The descriptor as text: keys in one order, no spaces. Equal descriptors have equal texts. */
+export function canonical(descriptor: TableDescriptor): string {
+  const { name, columns, key, order, policy, weights } = descriptor
+  return JSON.stringify({
+    name,
+    columns: columns.map(c => ({ name: c.name, type: c.type, nullable: c.nullable })),
+    key,
+    order: order.map(o => ({ column: o.column, descending: o.descending })),
+    policy,
+    weights,
+  })
+}
+
+/**
+ * What decides how rows lie in files: types, nullability, key and order, not names. Tables with equal hashes have
+ * interchangeable files. REQUIRES: `loadChecksum` resolved.
+ */
+export function schemaHash({ columns, key, order }: TableDescriptor): bigint {
+  const place = new Map(columns.map((c, index) => [c.name, index]))
+  const physical = {
+    columns: columns.map(c => [c.type, c.nullable]),
+    key: key.map(name => place.get(name)),
+    order: order.map(o => [place.get(o.column), o.descending]),
+  }
+  return xxh3(encoder.encode(JSON.stringify(physical)))
+}
+
+/** Reads a descriptor's text. Throws FormatError if it is not one. */
+export function parseDescriptor(text: string, file: string, offset: number): TableDescriptor {
+  const problem = (what: string) => new FormatError(file, offset, `table descriptor: ${what}`)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw problem('expected JSON')
+  }
+  const record = asRecord(value)
+  if (record === null) throw problem('expected an object')
+  const { name, key, policy, weights } = record
+  if (typeof name !== 'string') throw problem('expected a name')
+  if (policy !== 'write-heavy' && policy !== 'read-heavy') throw problem('expected a policy')
+  if (weights !== 'any' && weights !== 'nonNegative') throw problem('expected what weights there can be')
+  if (!Array.isArray(key) || !key.every(k => typeof k === 'string')) throw problem('expected names of key columns')
+  const columns = asRecords(record.columns)?.map(c => ({ name: c.name, type: c.type, nullable: c.nullable }))
+  const order = asRecords(record.order)?.map(o => ({ column: o.column, descending: o.descending }))
+  if (columns === undefined || order === undefined) throw problem('expected columns and order')
+  for (const c of columns) {
+    if (typeof c.name !== 'string' || typeof c.type !== 'string' || typeof c.nullable !== 'boolean') {
+      throw problem('expected name, type and nullable of each column')
+    }
+  }
+  for (const o of order) {
+    if (typeof o.column !== 'string' || typeof o.descending !== 'boolean') throw problem('expected an order of columns')
+  }
+  return { name, columns, key, order, policy, weights } as TableDescriptor
+}
+
+function asRecord(value: unknown): Record<string, unknown> | null {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : null
+}
+
+function asRecords(value: unknown): Record<string, unknown>[] | undefined {
+  if (!Array.isArray(value)) return undefined
+  const records = value.map(asRecord)
+  return records.includes(null) ? undefined : (records as Record<string, unknown>[])
+}

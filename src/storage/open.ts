@@ -1,0 +1,130 @@
+/**
+ * Opening a directory: lock, manifest, leftovers of a crash, tables, replay of the log. The order matters: nothing is
+ * removed before the lock is held and the manifest is read, and nothing is replayed before every table is known.
+ */
+import { loadChecksum } from '../base/checksum.js'
+import { CorruptionError } from '../base/errors.js'
+import { type Env, joinPath, type Lock } from '../env/env.js'
+import { layoutOf } from './manifest/descriptor.js'
+import { publishManifest, readManifest } from './manifest/manifest.js'
+import type { StorageOptions } from './storage.js'
+import { loadStringHash } from './strings.js'
+import { type Recovery, Tree, type TreeContext } from './tree.js'
+import {
+  type FileId,
+  LOCK_FILE,
+  MANIFEST_FILE,
+  MANIFEST_SWAP,
+  type Manifest,
+  parseFile,
+  type TableId,
+} from './types.js'
+import { Wal } from './wal/wal.js'
+
+export interface Opened {
+  readonly lock: Lock
+  readonly manifest: Manifest
+  readonly trees: Map<TableId, Tree>
+  readonly wal: Wal
+  readonly recovery: Recovery
+}
+
+/** See `Storage.open`. ENSURES: if it throws, the lock is free again. */
+export async function openDirectory(
+  options: StorageOptions,
+  context: TreeContext,
+  nextFileId: { value: FileId },
+): Promise<Opened> {
+  const { env, directory } = options
+  await Promise.all([loadChecksum(), loadStringHash()])
+  makeDirectory(env, directory)
+  const lock = env.lock(joinPath(directory, LOCK_FILE))
+  const trees = new Map<TableId, Tree>()
+  try {
+    const manifest = readManifest(env, directory) ?? firstManifest(env, directory)
+    nextFileId.value = manifest.nextFileId
+    // A process that was killed may have left a manifest whose name is not durable yet. Nothing that an older one needs
+    // may go before it is.
+    env.syncDirectory(directory)
+    const leftovers = removeLeftovers(env, directory, manifest)
+    for (const table of manifest.tables) {
+      const layout = layoutOf(table.descriptor, joinPath(directory, MANIFEST_FILE))
+      const shards = manifest.shards.filter(s => s.tableId === table.tableId)
+      trees.set(table.tableId, new Tree(context, table, options.kernelsOf(layout), shards))
+    }
+    const { wal, recovery } = replayLog(options, manifest, trees)
+    return { lock, manifest, trees, wal, recovery: { ...recovery, leftovers } }
+  } catch (error) {
+    for (const tree of trees.values()) tree.close()
+    lock.release()
+    throw error
+  }
+}
+
+/** Makes the directory with a name that lasts; also that of a directory which an earlier process made and never used. */
+function makeDirectory(env: Env, directory: string): void {
+  if (env.stat(joinPath(directory, MANIFEST_FILE)) !== null) return
+  const parents = [parentOf(directory)]
+  while (env.stat(parents[0]) === null) parents.unshift(parentOf(parents[0]))
+  env.makeDirectory(directory)
+  for (const parent of parents) env.syncDirectory(parent)
+}
+
+/** The directory that has this one's name. */
+function parentOf(path: string): string {
+  const trimmed = path.replace(/\/+$/, '')
+  const slash = trimmed.lastIndexOf('/')
+  return slash < 0 ? '.' : trimmed.slice(0, slash) || '/'
+}
+
+/** A manifest for a directory without one, which must then be new. */
+function firstManifest(env: Env, directory: string): Manifest {
+  const data = env.list(directory).find(name => parseFile(name) !== null)
+  if (data !== undefined) {
+    throw new CorruptionError(joinPath(directory, MANIFEST_FILE), null, `it is missing, although ${data} is there`)
+  }
+  const manifest = { generation: 1n, globalMaxLsn: 0n, nextFileId: 1n, tables: [], shards: [] }
+  publishManifest(env, directory, manifest, { renamed: false })
+  return manifest
+}
+
+/** Removes what a crash left between writing a file and publishing it. Log segments are the log's business. */
+function removeLeftovers(env: Env, directory: string, manifest: Manifest): string[] {
+  const known = new Set(manifest.shards.map(s => s.fileId))
+  const removed: string[] = []
+  for (const name of env.list(directory)) {
+    const file = parseFile(name)
+    if (name !== MANIFEST_SWAP && !(file?.kind === 'shard' && !known.has(file.id))) continue
+    env.remove(joinPath(directory, name))
+    removed.push(name)
+  }
+  return removed
+}
+
+/** Replays the transactions that are not in the shards, and opens the log for new ones. */
+function replayLog(
+  { env, directory, durability, intervalMs, segmentBytes }: StorageOptions,
+  manifest: Manifest,
+  trees: ReadonlyMap<TableId, Tree>,
+): { wal: Wal; recovery: Omit<Recovery, 'leftovers'> } {
+  const wal = Wal.open({
+    env,
+    dir: directory,
+    tableOf: tableId => trees.get(tableId)?.kernels ?? null,
+    durability,
+    intervalMs,
+    segmentBytes,
+    afterLsn: manifest.globalMaxLsn,
+    replay: ({ lsn, parts }) => {
+      for (const { tableId, batch } of parts) {
+        const tree = trees.get(tableId)
+        if (tree === undefined || lsn <= tree.table.flushedLsn) continue
+        tree.ingest(batch, lsn)
+        if (tree.hasSealed) tree.flush()
+      }
+    },
+  })
+  const { lastLsn, groups, rows, droppedBytes, file, offset } = wal.recovery
+  const droppedAt = file === null || offset === null ? null : { file, offset }
+  return { wal, recovery: { lsn: lastLsn, groups, rows, droppedBytes, droppedAt } }
+}

@@ -1,0 +1,318 @@
+/**
+ * Reading a shard. A shard is a consolidated batch on disk, so once its regions are mapped (or read) and checked it is
+ * handed out as a `Batch` and every kernel works on it. Nothing is believed before it has been checked: header and
+ * directory when the shard is opened; keys and weights when they are first asked for; columns and the blob heap only
+ * when somebody wants rows, so that keys that are not there and rows that cancel out cost no more than their keys.
+ *
+ * Shards are counted: whoever keeps one calls `retain` and, in the end, `release`. A shard that was replaced is marked
+ * by `discard`, and its file goes when the last holder lets go of it.
+ */
+import { xxh3 } from '../../base/checksum.js'
+import { assert, CorruptionError, IoError, UsageError } from '../../base/errors.js'
+import type { Env } from '../../env/env.js'
+import type { Column, Layout } from '../../schema/schema.js'
+import { Batch, lanesOf } from '../../zset/batch.js'
+import type { ShardIo, ShardSummary, TableId } from '../types.js'
+import { findCellFault, findKeyFault, findWeightFault, HeapView } from './content.js'
+import { compareChecksums, refuse } from './faults.js'
+import { decodeHead, type Region } from './format.js'
+import { readHead } from './head.js'
+import { Probe } from './probe.js'
+import { openSource, type Source } from './source.js'
+import { columnOver, showRows } from './views.js'
+import { WindowReader } from './window.js'
+
+/** Reading a row by itself takes as long as reading ALONE_SHARE rows of a whole shard; a few are always read so. */
+const ALONE_SHARE = 256
+const ALONE_ROWS = 256
+
+export class Shard {
+  /** All regions in their order. */
+  readonly regions: readonly Region[]
+  readonly rowCount: number
+  readonly sizeBytes: number
+  /** XXH3-64 of header and directory. */
+  readonly checksum: bigint
+  private readonly batch: Batch
+  /** By region: verified, and present in `batch`. */
+  private readonly present: boolean[]
+  private heap: HeapView | null = null
+  private probe: Probe | null = null
+  private windows: WindowReader | null = null
+  /** Batches that show parts of `batch`. */
+  private readonly views = new WeakSet<Batch>()
+  /** Rows that `rowsNear` has read by themselves. */
+  private readAlone = 0
+  private holders = 1
+  private discarded = false
+
+  private constructor(
+    private readonly env: Env,
+    private readonly source: Source,
+    readonly tableId: TableId,
+    readonly layout: Layout,
+    private readonly expected: ShardSummary | null,
+    head: Uint8Array,
+  ) {
+    const { path, sizeBytes } = source
+    const { rowCount, regions } = decodeHead(head, path, sizeBytes, layout)
+    this.regions = regions
+    this.rowCount = rowCount
+    this.sizeBytes = sizeBytes
+    this.checksum = xxh3(head)
+    this.present = regions.map(() => false)
+    this.batch = new Batch(layout)
+    this.batch.length = rowCount
+    this.batch.capacity = rowCount
+    this.batch.order = 'consolidated'
+  }
+
+  /**
+   * Opens a shard and checks its header and directory, with `expected` (what the manifest says) also their checksum.
+   * One holder has it then. Throws FormatError for files of another kind, version, table or schema, CorruptionError,
+   * IoError. REQUIRES: an arranged layout; `loadChecksum` resolved.
+   */
+  static open(
+    env: Env,
+    path: string,
+    tableId: TableId,
+    layout: Layout,
+    expected: ShardSummary | null,
+    io: ShardIo,
+  ): Shard {
+    assert(layout.key.words > 0, 'a shard has keys')
+    const source = openSource(env, path, io)
+    try {
+      const head = readHead(source, tableId, layout, expected)
+      return new Shard(env, source, tableId, layout, expected, head)
+    } catch (error) {
+      source.close()
+      throw error
+    }
+  }
+
+  get path(): string {
+    return this.source.path
+  }
+
+  /** Are its bytes mapped, or read? */
+  get isMapped(): boolean {
+    return this.source.isMapped
+  }
+
+  /** The smallest key, 0 if there are no rows. May read the keys. */
+  get minKey(): bigint {
+    return this.expected?.minKey ?? this.readKey(0)
+  }
+
+  /** The largest key, 0 if there are no rows. May read the keys. */
+  get maxKey(): bigint {
+    return this.expected?.maxKey ?? this.readKey(this.rowCount - 1)
+  }
+
+  /** Memory in use: everything that was read, or of a mapped shard what is needed besides it. */
+  get allocatedBytes(): number {
+    const { batch } = this
+    return (this.isMapped ? batch.fences.keys32.byteLength : batch.allocatedBytes) + (this.probe?.sizeBytes ?? 0)
+  }
+
+  /** Labels of the regions that have been verified and are at hand. */
+  get presentRegions(): string[] {
+    return this.regions.filter((_, r) => this.present[r]).map(region => region.label)
+  }
+
+  /**
+   * All rows as a consolidated batch of which only keys and weights are there; more appear as they are asked for.
+   * Read-only, like every batch of a shard: the memory of a mapped file cannot be written to.
+   */
+  keys(): Batch {
+    this.checkOpen()
+    if (!this.present[0]) this.bringKeys()
+    return this.batch
+  }
+
+  /** The same batch with one column (and its null bits) there. A column of a packed key is there with the keys. */
+  column(index: number): Batch {
+    this.keys()
+    const r = this.regions.findIndex(region => region.column?.index === index)
+    const { nullable } = this.layout.schema.columns[index]
+    if (nullable) this.bring(this.regions.findIndex(region => region.kind === 'nulls'))
+    if (r >= 0) this.bring(r)
+    return this.batch
+  }
+
+  /** The same batch with everything there. */
+  rows(): Batch {
+    this.keys()
+    if (!this.isComplete()) for (let r = 0; r < this.regions.length; r++) this.bring(r)
+    return this.batch
+  }
+
+  /** The first row whose key words are those of row p of `probe`, or -1. Reads no column. */
+  find(probe: Batch, p: number): number {
+    this.checkOpen()
+    this.probe ??= new Probe(this.keys())
+    return this.probe.find(probe, p)
+  }
+
+  /**
+   * Rows from..to as a consolidated batch, for walking through a shard without holding all of it. If the shard is mapped
+   * or already present they are views, else copies (strings included) that need memory for these rows alone. `into` is
+   * used again if it came from this method of this shard; what it held is then gone.
+   */
+  readRows(from: number, to: number, into?: Batch): Batch {
+    this.checkOpen()
+    assert(0 <= from && from <= to && to <= this.rowCount, `rows ${from} to ${to} lie within ${this.rowCount}`)
+    if (this.isMapped || this.isComplete()) return this.viewRows(from, to, into)
+    this.windows ??= new WindowReader(this.source, this.layout, this.regions)
+    return this.windows.read(from, to, into)
+  }
+
+  /**
+   * Rows from..to for somebody who looks up a few: a batch with them, and which of its rows is the first. If the shard is
+   * not mapped they are read by themselves, until so many have been that reading all of them would have taken as long;
+   * then the shard is brought into memory.
+   */
+  rowsNear(from: number, to: number): { readonly batch: Batch; readonly first: number } {
+    this.checkOpen()
+    if (!this.isMapped && !this.isComplete()) {
+      this.readAlone += to - from
+      if (this.readAlone < Math.max(ALONE_ROWS, this.rowCount / ALONE_SHARE)) {
+        return { batch: this.readRows(from, to), first: 0 }
+      }
+    }
+    return { batch: this.rows(), first: from }
+  }
+
+  retain(): this {
+    this.checkOpen()
+    this.holders++
+    return this
+  }
+
+  /** Lets go of the shard; the last holder closes it. Batches it gave out stay valid. */
+  release(): void {
+    this.checkOpen()
+    this.holders--
+    if (this.holders > 0) return
+    this.source.close()
+    if (this.discarded) this.removeFile()
+  }
+
+  /** The file is to be removed when the last holder lets go. */
+  discard(): void {
+    this.checkOpen()
+    this.discarded = true
+  }
+
+  private removeFile(): void {
+    try {
+      this.env.remove(this.path)
+    } catch (error) {
+      // Nothing refers to it any more; what is left over is collected when the directory is opened.
+      if (!(error instanceof IoError)) throw error
+    }
+  }
+
+  private checkOpen(): void {
+    if (this.holders === 0) throw new UsageError(`${this.path}: this shard was released by its last holder`)
+  }
+
+  private isComplete(): boolean {
+    return !this.present.includes(false)
+  }
+
+  private readKey(row: number): bigint {
+    return keyAt(this.keys().keys, this.layout.key.words, row)
+  }
+
+  private bringKeys(): void {
+    const [keyRegion, weightRegion] = this.regions
+    const { batch, rowCount, expected } = this
+    const { words } = this.layout.key
+    const keys = columnOver('u64', this.verified(keyRegion)) as BigUint64Array
+    refuse(this.path, keyRegion, findKeyFault(lanesOf(keys), words, rowCount))
+    const first = keyAt(keys, words, 0)
+    const last = keyAt(keys, words, rowCount - 1)
+    if (expected !== null && (first !== expected.minKey || last !== expected.maxKey)) {
+      const problem = `expected keys from ${expected.minKey} to ${expected.maxKey}, found ${first} to ${last}`
+      throw new CorruptionError(this.path, keyRegion.offset, problem)
+    }
+    const weights = columnOver('i64', this.verified(weightRegion)) as BigInt64Array
+    refuse(this.path, weightRegion, findWeightFault(lanesOf(weights), rowCount))
+    batch.keys = keys
+    batch.keys32 = lanesOf(keys)
+    batch.setWeights(weights)
+    batch.buildFences()
+    this.present[0] = true
+    this.present[1] = true
+  }
+
+  /** Makes region r present. REQUIRES: keys and weights are. */
+  private bring(r: number): void {
+    if (this.present[r]) return
+    const { batch } = this
+    const region = this.regions[r]
+    switch (region.kind) {
+      case 'nulls':
+        batch.nulls = columnOver('u64', this.verified(region)) as BigUint64Array
+        batch.nulls32 = lanesOf(batch.nulls)
+        break
+      case 'heap': {
+        const bytes = this.verified(region)
+        batch.heap.bytes = bytes
+        batch.heap.length = bytes.length
+        break
+      }
+      case 'column':
+        this.bringColumn(region, region.column as Column)
+        break
+      default:
+        break
+    }
+    this.present[r] = true
+    // Only cells that are still to be checked ask for it.
+    if (this.isComplete()) this.heap = null
+  }
+
+  private bringColumn(region: Region, { index, type, info }: Column): void {
+    const { batch } = this
+    const column = columnOver(info.storage, this.verified(region))
+    if (info.storage === 'german') {
+      this.bring(this.regions.length - 1)
+      this.heap ??= new HeapView(batch.heap.bytes)
+      refuse(this.path, region, findCellFault(lanesOf(column), this.rowCount, this.heap, type === 'string'))
+    }
+    batch.setColumn(index, column)
+  }
+
+  /** A region's bytes. Throws CorruptionError if they are not those that were written. */
+  private verified(region: Region): Uint8Array {
+    const bytes = this.source.take(region.offset, region.sizeBytes)
+    compareChecksums(this.path, region, xxh3(bytes))
+    return bytes
+  }
+
+  private viewRows(from: number, to: number, into: Batch | undefined): Batch {
+    const rows = this.rows()
+    const view = into !== undefined && this.views.has(into) ? into : new Batch(this.layout)
+    this.views.add(view)
+    showRows(rows, from, to, view)
+    return view
+  }
+
+  /**
+   * For `verifyShard`, which looks at the file and not at what was read before.
+   * @internal
+   */
+  get file(): Source {
+    this.checkOpen()
+    return this.source
+  }
+}
+
+/** The key of a row as a number; 0 if there is no such row. */
+function keyAt(keys: BigUint64Array, words: number, row: number): bigint {
+  if (row < 0 || row * words >= keys.length) return 0n
+  return words === 1 ? keys[row] : (keys[row * 2 + 1] << 64n) | keys[row * 2]
+}

@@ -1,0 +1,371 @@
+/**
+ * `Storage`: one directory with its tables, log and manifest, and the only writer of it (specification §9.2).
+ *
+ * A transaction is one LSN over any number of tables: it is put into the log's buffer, applied to the MemTables, and
+ * acknowledged as the durability mode says. If the log cannot be written, the transaction is taken back by adding its
+ * negation, which is all it takes for Z-sets. A checkpoint moves everything in memory to shards, publishes them in one
+ * manifest at one LSN, and prunes the log. Reads never wait.
+ */
+import { assert, FormatError, type GnitzError, quote, UsageError } from '../base/errors.js'
+import type { Env, Lock } from '../env/env.js'
+import type { Layout } from '../schema/schema.js'
+import { appendRows } from '../zset/append.js'
+import { Batch } from '../zset/batch.js'
+import type { Kernels } from '../zset/kernels.js'
+import { describe, schemaHash } from './manifest/descriptor.js'
+import { type Progress, publishManifest } from './manifest/manifest.js'
+import { AMPLIFICATION_THRESHOLD } from './manifest/registry.js'
+import { openDirectory } from './open.js'
+import { type Recovery, type StorageEvent, Tree, type TreeContext } from './tree.js'
+import type { FileId, Lsn, Manifest, PolicyName, ShardIo, TableDescriptor, TableEntry, TableId } from './types.js'
+import type { Durability, Wal } from './wal/wal.js'
+import type { Snapshot } from './zstore.js'
+
+export interface StorageOptions {
+  readonly env: Env
+  readonly directory: string
+  /** The kernels of a layout, generic or compiled. */
+  readonly kernelsOf: (layout: Layout) => Kernels
+  /** `commit` (default): acknowledged when durable. `interval`: durable within `intervalMs`. `none`: when convenient. */
+  readonly durability?: Durability
+  readonly intervalMs?: number
+  /** Occupancy at which a MemTable is sealed; 16 MiB by default. */
+  readonly memTableBytes?: number
+  /** Length of the log at which a checkpoint is made; 64 MiB by default. */
+  readonly walBytes?: number
+  readonly io?: ShardIo
+  readonly amplificationThreshold?: number
+  /** Length at which a segment of the log is followed by a new one; 64 MiB by default. */
+  readonly segmentBytes?: number
+  /** Size of a guard shard; 32 MiB by default. */
+  readonly guardBytes?: number
+  /** Rows of a shard that a compaction looks at together; 16,384 by default. */
+  readonly windowRows?: number
+  readonly onEvent?: (event: StorageEvent) => void
+}
+
+export interface TableOptions {
+  readonly kind?: TableEntry['kind']
+  readonly policy?: PolicyName
+  readonly weights?: TableDescriptor['weights']
+}
+
+/** One table's part of a transaction. The batch belongs to the storage afterwards. */
+export interface Change {
+  readonly table: Tree
+  /** Consolidated, in the table's layout. */
+  readonly delta: Batch
+}
+
+export interface Commit {
+  readonly lsn: Lsn
+  /** Resolves when the transaction is as durable as the mode promises; rejects when it was taken back. */
+  readonly durable: Promise<void>
+}
+
+interface OpenTransaction {
+  readonly parts: readonly Change[]
+  /** `pending`: not in memory yet. */
+  state: 'pending' | 'visible' | 'refused'
+}
+
+const MEMTABLE_BYTES = 16 * 1024 * 1024
+const WAL_BYTES = 64 * 1024 * 1024
+/** Rows of compaction per row that is committed, as for traces in memory. */
+const FUEL_PER_ROW = 32
+const FUEL_SLICE = 4096
+/** MemTables' worth of rows that may pile up in memory while nothing can be written. */
+const BACKLOG = 4
+
+export class Storage {
+  private lastLsn: Lsn
+  private fuel = 0
+  /** Logged transactions that nobody has been told about yet. */
+  private readonly open = new Map<Lsn, OpenTransaction>()
+  private state: 'open' | 'closed' = 'open'
+  /** Why the last automatic flush, compaction or checkpoint failed; null once one has succeeded. */
+  private trouble: GnitzError | null = null
+
+  private constructor(
+    private readonly options: StorageOptions,
+    private readonly context: TreeContext,
+    private readonly lock: Lock,
+    private readonly trees: Map<TableId, Tree>,
+    private readonly wal: Wal,
+    /** What is on disk. */
+    private manifest: Manifest,
+    private readonly nextFileId: { value: FileId },
+    readonly recovery: Recovery,
+  ) {
+    this.lastLsn = recovery.lsn
+    wal.onRejected = lsns => {
+      for (const lsn of lsns) this.takeBack(lsn)
+    }
+  }
+
+  /**
+   * Opens a directory, or makes one. Throws LockedError if another process writes to it, CorruptionError and
+   * FormatError if its files are not what was written, IoError.
+   */
+  static async open(options: StorageOptions): Promise<Storage> {
+    const nextFileId = { value: 1n }
+    const context: TreeContext = {
+      env: options.env,
+      directory: options.directory,
+      io: options.io ?? 'auto',
+      memTableBytes: options.memTableBytes ?? MEMTABLE_BYTES,
+      amplificationThreshold: options.amplificationThreshold ?? AMPLIFICATION_THRESHOLD,
+      guardBytes: options.guardBytes,
+      windowRows: options.windowRows,
+      newFileId: () => nextFileId.value++,
+      onEvent: event => options.onEvent?.(event),
+    }
+    const opened = await openDirectory(options, context, nextFileId)
+    const { lock, trees, wal, manifest, recovery } = opened
+    const storage = new Storage(options, context, lock, trees, wal, manifest, nextFileId, recovery)
+    options.onEvent?.({ kind: 'recover', ...recovery })
+    return storage
+  }
+
+  /** The LSN of the last transaction. */
+  get lsn(): Lsn {
+    return this.lastLsn
+  }
+
+  get tables(): readonly Tree[] {
+    return [...this.trees.values()]
+  }
+
+  /** The table of that name, or undefined. */
+  table(name: string): Tree | undefined {
+    return this.tables.find(t => t.name === name)
+  }
+
+  /**
+   * Makes a table, durably; or gives the one of that name. Throws FormatError if that one has another schema, and
+   * IoError; then there is no new table.
+   */
+  createTable(layout: Layout, options: TableOptions = {}): Tree {
+    this.mustBeOpen()
+    const { kind = 'durable', policy = 'write-heavy', weights = 'any' } = options
+    if (layout.key.words === 0) throw new UsageError(`table ${quote(layout.schema.name)}: expected an arranged layout`)
+    const descriptor = describe(layout, policy, weights)
+    const hash = schemaHash(descriptor)
+    const existing = this.table(descriptor.name)
+    if (existing !== undefined) {
+      if (existing.table.schemaHash === hash && existing.table.kind === kind) return existing
+      const found = JSON.stringify(existing.table.descriptor.columns)
+      const expected = JSON.stringify(descriptor.columns)
+      const name = quote(descriptor.name)
+      throw new FormatError(this.options.directory, null, `table ${name}: expected ${expected}, found ${found}`)
+    }
+    const tableId = Math.max(0, ...this.trees.keys()) + 1
+    const entry: TableEntry = { tableId, kind, schemaHash: hash, flushedLsn: 0n, descriptor }
+    const tree = new Tree(this.context, entry, this.options.kernelsOf(layout), [])
+    // Its blocks may enter the log only when every reader of the directory can know their length.
+    this.publish({ ...this.manifest, tables: [...this.manifest.tables, entry] })
+    this.trees.set(tableId, tree)
+    return tree
+  }
+
+  /** Removes a table and its files, durably. Throws IoError; then the table is still there. */
+  dropTable(table: Tree): void {
+    this.mustBeOpen()
+    if (this.trees.get(table.tableId) !== table) throw new UsageError(`table ${quote(table.name)} is not open here`)
+    // Afterwards the log holds nothing of it.
+    this.checkpoint()
+    const { tables, shards } = this.manifest
+    this.publish({
+      ...this.manifest,
+      tables: tables.filter(t => t.tableId !== table.tableId),
+      shards: shards.filter(s => s.tableId !== table.tableId),
+    })
+    this.trees.delete(table.tableId)
+    table.discard()
+  }
+
+  /**
+   * Applies a transaction; it is visible when this returns, durable when `durable` resolves. Throws WeightOverflowError,
+   * UsageError, IoError; then nothing has changed. Changes of ephemeral tables are not logged.
+   */
+  commit(changes: readonly Change[]): Commit {
+    this.mustBeOpen()
+    this.mustHaveRoom()
+    const parts = changes.filter(c => c.delta.length > 0).sort((a, b) => a.table.tableId - b.table.tableId)
+    for (const [i, { table, delta }] of parts.entries()) {
+      assert(this.trees.get(table.tableId) === table, 'a transaction changes tables of its own storage')
+      assert(delta.order === 'consolidated', 'a delta is consolidated before it is committed')
+      if (parts[i - 1]?.table === table)
+        throw new UsageError(`table ${quote(table.name)} is changed twice in one commit`)
+      table.prepare(delta)
+    }
+    const logged = parts.filter(p => p.table.table.kind === 'durable')
+    const lsn = this.lastLsn + 1n
+    if (logged.length === 0) {
+      this.lastLsn = lsn
+      for (const { table, delta } of parts) table.ingest(delta, lsn)
+    } else this.log(lsn, parts, logged)
+    const durable = logged.length === 0 ? Promise.resolve() : this.acknowledge(lsn)
+    this.maintain(parts.reduce((rows, p) => rows + p.delta.length, 0))
+    return { lsn, durable }
+  }
+
+  /** Puts a transaction into the log and into memory. Throws what the log throws; then nothing has changed. */
+  private log(lsn: Lsn, parts: readonly Change[], logged: readonly Change[]): void {
+    const transaction: OpenTransaction = { parts, state: 'pending' }
+    this.open.set(lsn, transaction)
+    try {
+      this.wal.append(
+        lsn,
+        logged.map(p => ({ tableId: p.table.tableId, batch: p.delta })),
+      )
+    } catch (error) {
+      this.open.delete(lsn)
+      throw error
+    }
+    this.lastLsn = lsn
+    if (transaction.state === 'refused') return
+    for (const { table, delta } of parts) table.ingest(delta, lsn)
+    transaction.state = 'visible'
+  }
+
+  private async acknowledge(lsn: Lsn): Promise<void> {
+    try {
+      await this.wal.committed(lsn)
+    } catch (error) {
+      this.takeBack(lsn)
+      throw error
+    } finally {
+      this.open.delete(lsn)
+    }
+  }
+
+  /** Makes a refused transaction unseen, at once: a checkpoint that came first would make it durable. */
+  private takeBack(lsn: Lsn): void {
+    const transaction = this.open.get(lsn)
+    if (transaction === undefined || transaction.state === 'refused') return
+    if (transaction.state === 'visible' && this.state === 'open') {
+      for (const { table, delta } of transaction.parts) {
+        if (this.trees.get(table.tableId) === table) table.ingest(negated(delta), this.lastLsn)
+      }
+    }
+    transaction.state = 'refused'
+  }
+
+  /** After a commit: flushes what is sealed, makes a checkpoint when the log has grown, compacts a little. */
+  private maintain(rows: number): void {
+    const trees = [...this.trees.values()]
+    this.fuel += rows * FUEL_PER_ROW
+    this.trouble = null
+    this.attempt(() => {
+      for (const tree of trees) if (tree.hasSealed) tree.flush()
+      if (this.wal.sizeBytes >= (this.options.walBytes ?? WAL_BYTES)) this.checkpoint()
+    })
+    if (this.fuel < FUEL_SLICE) return
+    this.attempt(() => {
+      for (const tree of trees) tree.compact(this.fuel)
+    })
+    this.fuel = 0
+  }
+
+  /** Work that a transaction does not depend on: it is in the log and in memory. Writers learn of it when memory fills. */
+  private attempt(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.trouble = error as GnitzError
+    }
+  }
+
+  /** Refuses writers while nothing can be moved out of memory. */
+  private mustHaveRoom(): void {
+    if (this.trouble === null) return
+    const limit = this.context.memTableBytes * BACKLOG
+    if (this.tables.every(t => t.stats().memoryBytes < limit)) return
+    this.maintain(0)
+    if (this.trouble !== null) throw this.trouble
+  }
+
+  /**
+   * Moves everything in memory to shards, publishes them in one manifest, and prunes the log.
+   * Throws IoError; then the directory is as it was, and nothing in memory is lost.
+   */
+  checkpoint(): void {
+    this.mustBeOpen()
+    this.wal.sync()
+    for (const tree of this.trees.values()) {
+      tree.seal()
+      tree.flush()
+      tree.sync()
+    }
+    const trees = [...this.trees.values()].sort((a, b) => a.tableId - b.tableId)
+    this.publish({
+      ...this.manifest,
+      globalMaxLsn: this.lastLsn,
+      tables: trees.map(tree => ({ ...tree.table, flushedLsn: this.lastLsn })),
+      shards: trees.flatMap(tree => tree.entries),
+    })
+    for (const tree of trees) tree.published()
+    this.wal.rotate()
+    this.wal.prune(this.lastLsn)
+    this.context.onEvent({ kind: 'checkpoint', lsn: this.lastLsn, shards: this.manifest.shards.length })
+  }
+
+  /** Puts a manifest on disk. If that fails, files that it names may already be looked for there. */
+  private publish(next: Manifest): void {
+    const { env, directory } = this.options
+    const progress: Progress = { renamed: false }
+    const manifest = { ...next, generation: this.manifest.generation + 1n, nextFileId: this.nextFileId.value }
+    try {
+      publishManifest(env, directory, manifest, progress)
+    } finally {
+      if (progress.renamed) for (const tree of this.trees.values()) tree.mayBePublished(next.shards)
+    }
+    this.manifest = manifest
+  }
+
+  /** Rows of one LSN across tables, for readers that stay. */
+  snapshot(tables: readonly Tree[] = this.tables): Map<Tree, Snapshot> {
+    this.mustBeOpen()
+    return new Map(tables.map(table => [table, table.snapshot()]))
+  }
+
+  /** Finishes all compaction that is due. */
+  compact(): void {
+    this.mustBeOpen()
+    for (const tree of this.trees.values()) tree.compact()
+  }
+
+  /**
+   * Makes everything durable and lets go of the directory; with `checkpoint` (default) the next open has nothing to
+   * replay. Throws IoError if that fails; the directory is let go of nevertheless, and what was acknowledged is safe.
+   */
+  async close(options: { readonly checkpoint?: boolean } = {}): Promise<void> {
+    if (this.state === 'closed') return
+    try {
+      if (options.checkpoint ?? true) this.checkpoint()
+      else this.wal.sync()
+    } finally {
+      this.state = 'closed'
+      try {
+        await this.wal.close()
+      } finally {
+        for (const tree of this.trees.values()) tree.close()
+        this.lock.release()
+      }
+    }
+  }
+
+  private mustBeOpen(): void {
+    if (this.state === 'closed') throw new UsageError(`${this.options.directory} is closed`)
+  }
+}
+
+/** What takes a delta back. */
+function negated(delta: Batch): Batch {
+  const inverse = new Batch(delta.layout, delta.length)
+  appendRows(delta, 0, delta.length, inverse)
+  for (let i = 0; i < inverse.length; i++) inverse.weights[i] = -inverse.weights[i]
+  inverse.order = 'consolidated'
+  return inverse
+}

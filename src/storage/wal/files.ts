@@ -1,0 +1,185 @@
+/** The segments that the writer of the log has: which bytes are in them, and which of those are durable. */
+import { IoError } from '../../base/errors.js'
+import { type Env, type EnvFile, joinPath } from '../../env/env.js'
+import { type Lsn, walFile } from '../types.js'
+import type { FoundSegment } from './recover.js'
+
+interface Segment {
+  readonly path: string
+  /** Null when nothing is left to write or sync. */
+  file: EnvFile | null
+  lastLsn: Lsn
+  /** Good bytes: there may be others behind them after a failure. */
+  sizeBytes: number
+  /** Bytes that will be durable when the sync under way has succeeded. */
+  coveredBytes: number
+  syncedBytes: number
+}
+
+/** A write that failed. */
+export interface WriteFailure {
+  readonly error: Error
+  /** The files are durably what they were before it. */
+  readonly undone: boolean
+}
+
+export class LogFiles {
+  private readonly segments: Segment[]
+  /** The last segment, if it is written to. */
+  private current: Segment | null = null
+  /** A segment's name is not durable yet. */
+  private directoryDirty = false
+
+  constructor(
+    private readonly env: Env,
+    private readonly dir: string,
+    private readonly segmentBytes: number,
+    found: readonly FoundSegment[],
+    /** Whether writing goes on in the last one. */
+    goesOn: boolean,
+  ) {
+    this.segments = found.map(({ path, lastLsn, sizeBytes }) => {
+      return { path, file: null, lastLsn, sizeBytes, coveredBytes: sizeBytes, syncedBytes: sizeBytes }
+    })
+    const last = this.segments.at(-1)
+    if (!goesOn || last === undefined || last.sizeBytes >= segmentBytes) return
+    last.file = env.open(last.path, 'write')
+    this.current = last
+  }
+
+  get sizeBytes(): number {
+    return this.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0)
+  }
+
+  /** The next write begins a segment. */
+  get isFull(): boolean {
+    return this.current === null || this.current.sizeBytes >= this.segmentBytes
+  }
+
+  /** Whether there is a segment that is written to. */
+  get isOpen(): boolean {
+    return this.current !== null
+  }
+
+  /** Every byte is durable. */
+  get allSynced(): boolean {
+    return !this.directoryDirty && this.segments.every(s => s.syncedBytes === s.sizeBytes)
+  }
+
+  /** Appends bytes that end with transaction `lastLsn`; to a new segment of that name if `opens` is a transaction. */
+  write(bytes: Uint8Array, lastLsn: Lsn, opens: Lsn | null): WriteFailure | null {
+    const path = opens === null ? null : joinPath(this.dir, walFile(opens))
+    let created: EnvFile | null = null
+    try {
+      if (path !== null) created = this.env.open(path, 'create')
+      const file = created ?? (this.current?.file as EnvFile)
+      const at = created === null ? (this.current as Segment).sizeBytes : 0
+      file.write(bytes, at)
+    } catch (error) {
+      if (!(error instanceof IoError)) return { error: error as Error, undone: false }
+      // A file of that name that recovery has not seen is somebody else's.
+      const isOurs = created !== null || error.errno !== 'EEXIST'
+      return { error, undone: path === null ? this.cutBack() : isOurs && this.uncreate(path, created) }
+    }
+    if (created !== null) this.begin(created, lastLsn)
+    const segment = this.current as Segment
+    segment.sizeBytes += bytes.length
+    segment.lastLsn = lastLsn
+    return null
+  }
+
+  private begin(file: EnvFile, lastLsn: Lsn): void {
+    this.leave()
+    this.current = { path: file.path, file, lastLsn, sizeBytes: 0, coveredBytes: 0, syncedBytes: 0 }
+    this.segments.push(this.current)
+    this.directoryDirty = true
+  }
+
+  private cutBack(): boolean {
+    const { file, sizeBytes } = this.current as Segment
+    try {
+      file?.truncate(sizeBytes)
+      file?.sync()
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  private uncreate(path: string, file: EnvFile | null): boolean {
+    try {
+      file?.close()
+      this.env.remove(path)
+      this.env.syncDirectory(this.dir)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Nothing more is written to the current segment. */
+  leave(): void {
+    const left = this.current
+    this.current = null
+    if (left !== null) this.closeIfDone(left)
+  }
+
+  /** A sync that succeeds from now on makes everything durable that is written now. */
+  cover(): void {
+    for (const segment of this.segments) segment.coveredBytes = segment.sizeBytes
+  }
+
+  /** Makes everything written durable before it returns. */
+  syncNow(): void {
+    for (const segment of this.segments) if (segment.syncedBytes < segment.sizeBytes) segment.file?.sync()
+    this.syncNames()
+  }
+
+  /** Makes what `cover` has covered durable. */
+  async syncLater(): Promise<void> {
+    for (const segment of [...this.segments]) {
+      if (segment.syncedBytes < segment.coveredBytes) await segment.file?.syncLater()
+    }
+    this.syncNames()
+  }
+
+  private syncNames(): void {
+    if (!this.directoryDirty) return
+    this.env.syncDirectory(this.dir)
+    this.directoryDirty = false
+  }
+
+  /** What was covered is durable. */
+  settle(): void {
+    for (const segment of this.segments) {
+      segment.syncedBytes = segment.coveredBytes
+      if (segment !== this.current) this.closeIfDone(segment)
+    }
+  }
+
+  private closeIfDone(segment: Segment): void {
+    if (segment.file === null || segment.syncedBytes < segment.sizeBytes) return
+    segment.file.close()
+    segment.file = null
+  }
+
+  /** Removes segments up to `upTo`, oldest first, not the current one; none that a sync under way may be about. */
+  prune(upTo: Lsn, isSyncing: boolean): void {
+    while (this.segments.length > 0) {
+      const segment = this.segments[0]
+      if (segment === this.current || segment.lastLsn > upTo || (isSyncing && segment.file !== null)) return
+      segment.file?.close()
+      segment.file = null
+      this.env.remove(segment.path)
+      this.segments.shift()
+    }
+  }
+
+  close(): void {
+    for (const segment of this.segments) {
+      segment.file?.close()
+      segment.file = null
+    }
+    this.current = null
+  }
+}

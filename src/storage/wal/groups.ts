@@ -1,0 +1,264 @@
+/**
+ * Groups: all blocks of one LSN, which is one transaction. A `GroupReader` reads the groups of one segment in order
+ * and holds them to the grammar of FORMAT.md. It tells two things apart: a group that is not there or not whole,
+ * which a crash or a write under way explains (`torn`), and bytes that no writer leaves behind (CorruptionError).
+ */
+import { CorruptionError, FormatError } from '../../base/errors.js'
+import type { Batch } from '../../zset/batch.js'
+import type { Kernels } from '../../zset/kernels.js'
+import type { Lsn, TableId } from '../types.js'
+import { type BlockHeader, HEADER_BYTES, MAX_GROUP_BYTES } from './block.js'
+import { type Declaration, declarationOf, decodeNote, NOTE_TABLE, type Note } from './note.js'
+import { firstOutOfOrder, slabBatch, unpackRows } from './rows.js'
+import type { Block, NoBlock, SegmentFile, StrideOf } from './segment.js'
+
+/** The kernels of a table, or null if there is no such table. */
+export type TableLookup = (tableId: TableId) => Kernels | null
+
+/** One table's part of a transaction. The batch is consolidated, fresh, and the receiver's to keep. */
+export interface WalPart {
+  readonly tableId: TableId
+  readonly batch: Batch
+}
+
+/** A transaction as the log has it: its parts are the ones that were appended. */
+export interface WalGroup {
+  readonly lsn: Lsn
+  readonly parts: readonly WalPart[]
+  readonly file: string
+  readonly offset: number
+  /** First byte after it. */
+  readonly end: number
+}
+
+export type NextGroup =
+  | ({ readonly kind: 'group' } & WalGroup)
+  /** Its LSN is not one that was asked for; its checksums hold, its rows were not looked at. */
+  | { readonly kind: 'skipped'; readonly lsn: Lsn }
+  /** The segment ends here. */
+  | { readonly kind: 'end' }
+  | Torn
+
+/** No whole group. */
+export interface Torn {
+  readonly kind: 'torn'
+  /** Where the group begins: what would be cut off. */
+  readonly offset: number
+  /** Where its first bad block begins. */
+  readonly at: number
+  /** First byte of which it is not known what it belongs to. */
+  readonly resumeAt: number
+  readonly reason: string
+}
+
+const REASONS: Readonly<Record<NoBlock['problem'], string>> = {
+  end: 'the file ends in the middle of a transaction',
+  short: 'the file ends in the middle of a block',
+  header: 'no block header with a valid check',
+  body: 'a block whose checksum does not hold',
+}
+
+function torn({ problem, resumeAt }: NoBlock, offset: number, at: number): Torn {
+  const reason = at === 0 && problem === 'end' ? 'the file is empty' : REASONS[problem]
+  return { kind: 'torn', offset, at, resumeAt, reason }
+}
+
+/** The first block of a segment. */
+export interface Opening {
+  readonly kind: 'opening'
+  /** The transaction that this segment follows; 0 if it is the first one ever. */
+  readonly previousLsn: Lsn
+  /** Everything before this segment was durable when it was begun. */
+  readonly synced: boolean
+}
+
+export class GroupReader {
+  /** Where the next group begins. */
+  offset = 0
+  /** LSN of the last whole group; before the first one, of the group before this segment. */
+  lastLsn: Lsn = 0n
+  /** Offset of the last block that says that everything before it was durable; -1 if there was none. */
+  syncedAt = -1
+  /** The last block is a mark. */
+  endsInMark = false
+  /** Rows that were unpacked. */
+  rowCount = 0
+  readonly declared = new Map<TableId, Declaration>()
+  /** LSN that the next block may have at least. */
+  private floor: Lsn = 0n
+  /** Declared by the group that is being read. */
+  private fresh: TableId[] = []
+  private readonly kernels = new Map<TableId, Kernels>()
+  private readonly strideOf: StrideOf = tableId => this.declared.get(tableId)?.stride ?? null
+
+  constructor(
+    readonly segment: SegmentFile,
+    /** What the file's name says. */
+    private readonly firstLsn: Lsn,
+    private readonly tableOf: TableLookup,
+  ) {}
+
+  /**
+   * The note that opens the segment, if it is there. Called before the first group; the caller judges whether
+   * `previousLsn` fits. Throws CorruptionError and FormatError if the segment begins with something else.
+   */
+  opening(): Opening | Torn {
+    const block = this.segment.block(0, () => null)
+    if ('problem' in block) return torn(block, 0, 0)
+    const { header } = block
+    if (header.lsn !== this.firstLsn) {
+      throw this.corrupt(0, `its name says that transaction ${this.firstLsn} comes first, found ${header.lsn}`)
+    }
+    const note = this.noteOf(block)
+    if (!header.more || note.previousLsn >= header.lsn) throw this.corrupt(0, 'this note cannot open a segment')
+    this.lastLsn = note.previousLsn
+    this.floor = header.lsn
+    return { kind: 'opening', previousLsn: note.previousLsn, synced: header.synced }
+  }
+
+  /**
+   * The next group, if its LSN is above `after` with its rows. Throws CorruptionError, and FormatError if a table is
+   * unknown or has other columns. REQUIRES: `opening` has returned a note.
+   */
+  next(after: Lsn): NextGroup {
+    this.fresh = []
+    let start = this.offset
+    let at = start
+    let lsn: Lsn = 0n
+    const blocks: Block[] = []
+    for (;;) {
+      const block = this.segment.block(at, this.strideOf)
+      if ('problem' in block) return this.stop(block, start, at)
+      const { header } = block
+      if (at === start) lsn = this.firstBlock(header, at)
+      else if (header.lsn !== lsn)
+        throw this.corrupt(at, `expected the rest of transaction ${lsn}, found ${header.lsn}`)
+      const note = header.tableId === NOTE_TABLE
+      if (note) this.readNote(block, at === start)
+      else if (lsn > after) blocks.push(block)
+      if (header.synced) this.syncedAt = at
+      at = block.end
+      if (at - start > MAX_GROUP_BYTES) {
+        throw this.corrupt(start, `transaction ${lsn} has more than ${MAX_GROUP_BYTES} bytes`)
+      }
+      if (header.more) continue
+      this.offset = at
+      this.endsInMark = note
+      this.fresh = []
+      if (!note) break
+      this.floor = lsn
+      start = at
+    }
+    this.lastLsn = lsn
+    this.floor = lsn + 1n
+    if (lsn <= after) return { kind: 'skipped', lsn }
+    return { kind: 'group', lsn, parts: this.unpack(blocks), file: this.segment.path, offset: start, end: at }
+  }
+
+  /** No block at `at`, which belongs to the group from `start` on. */
+  private stop(found: NoBlock, start: number, at: number): NextGroup {
+    for (const tableId of this.fresh) this.declared.delete(tableId)
+    return at === start && start > 0 && found.problem === 'end' ? { kind: 'end' } : torn(found, start, at)
+  }
+
+  private firstBlock({ lsn }: BlockHeader, at: number): Lsn {
+    if (lsn < this.floor) throw this.corrupt(at, `expected transaction ${this.floor} or a later one, found ${lsn}`)
+    return lsn
+  }
+
+  private readNote(block: Block, first: boolean): void {
+    const { header, offset } = block
+    const note = this.noteOf(block)
+    if (!first) throw this.corrupt(offset, 'a note that is not the first block of its transaction')
+    if (note.previousLsn !== this.lastLsn) {
+      throw this.corrupt(
+        offset,
+        `expected a note after transaction ${this.lastLsn}, found one after ${note.previousLsn}`,
+      )
+    }
+    if (!header.more && note.tables.length > 0) throw this.corrupt(offset, 'a mark that declares tables')
+    for (const table of note.tables) {
+      if (this.declared.has(table.tableId)) throw this.corrupt(offset, `table ${table.tableId} is declared twice`)
+      this.declared.set(table.tableId, table)
+      this.fresh.push(table.tableId)
+    }
+  }
+
+  private noteOf({ header, view, bodyAt, offset }: Block): Note {
+    if (header.tableId !== NOTE_TABLE) throw this.corrupt(offset, `expected a note, found table ${header.tableId}`)
+    return decodeNote(view, bodyAt, header.tailBytes, this.segment.path, offset + HEADER_BYTES)
+  }
+
+  /** The rows of a group's blocks, which are known to be sound. */
+  private unpack(blocks: readonly Block[]): WalPart[] {
+    const parts: WalPart[] = []
+    for (let from = 0, to = 0; from < blocks.length; from = to) {
+      const { header, offset } = blocks[from]
+      const { tableId } = header
+      const before = parts.at(-1)?.tableId ?? 0
+      if (tableId < before) throw this.corrupt(offset, `a block of table ${tableId} after one of table ${before}`)
+      const kernels = this.kernelsOf(tableId, offset)
+      let rowCount = 0
+      let tailBytes = 0
+      for (to = from; to < blocks.length && blocks[to].header.tableId === tableId; to++) {
+        rowCount += blocks[to].header.entryCount
+        tailBytes += blocks[to].header.tailBytes
+      }
+      const batch = slabBatch(kernels.layout, rowCount, tailBytes)
+      for (let b = from; b < to; b++)
+        this.unpackBlock(kernels, blocks.length === 1 ? blocks[b] : this.again(blocks[b]), batch)
+      this.checkOrder(kernels, batch, tableId, offset)
+      parts.push({ tableId, batch })
+      this.rowCount += rowCount
+    }
+    return parts
+  }
+
+  /** The block once more, since the window has moved on. */
+  private again({ offset }: Block): Block {
+    const block = this.segment.block(offset, this.strideOf)
+    if ('problem' in block) throw this.corrupt(offset, 'the block changed while it was read')
+    return block
+  }
+
+  private unpackBlock(kernels: Kernels, { header, offset, view, bodyAt }: Block, batch: Batch): void {
+    const { entryCount: count, tailBytes } = header
+    const file = this.segment.path
+    unpackRows(kernels, { view, at: bodyAt, count, tailBytes, file, offset: offset + HEADER_BYTES }, batch)
+  }
+
+  /** The kernels of a declared table, once it is sure that they are made for these bytes. */
+  private kernelsOf(tableId: TableId, offset: number): Kernels {
+    let kernels = this.kernels.get(tableId)
+    if (kernels !== undefined) return kernels
+    const found = this.tableOf(tableId)
+    if (found === null) throw new FormatError(this.segment.path, offset, `there is no table ${tableId}`)
+    kernels = found
+    const ours = declarationOf(tableId, kernels)
+    const theirs = this.declared.get(tableId)
+    if (theirs === undefined || ours.stride !== theirs.stride || ours.layoutHash !== theirs.layoutHash) {
+      const name = JSON.stringify(kernels.layout.schema.name)
+      const shape = theirs === undefined ? 'none' : `rows of ${theirs.stride} bytes, shape ${hex(theirs.layoutHash)}`
+      const expected = `rows of ${ours.stride} bytes, shape ${hex(ours.layoutHash)}`
+      const problem = `table ${tableId} (${name}): expected ${expected}, found ${shape}`
+      throw new FormatError(this.segment.path, offset, problem)
+    }
+    this.kernels.set(tableId, kernels)
+    return kernels
+  }
+
+  private checkOrder(kernels: Kernels, batch: Batch, tableId: TableId, offset: number): void {
+    const row = firstOutOfOrder(kernels, batch)
+    if (row >= 0) {
+      const problem = `row ${row} of table ${tableId} is out of order or has weight zero`
+      throw this.corrupt(offset, `the checksums hold, but ${problem}`)
+    }
+    batch.order = 'consolidated'
+  }
+
+  private corrupt(offset: number, problem: string): CorruptionError {
+    return new CorruptionError(this.segment.path, offset, problem)
+  }
+}
+
+const hex = (n: bigint) => n.toString(16).padStart(16, '0')

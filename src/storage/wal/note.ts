@@ -1,0 +1,112 @@
+/**
+ * Notes: blocks of table 0, which have no entries and say something about the log in their tail.
+ *
+ * The first block of every segment is a note. It carries magic and version, links the segment to the one before it,
+ * and declares the tables whose blocks follow, with the length and the shape of their rows; a table that comes later
+ * is declared by a note in its group. So a segment can be read without any other file, one that is missing is
+ * noticed, and blocks of another schema are refused before their bytes are taken for rows. A note that stands alone,
+ * a mark, closes the log: with it, every byte before is known to have been durable.
+ */
+import { xxh3 } from '../../base/checksum.js'
+import { CorruptionError, FormatError } from '../../base/errors.js'
+import type { Layout } from '../../schema/schema.js'
+import type { Kernels } from '../../zset/kernels.js'
+import type { Lsn, TableId } from '../types.js'
+
+/** Table number of notes. */
+export const NOTE_TABLE: TableId = 0
+/** The ASCII bytes GNITZWAL. */
+export const WAL_MAGIC = 0x4c41575a54494e47n
+export const WAL_VERSION = 1
+
+const FIXED_BYTES = 32
+const DECLARATION_BYTES = 16
+
+export interface Declaration {
+  readonly tableId: TableId
+  /** Bytes of a packed row. */
+  readonly stride: number
+  readonly layoutHash: bigint
+}
+
+export interface Note {
+  /** LSN of the last group before this block in the log, in whatever segment; 0 if there never was one. */
+  readonly previousLsn: Lsn
+  readonly tables: readonly Declaration[]
+}
+
+const hashes = new WeakMap<Layout, bigint>()
+
+/**
+ * A number for the shape of a table's rows: types, nullability, key and order, not names. XXH3-64 of the UTF-8 bytes
+ * of a JSON text that FORMAT.md defines.
+ */
+export function layoutHash(layout: Layout): bigint {
+  let hash = hashes.get(layout)
+  if (hash === undefined) {
+    const columns = layout.schema.columns.map(c => `${c.type}${c.nullable ? '?' : ''}`)
+    const order = layout.order.map(o => [o.column.index, o.descending])
+    const text = JSON.stringify([columns, layout.key.kind, layout.key.columns, order])
+    hash = xxh3(new TextEncoder().encode(text))
+    hashes.set(layout, hash)
+  }
+  return hash
+}
+
+export function declarationOf(tableId: TableId, kernels: Kernels): Declaration {
+  return { tableId, stride: kernels.packedStride, layoutHash: layoutHash(kernels.layout) }
+}
+
+/** The tail of a note's block. */
+export function encodeNote(note: Note): Uint8Array {
+  const bytes = new Uint8Array(FIXED_BYTES + note.tables.length * DECLARATION_BYTES)
+  const view = new DataView(bytes.buffer)
+  view.setBigUint64(0, WAL_MAGIC, true)
+  view.setUint32(8, WAL_VERSION, true)
+  view.setUint32(12, note.tables.length, true)
+  view.setBigUint64(16, note.previousLsn, true)
+  note.tables.forEach(({ tableId, stride, layoutHash }, i) => {
+    const at = FIXED_BYTES + i * DECLARATION_BYTES
+    view.setUint32(at, tableId, true)
+    view.setUint32(at + 4, stride, true)
+    view.setBigUint64(at + 8, layoutHash, true)
+  })
+  return bytes
+}
+
+/**
+ * Reads the tail of a note. `file` and `offset` (of the tail) are for messages. REQUIRES: the block's checksum holds.
+ * Throws FormatError on another magic or version, CorruptionError on anything else that no writer writes.
+ */
+export function decodeNote(view: DataView, at: number, length: number, file: string, offset: number): Note {
+  if (length < 12 || view.getBigUint64(at, true) !== WAL_MAGIC) {
+    throw new FormatError(file, offset, 'expected a note of a gnitz log, found another magic number')
+  }
+  const version = view.getUint32(at + 8, true)
+  if (version !== WAL_VERSION) {
+    throw new FormatError(file, offset + 8, `expected a log of version ${WAL_VERSION}, found version ${version}`)
+  }
+  const count = length < FIXED_BYTES ? 0 : view.getUint32(at + 12, true)
+  if (length !== FIXED_BYTES + count * DECLARATION_BYTES) {
+    throw new CorruptionError(file, offset, `a note of ${count} tables cannot have ${length} bytes`)
+  }
+  if (view.getBigUint64(at + 24, true) !== 0n) {
+    throw new CorruptionError(file, offset + 24, 'expected zero in the reserved bytes of a note')
+  }
+  const tables: Declaration[] = []
+  for (let i = 0; i < count; i++) {
+    const from = FIXED_BYTES + i * DECLARATION_BYTES
+    const tableId = view.getUint32(at + from, true)
+    const stride = view.getUint32(at + from + 4, true)
+    if (tableId === NOTE_TABLE || stride < MIN_STRIDE || stride > MAX_STRIDE) {
+      throw new CorruptionError(file, offset + from, `table ${tableId} cannot have rows of ${stride} bytes`)
+    }
+    tables.push({ tableId, stride, layoutHash: view.getBigUint64(at + from + 8, true) })
+  }
+  return { previousLsn: view.getBigUint64(at + 16, true), tables }
+}
+
+/** One key word and the weight. */
+const MIN_STRIDE = 16
+/** More than any schema makes: 4,096 columns of 16 bytes, their null bits, key and weight. */
+const MAX_STRIDE = 1 << 17

@@ -1,0 +1,113 @@
+/** Transactions that wait to be written, as the bytes that will be. */
+import { assert, quote, UsageError } from '../../base/errors.js'
+import type { Kernels } from '../../zset/kernels.js'
+import type { Lsn, TableId } from '../types.js'
+import { BlockBuffer, blocksOf, MAX_GROUP_BYTES } from './block.js'
+import type { TableLookup, WalPart } from './groups.js'
+import { declarationOf, encodeNote, NOTE_TABLE } from './note.js'
+
+const MAX_TABLE_ID = 2 ** 32 - 1
+
+export class Pending {
+  /** Transactions in the buffer, in order. */
+  lsns: Lsn[] = []
+  /** Whether the buffer begins a segment. */
+  opens = false
+  private readonly buffer = new BlockBuffer()
+  /** Tables that the current segment declares: on disk, and in the buffer. */
+  private declared: Set<TableId>
+  private readonly declaring = new Set<TableId>()
+
+  constructor(
+    private readonly tableOf: TableLookup,
+    declared: Iterable<TableId>,
+  ) {
+    this.declared = new Set(declared)
+  }
+
+  get sizeBytes(): number {
+    return this.buffer.length
+  }
+
+  /**
+   * Adds a transaction; `opens` says whether the buffer, if this is its first, begins a segment.
+   * Throws UsageError if it is too large or of an unknown table; then nothing was added.
+   */
+  add(lsn: Lsn, previousLsn: Lsn, parts: readonly WalPart[], opens: boolean): void {
+    const before = this.buffer.length
+    if (before === 0) this.opens = opens
+    const fresh = this.undeclared(parts)
+    try {
+      if (fresh.length > 0 || (before === 0 && opens)) {
+        const tables = fresh.map(tableId => declarationOf(tableId, this.kernelsOf(tableId)))
+        this.buffer.addBytes(lsn, NOTE_TABLE, encodeNote({ previousLsn, tables }), true)
+      }
+      this.addParts(lsn, parts, before)
+    } catch (error) {
+      this.buffer.cut(before)
+      throw error
+    }
+    for (const tableId of fresh) this.declaring.add(tableId)
+    this.lsns.push(lsn)
+  }
+
+  /** What is to be written. `synced`: everything before it is durable. */
+  contents(synced: boolean): Uint8Array {
+    if (synced) this.buffer.markSynced(0)
+    return this.buffer.contents()
+  }
+
+  /** The bytes of a mark. REQUIRES: nothing is pending. */
+  static mark(lsn: Lsn, previousLsn: Lsn): Uint8Array {
+    const buffer = new BlockBuffer()
+    buffer.addBytes(lsn, NOTE_TABLE, encodeNote({ previousLsn, tables: [] }), false)
+    buffer.markSynced(0)
+    return buffer.contents()
+  }
+
+  /** The buffer was written: it is empty again. */
+  taken(): void {
+    if (this.opens) this.declared.clear()
+    for (const tableId of this.declaring) this.declared.add(tableId)
+    this.discard()
+  }
+
+  /** The buffer will not be written. */
+  discard(): void {
+    this.declaring.clear()
+    this.buffer.clear()
+    this.lsns = []
+  }
+
+  private addParts(lsn: Lsn, parts: readonly WalPart[], before: number): void {
+    for (const [p, { tableId, batch }] of parts.entries()) {
+      for (const block of blocksOf(tableId, this.kernelsOf(tableId), batch)) {
+        this.buffer.addRows(lsn, block, p < parts.length - 1 || block.to < batch.length)
+        if (this.buffer.length - before > MAX_GROUP_BYTES) {
+          throw new UsageError(`transaction ${lsn}: expected at most ${MAX_GROUP_BYTES} bytes in the log`)
+        }
+      }
+    }
+  }
+
+  /** Tables of a transaction that the segment does not declare yet. */
+  private undeclared(parts: readonly WalPart[]): TableId[] {
+    assert(parts.length > 0, 'a transaction in the log has a part')
+    const fresh: TableId[] = []
+    parts.forEach(({ tableId, batch }, p) => {
+      const isNumber = Number.isInteger(tableId) && tableId > NOTE_TABLE && tableId <= MAX_TABLE_ID
+      assert(isNumber, `${tableId} is the number of a table`)
+      assert(batch.order === 'consolidated', 'batches are consolidated before they are logged')
+      assert(p === 0 || parts[p - 1].tableId < tableId, 'the parts of a transaction are in the order of their tables')
+      if (this.declaring.has(tableId) || (!this.opens && this.declared.has(tableId))) return
+      fresh.push(tableId)
+    })
+    return fresh
+  }
+
+  private kernelsOf(tableId: TableId): Kernels {
+    const kernels = this.tableOf(tableId)
+    if (kernels === null) throw new UsageError(`the log has been given no table ${quote(String(tableId))}`)
+    return kernels
+  }
+}

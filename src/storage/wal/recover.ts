@@ -1,0 +1,275 @@
+/**
+ * Recovery: what a crash has left of the log is read, handed out, cut to whole transactions, and made durable.
+ *
+ * The log is good up to the first block that does not verify. If a sound block after it says SYNCED, the bad one had
+ * been durable, so it was damaged since: CorruptionError. Otherwise it was being written when the machine went down,
+ * nobody has been told that it is durable, and it is cut off, with everything behind it.
+ *
+ * What lies after the last SYNCED block may exist in the system's memory only; if a sync of it has failed before, it
+ * may not even be written again by another one. So it is rewritten as it is and synced, before anything is built on
+ * it.
+ */
+import { CorruptionError } from '../../base/errors.js'
+import type { Env } from '../../env/env.js'
+import type { Lsn, TableId } from '../types.js'
+import { GroupReader, type Opening, type TableLookup, type Torn, type WalGroup } from './groups.js'
+import type { Declaration } from './note.js'
+import { listSegments, SegmentFile, type SegmentName, type StrideOf } from './segment.js'
+
+export interface RecoveryProgress {
+  readonly bytesDone: number
+  readonly bytesTotal: number
+}
+
+export interface WalRecovery {
+  /** Transactions and rows that were handed out. */
+  readonly groups: number
+  readonly rows: number
+  /** Last transaction in the log, or the one recovery began after if that is later. */
+  readonly lastLsn: Lsn
+  /** What was cut off: its length, where it began, and why. Zero and nulls if the log ended properly. */
+  readonly droppedBytes: number
+  readonly file: string | null
+  readonly offset: number | null
+  readonly reason: string | null
+}
+
+export interface RecoverOptions {
+  readonly env: Env
+  readonly dir: string
+  readonly tableOf: TableLookup
+  /** Transactions up to this one are in the shards. */
+  readonly afterLsn: Lsn
+  readonly replay: (group: WalGroup) => void
+  readonly onProgress?: (progress: RecoveryProgress) => void
+}
+
+/** A segment that stays. */
+export interface FoundSegment extends SegmentName {
+  readonly lastLsn: Lsn
+  readonly sizeBytes: number
+}
+
+export interface Recovered {
+  readonly report: WalRecovery
+  readonly segments: readonly FoundSegment[]
+  /**
+   * What is known of the last segment, if writing can go on in it: it has been read to its end, and nothing that is in
+   * the shards is missing after it.
+   */
+  readonly open: { readonly declared: ReadonlyMap<TableId, Declaration>; readonly endsInMark: boolean } | null
+}
+
+const PROGRESS_BYTES = 4 * 1024 * 1024
+const COPY_BYTES = 1024 * 1024
+
+/**
+ * Reads the log in `dir` and hands out every transaction after `afterLsn`.
+ * REQUIRES: no other process writes to the log. ENSURES: every transaction handed out is durable on return.
+ * Throws CorruptionError and FormatError; then the files are as they were. IoError.
+ */
+export function recover(options: RecoverOptions): Recovered {
+  return new Recoverer(options).run()
+}
+
+class Recoverer {
+  private readonly all: SegmentName[]
+  private readonly kept: FoundSegment[] = []
+  private lastLsn: Lsn
+  private logLsn: Lsn | null = null
+  private groups = 0
+  private rows = 0
+  private bytesDone = 0
+  private bytesTotal = 0
+  private reported = 0
+  /** Everything before this byte of this kept segment is durable. */
+  private durable = { segment: 0, offset: 0 }
+  private last: GroupReader | null = null
+  private dropped: { file: string; torn: Torn; bytes: number } | null = null
+
+  constructor(private readonly options: RecoverOptions) {
+    this.all = listSegments(options.env, options.dir)
+    this.lastLsn = options.afterLsn
+  }
+
+  run(): Recovered {
+    const start = this.skipOld()
+    const sizes = this.all.map(s => this.options.env.stat(s.path)?.sizeBytes ?? 0)
+    this.bytesTotal = sizes.slice(start).reduce((sum, bytes) => sum + bytes, 0)
+    for (let i = start; i < this.all.length; i++) {
+      const torn = this.readSegment(i)
+      if (torn === null) continue
+      this.drop(i, torn)
+      break
+    }
+    this.settle()
+    const { dropped } = this
+    const report: WalRecovery = {
+      groups: this.groups,
+      rows: this.rows,
+      lastLsn: this.lastLsn,
+      droppedBytes: dropped?.bytes ?? 0,
+      file: dropped?.file ?? null,
+      offset: dropped?.torn.offset ?? null,
+      reason: dropped?.torn.reason ?? null,
+    }
+    return { report, segments: this.kept, open: this.logLsn === this.lastLsn ? this.last : null }
+  }
+
+  /** Segments whose transactions are all in the shards are kept unread until they are pruned. */
+  private skipOld(): number {
+    for (let i = this.all.length - 1; i > 0; i--) {
+      const { segment, reader } = this.open(i)
+      try {
+        const opening = reader.opening()
+        if (opening.kind === 'torn' || opening.previousLsn > this.options.afterLsn) continue
+        const lastLsn = opening.previousLsn
+        for (const old of this.all.slice(0, i)) {
+          this.kept.push({ ...old, lastLsn, sizeBytes: this.options.env.stat(old.path)?.sizeBytes ?? 0 })
+        }
+        this.durable = { segment: i, offset: 0 }
+        this.logLsn = lastLsn
+        return i
+      } finally {
+        segment.close()
+      }
+    }
+    return 0
+  }
+
+  private open(i: number): { segment: SegmentFile; reader: GroupReader } {
+    const { path, firstLsn } = this.all[i]
+    const segment = new SegmentFile(this.options.env.open(path, 'read'))
+    return { segment, reader: new GroupReader(segment, firstLsn, this.options.tableOf) }
+  }
+
+  /** Hands out a segment's groups; returns where it breaks off, or null if it ends properly. */
+  private readSegment(i: number): Torn | null {
+    const { afterLsn, replay } = this.options
+    const { segment, reader } = this.open(i)
+    try {
+      const opening = reader.opening()
+      const lost = opening.kind === 'torn' ? opening : this.judgeLink(i, opening)
+      if (lost !== null) return lost
+      const previous = this.last
+      this.last = reader
+      for (;;) {
+        const next = reader.next(afterLsn)
+        if (next.kind === 'end' || next.kind === 'torn') {
+          if (reader.offset > 0) this.keep(i, reader)
+          else this.last = previous
+          return next.kind === 'end' ? null : next
+        }
+        if (next.kind === 'group') {
+          replay(next)
+          this.groups++
+        }
+        this.progress(reader.offset)
+      }
+    } finally {
+      this.rows += reader.rowCount
+      this.bytesDone += segment.sizeBytes
+      segment.close()
+    }
+  }
+
+  private keep(i: number, reader: GroupReader): void {
+    if (reader.syncedAt >= 0) this.durable = { segment: this.kept.length, offset: reader.syncedAt }
+    this.kept.push({ ...this.all[i], lastLsn: reader.lastLsn, sizeBytes: reader.offset })
+    this.logLsn = reader.lastLsn
+    if (reader.lastLsn > this.lastLsn) this.lastLsn = reader.lastLsn
+  }
+
+  private progress(offset: number): void {
+    const bytesDone = this.bytesDone + offset
+    if (bytesDone - this.reported < PROGRESS_BYTES) return
+    this.reported = bytesDone
+    this.options.onProgress?.({ bytesDone, bytesTotal: this.bytesTotal })
+  }
+
+  /** Whether a segment follows on the ones before it: null, or where the log breaks off. */
+  private judgeLink(i: number, { previousLsn: previous, synced }: Opening): Torn | null {
+    const { path } = this.all[i]
+    const { afterLsn } = this.options
+    const before = this.logLsn
+    if (before !== null && previous < before) {
+      throw new CorruptionError(
+        path,
+        0,
+        `it follows transaction ${previous}, but the segment before ends with ${before}`,
+      )
+    }
+    if (previous === before || previous <= afterLsn) return null
+    const from = before === null ? afterLsn : before
+    const reason = `the log before it is missing: transactions after ${from}, up to ${previous}`
+    // Without SYNCED the files before may never have reached the disk.
+    if (synced) throw new CorruptionError(path, 0, reason)
+    return { kind: 'torn', offset: 0, at: 0, resumeAt: 0, reason }
+  }
+
+  /** Cuts off the log from `torn` in segment i on. Throws CorruptionError if that had been durable. */
+  private drop(i: number, torn: Torn): void {
+    const { env, dir } = this.options
+    this.refuseDamage(i, torn)
+    let bytes = 0
+    // From the end, so that a crash meanwhile leaves a log that ends earlier, not one with a gap.
+    for (let j = this.all.length - 1; j > i || (j === i && torn.offset === 0); j--) {
+      bytes += env.stat(this.all[j].path)?.sizeBytes ?? 0
+      env.remove(this.all[j].path)
+    }
+    if (torn.offset > 0) {
+      const file = env.open(this.all[i].path, 'write')
+      try {
+        bytes += file.size() - torn.offset
+        file.truncate(torn.offset)
+        file.sync()
+      } finally {
+        file.close()
+      }
+    }
+    env.syncDirectory(dir)
+    this.dropped = { file: this.all[i].path, torn, bytes }
+  }
+
+  private refuseDamage(i: number, torn: Torn): void {
+    const { tableOf } = this.options
+    const declared = this.last?.declared
+    const strideOf: StrideOf = id => declared?.get(id)?.stride ?? tableOf(id)?.packedStride ?? null
+    const logLsn = this.logLsn ?? 0n
+    for (let j = i; j < this.all.length; j++) {
+      const { segment } = this.open(j)
+      try {
+        const found = segment.find(j === i ? torn.resumeAt : 0, strideOf, true, header => header.lsn > logLsn)
+        if (found < 0) continue
+        const place = j === i ? `at byte ${found}` : `in ${segment.path} at byte ${found}`
+        const problem = `${torn.reason}; a sound block ${place} was written when this had been durable`
+        throw new CorruptionError(this.all[i].path, torn.at, problem)
+      } finally {
+        segment.close()
+      }
+    }
+  }
+
+  /** Writes again, and syncs, what is not known to be durable. */
+  private settle(): void {
+    const { env, dir } = this.options
+    if (this.kept.length === 0) return
+    const longest = this.kept.reduce((bytes, segment) => Math.max(bytes, segment.sizeBytes), 0)
+    const copy = new Uint8Array(Math.min(longest, COPY_BYTES))
+    for (let s = this.durable.segment; s < this.kept.length; s++) {
+      const { path, sizeBytes } = this.kept[s]
+      const file = env.open(path, 'write')
+      try {
+        for (let at = s === this.durable.segment ? this.durable.offset : 0; at < sizeBytes; at += COPY_BYTES) {
+          const part = copy.subarray(0, Math.min(COPY_BYTES, sizeBytes - at))
+          if (file.read(part, at) !== part.length) throw new CorruptionError(path, at, 'the file became shorter')
+          file.write(part, at)
+        }
+        file.sync()
+      } finally {
+        file.close()
+      }
+    }
+    env.syncDirectory(dir)
+  }
+}

@@ -1,0 +1,407 @@
+/**
+ * `Wal`: the write-ahead log of one directory, and its only writer.
+ *
+ * `append` puts a transaction into a buffer. At the end of the current turn everything in the buffer goes out in one
+ * write, and in `commit` mode one sync follows, in the background; what is appended meanwhile waits for the next round.
+ * So callers that run at the same time share a sync (group commit), and a single caller waits for no one.
+ *
+ * When a write fails (a full disk, say), the file is cut back to what it was, durably. Then the transactions of that
+ * write are not in the log: `committed` rejects with what went wrong, and the log can be used on. If the file cannot be
+ * cut back, or if a sync fails, nobody knows what is in the log: `failure` is set, every transaction that was not
+ * acknowledged is rejected with it and may or may not be there when the directory is opened again, and the log takes no
+ * more.
+ * After a failed sync the system may hold pages that look clean and were never written; only recovery, which rewrites
+ * what is not known to be durable, may build on them.
+ */
+import { assert, IoError, UsageError } from '../../base/errors.js'
+import type { Env } from '../../env/env.js'
+import type { Lsn } from '../types.js'
+import { MAX_LSN } from './block.js'
+import { LogFiles } from './files.js'
+import type { TableLookup, WalGroup, WalPart } from './groups.js'
+import { Pending } from './pending.js'
+import { type Recovered, type RecoveryProgress, recover, type WalRecovery } from './recover.js'
+
+/**
+ * When `committed` resolves: `commit` when the transaction is durable; `interval` when it is written, and it is durable
+ * within `intervalMs` or so; `none` when it is written, and it is durable when the system finds the time.
+ */
+export type Durability = 'commit' | 'interval' | 'none'
+
+export interface WalOptions {
+  readonly env: Env
+  readonly dir: string
+  /** Kernels of a table by its number, or null if there is no such table. */
+  readonly tableOf: TableLookup
+  readonly durability?: Durability
+  /** For `interval`; 100 by default. */
+  readonly intervalMs?: number
+  /** A segment that has reached this size is followed by a new one; 64 MiB by default. */
+  readonly segmentBytes?: number
+  /** Transactions up to this one are in the shards: they are not replayed. */
+  readonly afterLsn: Lsn
+  /** Gets every later transaction, in order, while the log is opened. */
+  readonly replay: (group: WalGroup) => void
+  readonly onProgress?: (progress: RecoveryProgress) => void
+}
+
+const INTERVAL_MS = 100
+const SEGMENT_BYTES = 64 * 1024 * 1024
+/** More than this does not wait in memory for the end of the turn, nor for a sync. */
+const PENDING_BYTES = 8 * 1024 * 1024
+/** After so many rounds in which one caller was alone, it is not made to wait for another thread. */
+const ALONE_ROUNDS = 4
+/** Every so many rounds it is looked whether somebody else comes meanwhile; others get their turn then, too. */
+const PROBE_ROUNDS = 16
+/** A disk that takes longer does not hold up everybody. */
+const SLOW_MS = 2
+const SLOW_PENALTY_ROUNDS = 1000
+/** This many transactions that were not written are remembered, for those who ask late. */
+const MAX_REJECTED = 65_536
+
+interface Waiter {
+  readonly lsn: Lsn
+  readonly durable: boolean
+  resolve(): void
+  reject(error: Error): void
+}
+
+export class Wal {
+  /** What opening found. */
+  readonly recovery: WalRecovery
+  /** Hears of transactions that are not in the log, before anybody can build on them: `committed` tells later. */
+  onRejected: (lsns: readonly Lsn[]) => void = () => {}
+  private readonly env: Env
+  private readonly mode: Durability
+  private readonly intervalMs: number
+  private readonly files: LogFiles
+  private readonly pending: Pending
+  private appended: Lsn
+  private written: Lsn
+  private durable: Lsn
+  /** What is durable once the sync under way has succeeded. */
+  private covered: Lsn
+  private syncing: Promise<void> | null = null
+  /** Transactions in the last write. */
+  private writtenCount = 0
+  /** Rounds with one transaction during which no other came. */
+  private aloneRounds = 0
+  private scheduled = false
+  private stopTimer: (() => void) | null = null
+  private timeIsUp = false
+  private waiters: Waiter[] = []
+  private readonly rejected = new Map<Lsn, Error>()
+  private failed: Error | null = null
+  private endsInMark: boolean
+  private closed = false
+
+  private constructor(options: WalOptions, found: Recovered) {
+    const { report, segments, open } = found
+    this.recovery = report
+    this.env = options.env
+    this.mode = options.durability ?? 'commit'
+    this.intervalMs = options.intervalMs ?? INTERVAL_MS
+    this.files = new LogFiles(options.env, options.dir, options.segmentBytes ?? SEGMENT_BYTES, segments, open !== null)
+    this.pending = new Pending(options.tableOf, open?.declared.keys() ?? [])
+    this.endsInMark = open?.endsInMark ?? false
+    this.appended = report.lastLsn
+    this.written = report.lastLsn
+    this.durable = report.lastLsn
+    this.covered = report.lastLsn
+  }
+
+  /**
+   * Opens the log in `dir`, or begins one, after replaying what is in it.
+   * REQUIRES: the caller holds the directory's lock; `loadChecksum()` has resolved. Throws CorruptionError and
+   * FormatError, with file and offset, if the log is not what was written; IoError.
+   */
+  static open(options: WalOptions): Wal {
+    return new Wal(options, recover(options))
+  }
+
+  /** The last transaction in the log or on its way there. */
+  get lastLsn(): Lsn {
+    return this.appended
+  }
+
+  /** Every transaction up to this one is durable. */
+  get durableLsn(): Lsn {
+    return this.durable
+  }
+
+  /** Bytes in the log, with those that wait to be written. */
+  get sizeBytes(): number {
+    return this.files.sizeBytes + this.pending.sizeBytes
+  }
+
+  /** Why the log takes no more; null as long as it does. */
+  get failure(): Error | null {
+    return this.failed
+  }
+
+  /**
+   * Adds a transaction. It is written at the end of the turn, or by `sync`; `committed` tells of its fate.
+   * REQUIRES: `lsn` is above the last one; at least one part, in ascending order of tables, no table twice; batches are
+   * consolidated. They are copied. Throws UsageError if the transaction is too large or the log is closed, and `failure`; then
+   * nothing was added.
+   */
+  append(lsn: Lsn, parts: readonly WalPart[]): void {
+    this.mustBeUsable()
+    assert(lsn > this.appended && lsn <= MAX_LSN, `transaction ${lsn} comes after ${this.appended}`)
+    this.pending.add(lsn, this.appended, parts, this.files.isFull)
+    this.rejected.delete(lsn)
+    this.appended = lsn
+    if (this.pending.sizeBytes >= PENDING_BYTES) this.write()
+    else this.schedule()
+  }
+
+  /**
+   * Resolves when the transaction is acknowledged (see Durability). Rejects if it cannot be: with `failure` itself if
+   * the transaction may be in the log, with any other error if it is not.
+   */
+  committed(lsn: Lsn): Promise<void> {
+    return this.reached(lsn, this.mode === 'commit')
+  }
+
+  /** Resolves when everything that was appended is durable, whatever the mode. Rejects like `committed`. */
+  flush(): Promise<void> {
+    return this.reached(this.appended, true)
+  }
+
+  /**
+   * Makes everything that was appended durable before it returns. Throws if some of it could not be written
+   * (`committed` tells which transactions), and `failure`.
+   */
+  sync(): void {
+    this.mustBeUsable()
+    const problem = this.write()
+    if (this.failed !== null) throw this.failed
+    if (this.durable < this.written) this.syncNow()
+    if (problem !== null) throw problem
+  }
+
+  /** The next transaction begins a new segment. Throws like `sync`. */
+  rotate(): void {
+    this.mustBeUsable()
+    const problem = this.write()
+    if (problem !== null) throw this.failed ?? problem
+    this.files.leave()
+  }
+
+  /** Removes segments all of whose transactions are up to `upTo`; never the one that is written to. */
+  prune(upTo: Lsn): void {
+    this.mustBeUsable()
+    this.files.prune(upTo, this.syncing !== null)
+  }
+
+  /**
+   * Makes everything durable, ends the log with a mark, and closes its files. Rejects if something could not be made
+   * durable; closed it is nevertheless.
+   */
+  async close(): Promise<void> {
+    if (this.closed) return
+    try {
+      while (this.durable < this.appended) await this.flush()
+    } finally {
+      await this.syncing
+      this.stopTimer?.()
+      this.writeMark()
+      this.closed = true
+      if (this.waiters.length > 0) this.fail(new UsageError('the log was closed'))
+      this.files.close()
+    }
+  }
+
+  private mustBeUsable(): void {
+    if (this.closed) throw new UsageError('the log is closed')
+    if (this.failed !== null) throw this.failed
+  }
+
+  private reached(lsn: Lsn, durable: boolean): Promise<void> {
+    const rejected = this.rejected.get(lsn)
+    if (rejected !== undefined) return Promise.reject(rejected)
+    if (lsn <= (durable ? this.durable : this.written)) return Promise.resolve()
+    if (this.failed !== null) return Promise.reject(this.failed)
+    if (lsn > this.appended || this.closed) {
+      const state = this.closed ? 'it is closed' : `its last one is ${this.appended}`
+      return Promise.reject(new UsageError(`the log was asked for transaction ${lsn}, but ${state}`))
+    }
+    return new Promise((resolve, reject) => {
+      this.waiters.push({ lsn, durable, resolve, reject })
+      this.schedule()
+    })
+  }
+
+  /** Writes at the end of the turn: what other callers of this turn append goes along. */
+  private schedule(): void {
+    if (this.scheduled) return
+    this.scheduled = true
+    queueMicrotask(() => {
+      this.scheduled = false
+      this.pump()
+    })
+  }
+
+  /** What nobody called for: an error cannot be thrown to anybody, so it makes the log fail. */
+  private guarded(run: () => void): void {
+    if (this.failed !== null || this.closed) return
+    try {
+      run()
+    } catch (error) {
+      this.fail(error as Error)
+    }
+  }
+
+  private pump(): void {
+    this.guarded(() => {
+      // One write, one sync: whoever comes meanwhile shares the next round.
+      if (this.syncing !== null && this.mode === 'commit') return
+      this.write()
+      if (this.failed !== null || this.syncing !== null || !this.wantsSync()) return
+      if (this.isAlone()) this.syncAlone()
+      else this.startSync()
+    })
+  }
+
+  /**
+   * Whether nobody would gain from a sync in the background, which costs a fifth more: in `commit` mode, for a caller
+   * that commits one transaction after the other while no one else does. Others who come during its syncs are noticed
+   * by those rounds that are done in the background all the same.
+   */
+  private isAlone(): boolean {
+    if (this.mode !== 'commit' || this.writtenCount !== 1) return false
+    return this.aloneRounds >= ALONE_ROUNDS && this.aloneRounds % PROBE_ROUNDS !== 0
+  }
+
+  private syncAlone(): void {
+    const start = this.env.now()
+    this.syncNow()
+    this.aloneRounds = this.env.now() - start > SLOW_MS ? -SLOW_PENALTY_ROUNDS : this.aloneRounds + 1
+  }
+
+  private wantsSync(): boolean {
+    if (this.written <= this.durable) return false
+    return this.mode === 'commit' || this.timeIsUp || this.waiters.some(w => w.durable)
+  }
+
+  /** Writes what is pending. Returns why it could not be written, or null. */
+  private write(): Error | null {
+    const { pending, files } = this
+    if (pending.lsns.length === 0) return null
+    const last = pending.lsns[pending.lsns.length - 1]
+    const synced = this.syncing === null && files.allSynced
+    const failure = files.write(pending.contents(synced), last, pending.opens ? pending.lsns[0] : null)
+    if (failure === null) {
+      this.writtenCount = pending.lsns.length
+      pending.taken()
+      this.endsInMark = false
+      this.written = last
+      this.acknowledge()
+      this.startTimer()
+      return null
+    }
+    if (!failure.undone) return this.fail(failure.error)
+    this.rejectPending(failure.error)
+    return failure.error
+  }
+
+  private rejectPending(error: Error): void {
+    const { lsns } = this.pending
+    for (const lsn of lsns) this.rejected.set(lsn, error)
+    for (const lsn of this.rejected.keys()) {
+      if (this.rejected.size <= MAX_REJECTED) break
+      this.rejected.delete(lsn)
+    }
+    this.pending.discard()
+    this.appended = this.written
+    this.onRejected(lsns)
+    const lost = this.waiters.filter(w => w.lsn > this.written)
+    this.waiters = this.waiters.filter(w => w.lsn <= this.written)
+    for (const waiter of lost) waiter.reject(error)
+  }
+
+  private startTimer(): void {
+    if (this.mode !== 'interval' || this.stopTimer !== null || this.written <= this.durable) return
+    this.stopTimer = this.env.after(this.intervalMs, () => {
+      this.stopTimer = null
+      this.timeIsUp = true
+      this.pump()
+    })
+  }
+
+  private startSync(): void {
+    this.timeIsUp = false
+    this.covered = this.written
+    this.files.cover()
+    this.syncing = this.files.syncLater().then(
+      () => {
+        this.syncing = null
+        this.aloneRounds = this.writtenCount === 1 && this.pending.lsns.length === 0 ? this.aloneRounds + 1 : 0
+        this.guarded(() => this.settle())
+        this.schedule()
+      },
+      (error: Error) => {
+        this.syncing = null
+        this.fail(error)
+      },
+    )
+  }
+
+  private syncNow(): void {
+    try {
+      this.files.syncNow()
+    } catch (error) {
+      throw this.fail(error as Error)
+    }
+    // Of an error only one of two syncs may hear. So while another one is under way, its end decides.
+    this.covered = this.written
+    this.files.cover()
+    if (this.syncing === null) this.settle()
+  }
+
+  private settle(): void {
+    this.durable = this.covered
+    this.files.settle()
+    this.acknowledge()
+    this.startTimer()
+  }
+
+  private acknowledge(): void {
+    const { waiters } = this
+    if (waiters.length === 0) return
+    const isDone = (w: Waiter) => w.lsn <= (w.durable ? this.durable : this.written)
+    this.waiters = waiters.filter(w => !isDone(w))
+    for (const waiter of waiters) if (isDone(waiter)) waiter.resolve()
+  }
+
+  /** Nobody knows any more what is in the log. Returns what everybody is told from now on. */
+  private fail(error: Error): Error {
+    if (this.failed !== null) return this.failed
+    this.failed = this.explained(error)
+    this.pending.discard()
+    this.stopTimer?.()
+    const lost = this.waiters
+    this.waiters = []
+    for (const waiter of lost) waiter.reject(this.failed)
+    return this.failed
+  }
+
+  private explained(error: Error): Error {
+    if (!(error instanceof IoError)) return error
+    const { path, errno } = error
+    const fate = `transactions after ${this.durable} may or may not be in the log; open the directory again to find out`
+    return new IoError(path, errno, `${error.message.slice(path.length + 2)}; ${fate}`, 'IO', error)
+  }
+
+  /** With a mark at its end every byte of the log is known to have been durable. It does no harm if it is lost. */
+  private writeMark(): void {
+    const { files, appended } = this
+    if (this.failed !== null || this.endsInMark || !files.isOpen || !files.allSynced || appended === MAX_LSN) return
+    if (files.write(Pending.mark(appended + 1n, appended), appended, null) !== null) return
+    try {
+      files.syncNow()
+    } catch {
+      // Everything else is durable.
+    }
+  }
+}

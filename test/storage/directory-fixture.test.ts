@@ -1,0 +1,94 @@
+/**
+ * fixtures/format/directory: a whole directory, written once and never again. The text beside it, our readers, and a
+ * script that knows only the documentation must agree on it; and what we write today must be the same.
+ */
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { beforeAll, expect, test } from 'vitest'
+import { kernelsOf } from '../../codegen/kernels.js'
+import { loadChecksum } from '../../src/base/checksum.js'
+import { NodeEnv } from '../../src/env/node.js'
+import { encodeManifest } from '../../src/storage/manifest/format.js'
+import { readManifest } from '../../src/storage/manifest/manifest.js'
+import { Storage } from '../../src/storage/storage.js'
+import { verifyDirectory } from '../../src/storage/verify.js'
+import { contents, MODES, sumOf } from '../zset/support.js'
+
+beforeAll(loadChecksum)
+
+const FORMAT = fileURLToPath(new URL('../../fixtures/format', import.meta.url))
+const DIRECTORY = join(FORMAT, 'directory')
+const at = 981_173_106_000_000n
+
+/** What the shards and the log come to. */
+const ROWS = {
+  people: [
+    [1n, [1n, 'Ann Veronica Stanley']],
+    [1n, [2n, 'Charlotte Bronte']],
+    [1n, [3n, 'Émile']],
+    [1n, [258n, null]],
+  ],
+  visits: [
+    [2n, ['/', at + 60_000_000n, false]],
+    [1n, ['/a page with a long name', at + 120_000_000n, true]],
+    [1n, ['/a page with a long name', at + 300_000_000n, false]],
+    [1n, ['/about', at + 180_000_000n, false]],
+    [1n, ['/about', at + 240_000_000n, true]],
+  ],
+} as const
+
+test('a reader that shares no code with ours reads what the text says', () => {
+  const printed = execFileSync(process.execPath, [join(FORMAT, 'read.mjs'), DIRECTORY], { encoding: 'utf8' })
+  expect(printed).toBe(readFileSync(join(FORMAT, 'directory.txt'), 'utf8'))
+})
+
+test.each(MODES)('it is sound, and has the rows it was given: %s kernels', async mode => {
+  const env = new NodeEnv()
+  const options = { env, kernelsOf: (layout: Parameters<typeof kernelsOf>[0]) => kernelsOf(layout, mode) }
+  const found = await verifyDirectory({ ...options, directory: DIRECTORY })
+  expect(found).toMatchObject({ faults: [], notes: [], lsn: 6n, log: { blocks: 6, transactions: 3, rowCount: 6 } })
+  const copy = mkdtempSync(join(tmpdir(), 'gnitz-directory-'))
+  try {
+    cpSync(DIRECTORY, copy, { recursive: true })
+    const storage = await Storage.open({ ...options, directory: copy })
+    expect(storage.recovery).toMatchObject({ lsn: 6n, groups: 3, rows: 6, droppedBytes: 0 })
+    for (const [name, rows] of Object.entries(ROWS)) {
+      const snapshot = storage.table(name)?.snapshot()
+      const expected = rows.map(([weight, row]) => ({ weight, row }))
+      expect(sumOf(...(snapshot?.runs() ?? []).map(contents))).toEqual(sumOf(expected))
+      snapshot?.release()
+    }
+    await storage.close()
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
+})
+
+test('its manifest is what is written today', () => {
+  const manifest = readManifest(new NodeEnv(), DIRECTORY)
+  const written = Buffer.from(manifest === null ? [] : encodeManifest(manifest))
+  expect(written.toString('hex')).toBe(readFileSync(join(DIRECTORY, 'MANIFEST')).toString('hex'))
+})
+
+test('the example in FORMAT.md is its manifest', () => {
+  const document = readFileSync(fileURLToPath(new URL('../../src/storage/FORMAT.md', import.meta.url)), 'utf8')
+  const block = /<!-- hex: fixtures\/format\/directory\/MANIFEST -->\n+```\n([\s\S]*?)```/.exec(document)?.[1] ?? ''
+  const parts = block
+    .trimEnd()
+    .split('\n')
+    .map(line => {
+      const bytes =
+        line[6] === '|' ? Buffer.from(line.slice(7)) : Buffer.from(line.slice(6, 53).replaceAll(' ', ''), 'hex')
+      return { at: Number.parseInt(line.slice(0, 4), 16), bytes }
+    })
+  let end = 0
+  for (const part of parts) {
+    expect(part.at).toBe(end)
+    end += part.bytes.length
+  }
+  const shown = Buffer.concat(parts.map(p => p.bytes))
+  expect(shown.toString('hex')).toBe(readFileSync(join(DIRECTORY, 'MANIFEST')).toString('hex'))
+})
