@@ -32,8 +32,9 @@ async function main(argv) {
   }
   const json = options.json === null ? null : writable(options.json)
   if (options.topic) {
+    if (options.topic === 'storage') installPeers()
     buildGnitz()
-    return topic(options.topic, options.quick, json)
+    return topic(options, json)
   }
   installPeers()
   const ours = options.engines === null || options.engines.some(e => OURS.includes(e))
@@ -137,11 +138,12 @@ function resultLine(r) {
 }
 
 /** A topic is a program of its own beside this one. */
-function topic(name, quick, json) {
+function topic({ topic: name, quick, only }, json) {
   const file = fileURLToPath(new URL(`./${name}.mjs`, import.meta.url))
   const args = ['--expose-gc', '--max-old-space-size=8192', file]
   if (quick) args.push('--quick')
   if (json) args.push('--json', json)
+  if (only) args.push('--only', only.join(','))
   const child = spawn(process.execPath, args, { stdio: 'inherit', detached: true })
   onInterrupt(() => process.kill(-child.pid, 'SIGKILL'))
   return new Promise(done => child.on('close', code => done(code ?? 1)))

@@ -1,4 +1,5 @@
 /** `npm start`: three million flights through live views, then corrections, then proof. */
+import { GnitzError } from '../src/index.js'
 import { livePanels, openDemo, stateOf } from './database.js'
 import { readAirports } from './flights.js'
 import { integer } from './format.js'
@@ -7,23 +8,25 @@ import { correct, read, replay, verify } from './phases.js'
 import { sample } from './random.js'
 import { LiveScreen, PlainScreen } from './screen.js'
 import { Stage } from './stage.js'
+import { Store } from './store.js'
 import { allAgree, renderSummary, type Summary } from './summary.js'
 
 const CORRECTED = 10_000
 const CORRECTED_BATCH = 1_000
 const SEED = 20_010_101
 
-async function run(options: Options, stage: Stage): Promise<Summary> {
+async function run(options: Options, stage: Stage, store: Store | null): Promise<Summary> {
   const airports = await readAirports()
   const flights = await read(options.rows, stage)
   const demo = openDemo(airports)
+  await store?.addAirports(airports)
   stage.panels = () => livePanels(demo)
-  const replayed = await replay(demo, flights, options.batch, stage)
+  const replayed = await replay(demo, flights, options.batch, stage, store)
 
   const chosen = sample(Math.min(CORRECTED, flights.rowCount), flights.rowCount, SEED)
   const corrections: { name: string; latencies: Awaited<ReturnType<typeof correct>> }[] = []
   const change = async (kind: 'retract' | 're-insert', batch: number) => {
-    const latencies = await correct(demo, flights, chosen, { kind, batch }, stage)
+    const latencies = await correct(demo, flights, chosen, { kind, batch }, stage, store)
     corrections.push({ name: `${kind} ${integer(chosen.length)}, ${integer(batch)} at a time`, latencies })
   }
   await change('retract', 1)
@@ -49,7 +52,7 @@ async function run(options: Options, stage: Stage): Promise<Summary> {
   }
 }
 
-/** Runs the demo until its end or Ctrl-C; returns the exit code. */
+/** Reads the arguments, opens the directory if there is one, runs the demo; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
   let options: Options
   try {
@@ -62,6 +65,24 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(USAGE)
     return 0
   }
+  let store: Store | null
+  try {
+    store = options.data === null ? null : await Store.open(options.data)
+  } catch (error) {
+    if (!(error instanceof GnitzError)) throw error
+    console.error(error.message)
+    return 1
+  }
+  if (store?.before) console.log(store.before)
+  try {
+    return await show(options, store)
+  } finally {
+    if (store !== null) console.log(await store.close())
+  }
+}
+
+/** Runs the demo on the screen until its end or Ctrl-C; returns the exit code. */
+async function show(options: Options, store: Store | null): Promise<number> {
   const stop = new AbortController()
   const live = process.stdout.isTTY === true && !options.plain
   const screen = live ? new LiveScreen(process.stdout) : new PlainScreen(process.stdout)
@@ -70,7 +91,8 @@ async function main(args: readonly string[]): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
   process.on('exit', () => screen.close())
   try {
-    const summary = await run(options, new Stage('gnitz · US flights of 2001 through live views', screen, stop.signal))
+    const stage = new Stage('gnitz · US flights of 2001 through live views', screen, stop.signal)
+    const summary = await run(options, stage, store)
     screen.close()
     console.log(renderSummary(summary))
     return allAgree(summary) ? 0 : 1

@@ -8,6 +8,8 @@ export interface Options {
   readonly rows: number
   /** Flights per transaction. */
   readonly batch: number
+  /** Where the tables are to be kept on disk, or null. */
+  readonly data: string | null
 }
 
 export const USAGE = `Replays three million US flights through live views, corrects some of them, and verifies every view.
@@ -16,6 +18,7 @@ export const USAGE = `Replays three million US flights through live views, corre
 
   --rows N    replay the first N flights only (default: all 3,000,000)
   --batch N   flights per transaction (default: 10,000)
+  --data DIR  keep the tables in DIR, too: a new or empty directory, or one of an earlier run
   --plain     plain lines instead of a live screen; the default when the output is not a terminal
   --help      this text`
 
@@ -28,6 +31,7 @@ export function parseOptions(args: readonly string[]): Options {
       help: { type: 'boolean', default: false },
       rows: { type: 'string' },
       batch: { type: 'string' },
+      data: { type: 'string' },
     },
   })
   return {
@@ -35,6 +39,7 @@ export function parseOptions(args: readonly string[]): Options {
     help: values.help,
     rows: positive('--rows', values.rows, Number.POSITIVE_INFINITY),
     batch: positive('--batch', values.batch, 10_000),
+    data: values.data ?? null,
   }
 }
 

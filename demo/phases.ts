@@ -3,6 +3,7 @@ import type { Demo } from './database.js'
 import { type Airport, type Flights, flightColumns, flightRow, readFlights } from './flights.js'
 import { Latencies, minute, rate } from './format.js'
 import type { Stage } from './stage.js'
+import type { Store } from './store.js'
 import { difference, type Present, RECOMPUTE } from './verify.js'
 import { flights as table } from './views.js'
 
@@ -16,7 +17,13 @@ export async function read(limit: number, stage: Stage): Promise<Flights> {
 }
 
 /** Feeds all flights in the order they left, `batch` of them in a transaction. */
-export async function replay({ db }: Demo, flights: Flights, batch: number, stage: Stage): Promise<Latencies> {
+export async function replay(
+  { db }: Demo,
+  flights: Flights,
+  batch: number,
+  stage: Stage,
+  store: Store | null,
+): Promise<Latencies> {
   const latencies = new Latencies()
   const progress = (done: number) => ({
     phase: 'replay',
@@ -29,6 +36,7 @@ export async function replay({ db }: Demo, flights: Flights, batch: number, stag
     const end = Math.min(start + batch, flights.rowCount)
     const columns = flightColumns(flights, start, end)
     latencies.measure(() => db.ingest(table, { columns }))
+    await store?.addFlights(flights, start, end)
     await stage.step(() => progress(end))
   }
   stage.finish(progress(flights.rowCount))
@@ -42,6 +50,7 @@ export async function correct(
   chosen: readonly number[],
   change: { kind: 'retract' | 're-insert'; batch: number },
   stage: Stage,
+  store: Store | null,
 ): Promise<Latencies> {
   const latencies = new Latencies()
   const progress = (done: number) => ({
@@ -52,8 +61,10 @@ export async function correct(
     facts: latencies.summary({ max: true }),
   })
   for (let start = 0; start < chosen.length; start += change.batch) {
-    const rows = chosen.slice(start, start + change.batch).map(i => flightRow(flights, i))
+    const part = chosen.slice(start, start + change.batch)
+    const rows = part.map(i => flightRow(flights, i))
     latencies.measure(() => (change.kind === 'retract' ? db.delete(table, rows) : db.insert(table, rows)))
+    await store?.correctFlights(flights, part, change.kind === 'retract' ? -1n : 1n)
     await stage.step(() => progress(Math.min(start + change.batch, chosen.length)))
   }
   stage.finish(progress(chosen.length))

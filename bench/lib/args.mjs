@@ -1,10 +1,10 @@
 // The command line of `npm run bench`. Unknown words and options are errors.
 import { WORKLOADS } from './data.mjs'
 
-export const TOPICS = ['scaling', 'memory', 'kernels', 'compile', 'gc']
+export const TOPICS = ['scaling', 'memory', 'kernels', 'compile', 'gc', 'storage']
 
 export const HELP = `usage: npm run bench -- [workload ...] [options]
-       npm run bench -- ${TOPICS.join(' | ')}  [--quick] [--json FILE]
+       npm run bench -- ${TOPICS.join(' | ')}  [--quick] [--json FILE] [--only PARTS]
 
 Measures gnitz beside other engines, one process per engine and workload, checks every result and prints the
 ratios against the targets. Without arguments: W1 to W6 with the faster engines, about eight minutes.
@@ -19,6 +19,7 @@ options
   --budget S      seconds for one run before it counts as timed out (180)
   --quick         a tenth of the data, one run: correctness, and figures in passing
   --json FILE     also write the figures as JSON
+  --only a,b      only these parts of the topic storage
   --list          list the engines
   --help          this text
 
@@ -28,20 +29,30 @@ topics
   kernels         merge, sort and arrange: rows per second, specialised and generic, up to 200 columns
   compile         time to compile the demo's views and each fixture schema
   gc              collections caused by a warm W1 and W2
+  storage         the storage engine against plain writes, syncs, memcpy, better-sqlite3 and classic-level
 `
 
 export class UsageError extends Error {}
 
-const VALUED = ['engines', 'scale', 'runs', 'budget', 'json']
+const VALUED = ['engines', 'scale', 'runs', 'budget', 'json', 'only']
 const FLAGS = ['all', 'quick', 'list', 'help']
 
 /**
  * Reads the arguments after the program's name.
- * Returns { topic, workloads, engines, scale, runs, budget, json, all, quick, list, help }, with null where an
+ * Returns { topic, workloads, engines, scale, runs, budget, json, only, all, quick, list, help }, with null where an
  * option was not given. Throws UsageError.
  */
 export function parse(argv) {
-  const out = { topic: null, workloads: null, engines: null, scale: null, runs: null, budget: null, json: null }
+  const out = {
+    topic: null,
+    workloads: null,
+    engines: null,
+    scale: null,
+    runs: null,
+    budget: null,
+    json: null,
+    only: null,
+  }
   for (const f of FLAGS) out[f] = false
   const words = [...argv]
   while (words.length) {
@@ -84,7 +95,7 @@ function positional(out, word) {
 
 function convert(name, value) {
   if (name === 'json') return value
-  if (name === 'engines') return value.split(',').filter(Boolean)
+  if (name === 'engines' || name === 'only') return value.split(',').filter(Boolean)
   const n = Number(value)
   const good = name === 'runs' ? Number.isInteger(n) && n >= 1 : name === 'scale' ? n > 0 && n <= 1 : n > 0
   const wanted = { runs: 'a whole number from 1', scale: 'a number over 0 and up to 1', budget: 'seconds over 0' }
@@ -96,5 +107,6 @@ function check(out) {
   if (out.topic && (out.workloads || out.engines || out.scale !== null || out.runs !== null || out.budget !== null)) {
     throw new UsageError(`${out.topic} takes only --quick and --json`)
   }
+  if (out.only && out.topic !== 'storage') throw new UsageError('--only chooses parts of the topic storage')
   if (out.quick && out.scale !== null) throw new UsageError('--quick sets the scale; give one of --quick and --scale')
 }

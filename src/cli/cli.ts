@@ -3,7 +3,13 @@ import { existsSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { GnitzError } from '../base/errors.js'
 import { CliError } from './cli-error.js'
-import { type InspectOptions, inspect, PARTS, type Part, type Terminal } from './inspect.js'
+import { type InspectOptions, inspect, PARTS, type Part } from './inspect.js'
+import type { Command } from './storage/command.js'
+import { STORAGE_COMMANDS } from './storage/index.js'
+import { Output, type Terminal } from './terminal.js'
+
+const CALL_WIDTH = Math.max(...STORAGE_COMMANDS.map(({ summary: [call] }) => call.length))
+const CALLS = STORAGE_COMMANDS.map(({ summary: [call, purpose] }) => `  gnitz ${call.padEnd(CALL_WIDTH)}  ${purpose}`)
 
 const USAGE = `Usage: gnitz inspect <module.ts | module.js> [options]
 
@@ -19,11 +25,17 @@ Loads the module, compiles every view it exports in an empty database, and shows
   --out DIR     write files into DIR instead of the terminal
   --help        this text
   --version     the version of gnitz
+
+Commands about a directory of the storage engine (gnitz <command> --help says more):
+
+${CALLS.join('\n')}
 `
 
 /** Runs the command `args`. Returns its exit code: 0 done, 1 failed, 2 wrong usage. Never throws. */
 export async function cli(args: readonly string[], terminal: Terminal): Promise<number> {
   try {
+    const storage = STORAGE_COMMANDS.find(({ name }) => name === args[0])
+    if (storage !== undefined) return await runStorage(storage, args.slice(1), terminal)
     const command = parse(args)
     if (command === 'help') terminal.out(USAGE)
     else if (command === 'version') terminal.out(`${version()}\n`)
@@ -32,6 +44,17 @@ export async function cli(args: readonly string[], terminal: Terminal): Promise<
   } catch (error) {
     terminal.err(`gnitz: ${describe(error)}\n`)
     return error instanceof CliError ? error.exitCode : 1
+  }
+}
+
+async function runStorage(command: Command, args: readonly string[], terminal: Terminal): Promise<number> {
+  const output = new Output(terminal)
+  try {
+    if (!args.includes('--help') && !args.includes('-h')) return await command.run(args, output)
+    await output.line(command.usage)
+    return 0
+  } finally {
+    output.flush()
   }
 }
 
@@ -48,7 +71,10 @@ function parse(args: readonly string[]): 'help' | 'version' | InspectOptions {
   if (values.version) return 'version'
   const [command, module, ...rest] = positionals
   if (command === undefined) throw usageError('expected a command')
-  if (command !== 'inspect') throw usageError(`expected the command 'inspect', found '${command}'`)
+  if (command !== 'inspect') {
+    const known = ['inspect', ...STORAGE_COMMANDS.map(c => c.name)].join(', ')
+    throw usageError(`expected a command (${known}), found '${command}'`)
+  }
   if (module === undefined) throw usageError('inspect: expected a module')
   if (rest.length > 0) throw usageError(`inspect: expected one module, found '${rest[0]}' too`)
   const chosen = PARTS.filter(part => values[part])

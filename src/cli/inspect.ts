@@ -5,12 +5,7 @@ import { open, type ViewDef } from '../index.js'
 import { CliError } from './cli-error.js'
 import { loadViews } from './load-module.js'
 import { statsText } from './stats-text.js'
-
-/** Where a command writes. */
-export interface Terminal {
-  out(text: string): void
-  err(text: string): void
-}
+import type { Terminal } from './terminal.js'
 
 /** What can be shown of a view, in the order it is shown. */
 export const PARTS = ['plan', 'source', 'dot', 'svg', 'stats'] as const

@@ -84,7 +84,7 @@ describe('figures', () => {
 
 describe('options', () => {
   it('have defaults', () => {
-    expect(parseOptions([])).toEqual({ plain: false, help: false, rows: Infinity, batch: 10_000 })
+    expect(parseOptions([])).toEqual({ plain: false, help: false, rows: Infinity, batch: 10_000, data: null })
     expect(parseOptions(['--plain', '--rows', '5,000', '--batch=7'])).toMatchObject({
       plain: true,
       rows: 5000,

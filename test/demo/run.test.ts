@@ -1,7 +1,13 @@
 /** The demo from end to end, as `npm start` runs it, on a part of the flights. */
 import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { kernelsOf } from '../../codegen/kernels.js'
+import { NodeEnv } from '../../src/env/node.js'
+import { verifyDirectory } from '../../src/storage/verify.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -47,3 +53,29 @@ it('refuses an unknown argument', async () => {
   expect(text).toContain('npm start -- [options]')
   expect(code).toBe(2)
 }, 60_000)
+
+it('keeps its tables in a directory, and goes on with it', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'gnitz-demo-'))
+  const directory = join(root, 'data')
+  const args = ['--rows', '2000', '--batch', '700', '--data', directory]
+  const check = async () => {
+    const { faults, shards } = await verifyDirectory({ env: new NodeEnv(), directory, kernelsOf })
+    expect(faults).toEqual([])
+    return shards.rowCount
+  }
+  try {
+    const first = await run(args)
+    expect(first.text).toContain('All views are exact.')
+    expect(first.text).toContain(`npx gnitz verify ${directory} checks it.`)
+    const rows = await check()
+    expect(rows).toBeGreaterThan(2000)
+    const second = await run(args)
+    expect(second.text).toContain(`Continuing with ${rows.toLocaleString('en-US')} rows in ${directory}`)
+    expect(second.code).toBe(0)
+    expect(await check()).toBe(rows)
+    const third = await run(['--data', root])
+    expect(third).toMatchObject({ code: 1, text: expect.stringContaining('or one of gnitz, found data in it') })
+  } finally {
+    rmSync(root, { recursive: true, force: true })
+  }
+}, 120_000)
