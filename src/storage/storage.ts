@@ -6,9 +6,9 @@
  * negation, which is all it takes for Z-sets. A checkpoint moves everything in memory to shards, publishes them in one
  * manifest at one LSN, and prunes the log. Reads never wait.
  */
-import { assert, FormatError, type GnitzError, quote, UsageError } from '../base/errors.js'
+import { FormatError, type GnitzError, quote, UsageError } from '../base/errors.js'
 import type { Env, Lock } from '../env/env.js'
-import type { Layout } from '../schema/schema.js'
+import { type Layout, layoutFingerprint } from '../schema/schema.js'
 import { appendRows } from '../zset/append.js'
 import { Batch } from '../zset/batch.js'
 import type { Kernels } from '../zset/kernels.js'
@@ -193,10 +193,12 @@ export class Storage {
     this.mustHaveRoom()
     const parts = changes.filter(c => c.delta.length > 0).sort((a, b) => a.table.tableId - b.table.tableId)
     for (const [i, { table, delta }] of parts.entries()) {
-      assert(this.trees.get(table.tableId) === table, 'a transaction changes tables of its own storage')
-      assert(delta.order === 'consolidated', 'a delta is consolidated before it is committed')
-      if (parts[i - 1]?.table === table)
-        throw new UsageError(`table ${quote(table.name)} is changed twice in one commit`)
+      const name = quote(table.name)
+      if (this.trees.get(table.tableId) !== table) throw new UsageError(`table ${name} is not open here`)
+      if (!sameLayout(delta.layout, table.layout) || delta.order !== 'consolidated') {
+        throw new UsageError(`table ${name}: expected a consolidated delta of the table's layout`)
+      }
+      if (parts[i - 1]?.table === table) throw new UsageError(`table ${name} is changed twice in one commit`)
       table.prepare(delta)
     }
     const logged = parts.filter(p => p.table.table.kind === 'durable')
@@ -206,6 +208,8 @@ export class Storage {
       for (const { table, delta } of parts) table.ingest(delta, lsn)
     } else this.log(lsn, parts, logged)
     const durable = logged.length === 0 ? Promise.resolve() : this.acknowledge(lsn)
+    // Who does not wait for it must not have the process ended by it.
+    durable.catch(() => undefined)
     this.maintain(parts.reduce((rows, p) => rows + p.delta.length, 0))
     return { lsn, durable }
   }
@@ -359,6 +363,10 @@ export class Storage {
   private mustBeOpen(): void {
     if (this.state === 'closed') throw new UsageError(`${this.options.directory} is closed`)
   }
+}
+
+function sameLayout(a: Layout, b: Layout): boolean {
+  return a === b || layoutFingerprint(a) === layoutFingerprint(b)
 }
 
 /** What takes a delta back. */
