@@ -64,9 +64,12 @@ export interface Commit {
 }
 
 interface OpenTransaction {
-  readonly parts: readonly Change[]
+  /** Its changes, and those of unlogged transactions that came after it. */
+  readonly parts: Change[]
   /** `pending`: not in memory yet. */
   state: 'pending' | 'visible' | 'refused'
+  /** Tells of its end. */
+  durable: Promise<void>
 }
 
 const MEMTABLE_BYTES = 16 * 1024 * 1024
@@ -80,6 +83,8 @@ const BACKLOG = 4
 export class Storage {
   private lastLsn: Lsn
   private fuel = 0
+  /** A drop has failed, so the manifest on disk may lack a table that is open here. */
+  private isDropping = false
   /** Logged transactions that nobody has been told about yet. */
   private readonly open = new Map<Lsn, OpenTransaction>()
   private state: 'open' | 'closed' = 'open'
@@ -175,6 +180,7 @@ export class Storage {
     // Afterwards the log holds nothing of it.
     this.checkpoint()
     const { tables, shards } = this.manifest
+    this.isDropping = true
     this.publish({
       ...this.manifest,
       tables: tables.filter(t => t.tableId !== table.tableId),
@@ -193,21 +199,18 @@ export class Storage {
     this.mustHaveRoom()
     const parts = changes.filter(c => c.delta.length > 0).sort((a, b) => a.table.tableId - b.table.tableId)
     for (const [i, { table, delta }] of parts.entries()) {
-      const name = quote(table.name)
-      if (this.trees.get(table.tableId) !== table) throw new UsageError(`table ${name} is not open here`)
+      const name = () => quote(table.name)
+      if (this.trees.get(table.tableId) !== table) throw new UsageError(`table ${name()} is not open here`)
       if (!sameLayout(delta.layout, table.layout) || delta.order !== 'consolidated') {
-        throw new UsageError(`table ${name}: expected a consolidated delta of the table's layout`)
+        throw new UsageError(`table ${name()}: expected a consolidated delta of the table's layout`)
       }
-      if (parts[i - 1]?.table === table) throw new UsageError(`table ${name} is changed twice in one commit`)
+      if (parts[i - 1]?.table === table) throw new UsageError(`table ${name()} is changed twice in one commit`)
       table.prepare(delta)
     }
     const logged = parts.filter(p => p.table.table.kind === 'durable')
+    if (this.isDropping) this.publish(this.manifest)
     const lsn = this.lastLsn + 1n
-    if (logged.length === 0) {
-      this.lastLsn = lsn
-      for (const { table, delta } of parts) table.ingest(delta, lsn)
-    } else this.log(lsn, parts, logged)
-    const durable = logged.length === 0 ? Promise.resolve() : this.acknowledge(lsn)
+    const durable = logged.length === 0 ? this.follow(lsn, parts) : this.log(lsn, parts, logged)
     // Who does not wait for it must not have the process ended by it.
     durable.catch(() => undefined)
     this.maintain(parts.reduce((rows, p) => rows + p.delta.length, 0))
@@ -215,8 +218,8 @@ export class Storage {
   }
 
   /** Puts a transaction into the log and into memory. Throws what the log throws; then nothing has changed. */
-  private log(lsn: Lsn, parts: readonly Change[], logged: readonly Change[]): void {
-    const transaction: OpenTransaction = { parts, state: 'pending' }
+  private log(lsn: Lsn, parts: Change[], logged: readonly Change[]): Promise<void> {
+    const transaction: OpenTransaction = { parts, state: 'pending', durable: Promise.resolve() }
     this.open.set(lsn, transaction)
     try {
       this.wal.append(
@@ -228,9 +231,22 @@ export class Storage {
       throw error
     }
     this.lastLsn = lsn
-    if (transaction.state === 'refused') return
+    if (transaction.state !== 'refused') {
+      for (const { table, delta } of parts) table.ingest(delta, lsn)
+      transaction.state = 'visible'
+    }
+    transaction.durable = this.acknowledge(lsn)
+    return transaction.durable
+  }
+
+  /** A transaction without a log builds on what is in memory, so it shares the fate of the last one that is open. */
+  private follow(lsn: Lsn, parts: readonly Change[]): Promise<void> {
+    this.lastLsn = lsn
     for (const { table, delta } of parts) table.ingest(delta, lsn)
-    transaction.state = 'visible'
+    let last: OpenTransaction | null = null
+    for (const transaction of this.open.values()) if (transaction.state === 'visible') last = transaction
+    last?.parts.push(...parts)
+    return last?.durable ?? Promise.resolve()
   }
 
   private async acknowledge(lsn: Lsn): Promise<void> {
@@ -326,6 +342,7 @@ export class Storage {
       if (progress.renamed) for (const tree of this.trees.values()) tree.mayBePublished(next.shards)
     }
     this.manifest = manifest
+    this.isDropping = false
   }
 
   /** Rows of one LSN across tables, for readers that stay. */

@@ -6,7 +6,7 @@
  * never disturbs it. What is on disk becomes part of the directory only when the storage publishes a manifest; a file
  * that the last published manifest names is kept until a newer one is durable.
  */
-import { assert, WeightOverflowError } from '../base/errors.js'
+import { assert, IoError, WeightOverflowError } from '../base/errors.js'
 import { type Env, joinPath } from '../env/env.js'
 import type { Layout } from '../schema/schema.js'
 import type { Batch } from '../zset/batch.js'
@@ -201,7 +201,20 @@ export class Tree implements ZStore {
     const summary = writeShard(env, joinPath(directory, shardFile(fileId)), this.tableId, batch, { sync: false })
     const bound = boundOf(batch)
     const entry = { ...summary, fileId, tableId: this.tableId, level: 0, minLsn, maxLsn, weightBound: bound }
-    return { entry, shard: this.open(entry), synced: 'no', published: false }
+    return this.openNew([entry])[0]
+  }
+
+  /** Opens shards that were just written. If one cannot be opened, all their files go. */
+  private openNew(entries: readonly ShardEntry[]): OpenShard[] {
+    const opened: OpenShard[] = []
+    try {
+      for (const entry of entries) opened.push({ entry, shard: this.open(entry), synced: 'no', published: false })
+      return opened
+    } catch (error) {
+      for (const { shard } of opened) shard.release()
+      for (const { fileId } of entries) removeShard(this.context, fileId)
+      throw error
+    }
   }
 
   compact(fuelRows = Number.POSITIVE_INFINITY): boolean {
@@ -252,9 +265,7 @@ export class Tree implements ZStore {
 
   /** Puts the outputs where the inputs were: the list stays in the order of LSNs. */
   private replace(inputs: readonly OpenShard[], outputs: readonly ShardEntry[]): void {
-    const opened = outputs.map(
-      (entry): OpenShard => ({ entry, shard: this.open(entry), synced: 'no', published: false }),
-    )
+    const opened = this.openNew(outputs)
     const at = this.shards.indexOf(inputs[0])
     this.shards.splice(at, 1, ...opened, inputs[0])
     this.shards = this.shards.filter(s => !inputs.includes(s))
@@ -372,6 +383,15 @@ export class Tree implements ZStore {
     const { env, directory, io } = this.context
     const path = joinPath(directory, shardFile(entry.fileId))
     return Shard.open(env, path, this.tableId, this.layout, entry, io)
+  }
+}
+
+/** Removes a file that nothing refers to; what cannot be removed is collected when the directory is opened. */
+function removeShard({ env, directory }: TreeContext, fileId: FileId): void {
+  try {
+    env.remove(joinPath(directory, shardFile(fileId)))
+  } catch (error) {
+    if (!(error instanceof IoError)) throw error
   }
 }
 

@@ -10,12 +10,15 @@ export const INLINE_BYTES = 12
 /** Up to this many bytes are copied one by one: making a subarray costs more. */
 const LOOP_BYTES = 32
 
+/** Shared by all heaps without strings. */
+const NO_BYTES = new Uint8Array(0)
+
 export class Heap {
   bytes: Uint8Array
   length = 0
 
   constructor(capacityBytes = 0) {
-    this.bytes = new Uint8Array(capacityBytes)
+    this.bytes = capacityBytes > 0 ? new Uint8Array(capacityBytes) : NO_BYTES
   }
 
   /** Makes room for `count` more bytes. ENSURES: `bytes.length >= length + count`; contents kept. */

@@ -283,6 +283,21 @@ describe('paths', () => {
   })
 })
 
+describe('transmutation', () => {
+  test.each([
+    ['ascend', [0, 4000, 5000, 5300]],
+    ['descend', [1300, 300, 0, 5300]],
+    ['touch in a row', [0, 3999, 4998, 5297]],
+  ])('of runs whose keys %s', (_, [a, b, c, d]) => {
+    const table = new MemTable(kernels, SMALL)
+    const runs = [rangeOf(a, a + 4000), rangeOf(b, b + 1000), rangeOf(c, c + 300), rangeOf(d, d + 50)]
+    for (const run of runs) table.insert(run, 1n)
+    const out = table.transmute()
+    expect(flaw(numbers, out)).toBeNull()
+    expect(sumOf(contents(out))).toEqual(sumOf(...runs.map(contents)))
+  })
+})
+
 describe('bookkeeping', () => {
   test('LSNs, occupancy and sealing', () => {
     const table = new MemTable(kernels, { capacityBytes: 4096 })

@@ -220,7 +220,7 @@ describe('failures of the disk', () => {
     }
     expect(recovered(env.image()).groups.length).toBe(3)
     expect(openWal(DIR, { env }).groups.length).toBe(3)
-    expect(writes).toEqual(['write', 'sync', 'syncDirectory'])
+    expect(writes).toEqual(['write', 'truncate', 'sync', 'syncDirectory'])
   })
 
   test('a write that cannot be cut back: nobody knows', async () => {

@@ -3,6 +3,7 @@
  * strings that lie in a heap of their own, each content once (specification §6.4 and §6.5).
  */
 import { assert } from '../../base/errors.js'
+import { appendRows } from '../../zset/append.js'
 import { Batch, lanesOf, stride } from '../../zset/batch.js'
 import type { Kernels } from '../../zset/kernels.js'
 import { relocate } from '../strings.js'
@@ -24,14 +25,26 @@ function mergeRuns(kernels: Kernels, runs: readonly Batch[]): Batch | null {
     const a = left.pop() as Batch
     const b = left.pop() as Batch
     const out = new Batch(kernels.layout, a.length + b.length)
-    const done = kernels.merge(a, b, out, { i: 0, j: 0 }, a.length + b.length)
-    assert(done, 'a merge without a limit ends')
+    if (!join(kernels, a, b, out)) {
+      const done = kernels.merge(a, b, out, { i: 0, j: 0 }, a.length + b.length)
+      assert(done, 'a merge without a limit ends')
+    }
     out.order = 'consolidated'
     let place = left.length
     while (place > 0 && left[place - 1].length < out.length) place--
     left.splice(place, 0, out)
   }
   return left[0]
+}
+
+/** Rows that came in the order of their keys need no merge: if one run ends before the other begins, appends both. */
+function join(kernels: Kernels, a: Batch, b: Batch, out: Batch): boolean {
+  if (a.length === 0 || b.length === 0) return false
+  const [first, second] = kernels.compareRows(a, 0, b, 0) < 0 ? [a, b] : [b, a]
+  if (kernels.compareRows(first, first.length - 1, second, 0) >= 0) return false
+  appendRows(first, 0, first.length, out)
+  appendRows(second, 0, second.length, out)
+  return true
 }
 
 /** The only run again. Its regions, which never change, are shared; cells of strings will be relocated. */

@@ -265,6 +265,8 @@ class Recoverer {
           if (file.read(part, at) !== part.length) throw new CorruptionError(path, at, 'the file became shorter')
           file.write(part, at)
         }
+        // Likewise a cut whose sync has failed: bytes behind it may still be on the disk.
+        file.truncate(sizeBytes)
         file.sync()
       } finally {
         file.close()
