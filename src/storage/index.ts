@@ -37,6 +37,7 @@ export type { Kernels } from '../zset/kernels.js'
 export { decodeString, encodeString } from '../zset/strings.js'
 export { layoutOf } from './manifest/descriptor.js'
 export { readManifest } from './manifest/manifest.js'
+export { type KeyRange, keyRanges, ShardRegistry } from './manifest/registry.js'
 export { type Change, type Commit, Storage, type StorageOptions, type TableOptions } from './storage.js'
 export type { Recovery, StorageEvent, Tree } from './tree.js'
 export type {

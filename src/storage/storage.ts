@@ -14,7 +14,7 @@ import { Batch } from '../zset/batch.js'
 import type { Kernels } from '../zset/kernels.js'
 import { describe, schemaHash } from './manifest/descriptor.js'
 import { type Progress, publishManifest } from './manifest/manifest.js'
-import { AMPLIFICATION_THRESHOLD } from './manifest/registry.js'
+import { AMPLIFICATION_THRESHOLD, ShardRegistry } from './manifest/registry.js'
 import { openDirectory } from './open.js'
 import { type Recovery, type StorageEvent, Tree, type TreeContext } from './tree.js'
 import type { FileId, Lsn, Manifest, PolicyName, ShardIo, TableDescriptor, TableEntry, TableId } from './types.js'
@@ -139,6 +139,13 @@ export class Storage {
 
   get tables(): readonly Tree[] {
     return [...this.trees.values()]
+  }
+
+  /** The shards of all tables by key range: how many overlap where, and which tables are above the threshold. */
+  get registry(): ShardRegistry {
+    const registry = new ShardRegistry(this.context.amplificationThreshold)
+    for (const tree of this.trees.values()) registry.set(tree.tableId, tree.entries)
+    return registry
   }
 
   /** The table of that name, or undefined. */

@@ -134,9 +134,12 @@ test('a snapshot stays as it was while rows come, shards are merged and files ar
     Array.from({ length: 500 }, (_, n) => ({ row: [BigInt(from + n), 0, null], weight }))
   const put = (list: Weighted[]) => storage.commit([{ table, delta: runOf(plain, list) }]).durable
   await put(rows(0, 1n))
+  expect(storage.registry.flagged()).toEqual([])
   const [[, before]] = storage.snapshot([table])
   for (let n = 0; n < 20; n++) await put(rows(n * 50, n % 2 === 0 ? -1n : 1n))
   storage.checkpoint()
+  expect(storage.registry.amplification(table.tableId)).toBe(table.stats().amplification)
+  expect(storage.registry.shardsOf(table.tableId)).toEqual(table.entries)
   storage.compact()
   storage.checkpoint()
   expect(sumOf(...before.runs().map(contents))).toEqual(sumOf(rows(0, 1n)))
