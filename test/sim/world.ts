@@ -227,7 +227,8 @@ export class World {
     const { globalMaxLsn } = decodeManifest(env.contents(`${DIRECTORY}/MANIFEST`), 'MANIFEST')
     model.truncate(lsn, globalMaxLsn)
     this.calmly(() => this.matchTables(prng))
-    this.tainted = false
+    // A crash in between leaves the question which tables there are to the next opening.
+    if (!env.crashed) this.tainted = false
   }
 
   /** The tables that are there are those that must be, and no others; each has what it must have. */
