@@ -79,6 +79,10 @@ export class CountingEnv implements Env {
     return sum
   }
 
+  resolve(path: string): string {
+    return this.inner.resolve(path)
+  }
+
   open(path: string, mode: OpenMode): EnvFile {
     this.calls.open++
     return new CountingFile(this, this.inner.open(path, mode))

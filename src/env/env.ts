@@ -43,6 +43,8 @@ export interface Lock {
 }
 
 export interface Env {
+  /** The path in a form that stays the same file when the process changes its working directory. */
+  resolve(path: string): string
   open(path: string, mode: OpenMode): EnvFile
   /** Maps a whole file for reading; null where mapping is not available (then read it). Files mapped never change. */
   map(path: string): MappedFile | null

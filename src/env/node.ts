@@ -5,7 +5,7 @@
  * next time. So a file whose sync has failed once refuses every later sync with the same error.
  */
 import * as fs from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { type GnitzError, IoError } from '../base/errors.js'
 import type { Env, EnvFile, FileInfo, Lock, MappedFile, OpenMode } from './env.js'
 import { attempt, attemptIfThere, checkRange, errnoOf, failure } from './failure.js'
@@ -27,6 +27,10 @@ export class NodeEnv implements Env {
 
   constructor(options: NodeEnvOptions = {}) {
     this.mapping = options.mapping ?? 'auto'
+  }
+
+  resolve(path: string): string {
+    return resolve(path)
   }
 
   open(path: string, mode: OpenMode): EnvFile {

@@ -165,6 +165,10 @@ export class SimulatedEnv implements Env {
 
   // ── Env ──
 
+  resolve(path: string): string {
+    return path
+  }
+
   open(path: string, mode: OpenMode): EnvFile {
     return this.step(mode === 'create' ? 'create' : 'read', `open to ${mode}`, path, '', () => {
       const file = mode === 'create' ? this.disk.create(path) : this.disk.file(path)

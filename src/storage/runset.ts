@@ -2,7 +2,7 @@
  * A run set: the parts whose sum is a table at one moment, and reading them as one. Shards are looked up by key first,
  * and their columns are touched only for keys that are there (materialisation barrier, specification §8.4).
  */
-import { assert } from '../base/errors.js'
+import { UsageError } from '../base/errors.js'
 import { Arranger } from '../zset/arrange.js'
 import type { Batch } from '../zset/batch.js'
 import type { Kernels } from '../zset/kernels.js'
@@ -129,7 +129,7 @@ export class RunSet {
   }
 
   private open(): this {
-    assert(!this.released, 'a snapshot is read before it is released')
+    if (this.released) throw new UsageError('a snapshot was read after its release')
     return this
   }
 

@@ -6,13 +6,14 @@
  * negation, which is all it takes for Z-sets. A checkpoint moves everything in memory to shards, publishes them in one
  * manifest at one LSN, and prunes the log. Reads never wait.
  */
-import { FormatError, type GnitzError, quote, UsageError } from '../base/errors.js'
+import { FormatError, type GnitzError, quote, show, UsageError } from '../base/errors.js'
 import type { Env, Lock } from '../env/env.js'
 import { type Layout, layoutFingerprint } from '../schema/schema.js'
 import { appendRows } from '../zset/append.js'
 import { Batch } from '../zset/batch.js'
 import type { Kernels } from '../zset/kernels.js'
-import { describe, schemaHash } from './manifest/descriptor.js'
+import { checkDelta } from './delta.js'
+import { canonical, describe, schemaHash } from './manifest/descriptor.js'
 import { type Progress, publishManifest } from './manifest/manifest.js'
 import { AMPLIFICATION_THRESHOLD, ShardRegistry } from './manifest/registry.js'
 import { openDirectory } from './open.js'
@@ -41,6 +42,7 @@ export interface StorageOptions {
   readonly guardBytes?: number
   /** Rows of a shard that a compaction looks at together; 16,384 by default. */
   readonly windowRows?: number
+  /** Told what happens. It must not call the storage; what it throws is dropped. */
   readonly onEvent?: (event: StorageEvent) => void
 }
 
@@ -112,7 +114,9 @@ export class Storage {
    * Opens a directory, or makes one. Throws LockedError if another process writes to it, CorruptionError and
    * FormatError if its files are not what was written, IoError.
    */
-  static async open(options: StorageOptions): Promise<Storage> {
+  static async open(given: StorageOptions): Promise<Storage> {
+    checkOptions(given)
+    const options = { ...given, directory: given.env.resolve(given.directory) }
     const nextFileId = { value: 1n }
     const context: TreeContext = {
       env: options.env,
@@ -123,12 +127,12 @@ export class Storage {
       guardBytes: options.guardBytes,
       windowRows: options.windowRows,
       newFileId: () => nextFileId.value++,
-      onEvent: event => options.onEvent?.(event),
+      onEvent: event => notify(options, event),
     }
     const opened = await openDirectory(options, context, nextFileId)
     const { lock, trees, wal, manifest, recovery } = opened
     const storage = new Storage(options, context, lock, trees, wal, manifest, nextFileId, recovery)
-    options.onEvent?.({ kind: 'recover', ...recovery })
+    notify(options, { kind: 'recover', ...recovery })
     return storage
   }
 
@@ -160,16 +164,19 @@ export class Storage {
   createTable(layout: Layout, options: TableOptions = {}): Tree {
     this.mustBeOpen()
     const { kind = 'durable', policy = 'write-heavy', weights = 'any' } = options
+    oneOf('kind', kind, ['durable', 'ephemeral'])
+    oneOf('policy', policy, ['write-heavy', 'read-heavy'])
+    oneOf('weights', weights, ['any', 'nonNegative'])
     if (layout.key.words === 0) throw new UsageError(`table ${quote(layout.schema.name)}: expected an arranged layout`)
     const descriptor = describe(layout, policy, weights)
     const hash = schemaHash(descriptor)
     const existing = this.table(descriptor.name)
     if (existing !== undefined) {
-      if (existing.table.schemaHash === hash && existing.table.kind === kind) return existing
-      const found = JSON.stringify(existing.table.descriptor.columns)
-      const expected = JSON.stringify(descriptor.columns)
+      const [expected, found] = [canonical(descriptor), canonical(existing.table.descriptor)]
+      if (expected === found && existing.table.kind === kind) return existing
       const name = quote(descriptor.name)
-      throw new FormatError(this.options.directory, null, `table ${name}: expected ${expected}, found ${found}`)
+      const [wanted, there] = [`${kind} ${expected}`, `${existing.table.kind} ${found}`]
+      throw new FormatError(this.options.directory, null, `table ${name}: expected ${wanted}, found ${there}`)
     }
     const tableId = Math.max(0, ...this.trees.keys()) + 1
     const entry: TableEntry = { tableId, kind, schemaHash: hash, flushedLsn: 0n, descriptor }
@@ -212,6 +219,7 @@ export class Storage {
         throw new UsageError(`table ${name()}: expected a consolidated delta of the table's layout`)
       }
       if (parts[i - 1]?.table === table) throw new UsageError(`table ${name()} is changed twice in one commit`)
+      checkDelta(table.kernels, delta)
       table.prepare(delta)
     }
     const logged = parts.filter(p => p.table.table.kind === 'durable')
@@ -355,7 +363,7 @@ export class Storage {
   /** Rows of one LSN across tables, for readers that stay. */
   snapshot(tables: readonly Tree[] = this.tables): Map<Tree, Snapshot> {
     this.mustBeOpen()
-    return new Map(tables.map(table => [table, table.snapshot()]))
+    return new Map(tables.map(table => [table, table.snapshot(this.lastLsn)]))
   }
 
   /** Finishes all compaction that is due. */
@@ -386,6 +394,46 @@ export class Storage {
 
   private mustBeOpen(): void {
     if (this.state === 'closed') throw new UsageError(`${this.options.directory} is closed`)
+  }
+}
+
+/** Numbers that must be positive integers where they are given. */
+const COUNTS = [
+  'intervalMs',
+  'memTableBytes',
+  'walBytes',
+  'amplificationThreshold',
+  'segmentBytes',
+  'guardBytes',
+  'windowRows',
+] as const
+
+/** Throws UsageError on an option that nobody can have meant. */
+function checkOptions(options: StorageOptions): void {
+  const { directory, durability = 'commit', io = 'auto' } = options
+  if (typeof directory !== 'string' || directory === '') {
+    throw new UsageError(`option directory: expected a path, found ${show(directory)}`)
+  }
+  oneOf('durability', durability, ['commit', 'interval', 'none'])
+  oneOf('io', io, ['map', 'read', 'auto'])
+  for (const name of COUNTS) {
+    const value = options[name]
+    if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
+    throw new UsageError(`option ${name}: expected a positive integer, found ${show(value)}`)
+  }
+}
+
+function oneOf(name: string, value: string, allowed: readonly string[]): void {
+  if (allowed.includes(value)) return
+  throw new UsageError(`option ${name}: expected ${allowed.map(quote).join(' or ')}, found ${show(value)}`)
+}
+
+/** Tells a listener. An error of its own must not leave the storage half-way through something. */
+function notify({ onEvent }: StorageOptions, event: StorageEvent): void {
+  try {
+    onEvent?.(event)
+  } catch {
+    // Documented: it is the listener's business.
   }
 }
 

@@ -6,7 +6,7 @@
  * never disturbs it. What is on disk becomes part of the directory only when the storage publishes a manifest; a file
  * that the last published manifest names is kept until a newer one is durable.
  */
-import { assert, IoError, WeightOverflowError } from '../base/errors.js'
+import { assert, IoError, quote, UsageError, WeightOverflowError } from '../base/errors.js'
 import { type Env, joinPath } from '../env/env.js'
 import type { Layout } from '../schema/schema.js'
 import type { Batch } from '../zset/batch.js'
@@ -96,7 +96,8 @@ export class Tree implements ZStore {
   private compactionDue: boolean | null = null
   private current: RunSet | null = null
   private memoryBound = 0
-  private lastLsn: Lsn = 0n
+  private lastLsn: Lsn
+  private isClosed = false
 
   constructor(
     private readonly context: TreeContext,
@@ -104,6 +105,7 @@ export class Tree implements ZStore {
     readonly kernels: Kernels,
     shards: readonly ShardEntry[],
   ) {
+    this.lastLsn = table.flushedLsn
     this.active = this.newMemTable()
     this.shards = []
     try {
@@ -160,6 +162,7 @@ export class Tree implements ZStore {
   }
 
   ingest(delta: Batch, lsn: Lsn): void {
+    this.mustBeOpen()
     assert(lsn >= this.lastLsn, 'LSNs of a table do not descend')
     if (delta.length === 0) return
     const bound = weightBound(delta)
@@ -175,10 +178,11 @@ export class Tree implements ZStore {
   seal(): void {
     if (this.active.rowCount === 0) return
     this.active.seal()
+    const { rowCount } = this.active
     this.sealed.push(this.active)
-    this.context.onEvent({ kind: 'seal', table: this.name, rowCount: this.active.rowCount })
     this.active = this.newMemTable()
     this.changed()
+    this.context.onEvent({ kind: 'seal', table: this.name, rowCount })
   }
 
   flush(): void {
@@ -327,8 +331,9 @@ export class Tree implements ZStore {
     return this.pin().runs()
   }
 
-  snapshot(): Snapshot {
-    return this.pin().snapshot(this.lastLsn)
+  /** `lsn`: that of the storage, where other tables have gone on since this one changed. */
+  snapshot(lsn: Lsn = this.lastLsn): Snapshot {
+    return this.pin().snapshot(lsn)
   }
 
   stats(): ZStoreStats {
@@ -357,10 +362,16 @@ export class Tree implements ZStore {
     this.shards = []
     this.retired = []
     this.sealed = []
+    this.isClosed = true
+  }
+
+  private mustBeOpen(): void {
+    if (this.isClosed) throw new UsageError(`table ${quote(this.name)} was closed or dropped`)
   }
 
   /** What a reader sees now. */
   private pin(): RunSet {
+    this.mustBeOpen()
     if (this.current === null) {
       const memory = [...this.sealed, this.active].filter(m => m.rowCount > 0)
       const shards = this.shards.map(s => s.shard)

@@ -46,6 +46,10 @@ export class MemoryEnv implements Env {
   /** The next removal fails. */
   failRemove = false
 
+  resolve(path: string): string {
+    return path
+  }
+
   open(path: string, mode: OpenMode): EnvFile {
     const there = this.files.has(path)
     if (mode === 'create' && there) throw new IoError(path, 'EEXIST', 'there is such a file')

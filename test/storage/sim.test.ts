@@ -19,16 +19,16 @@ async function runs(first: number, count: number, faults: readonly FaultClass[])
 
 describe('a directory in a simulated world', () => {
   test('without faults', async () => {
-    expect((await runs(1, 10, [])).refused).toBe(0)
+    expect((await runs(1, 6, [])).refused).toBe(0)
   })
 
   test('power cuts and kills', async () => {
-    const { powerCuts, kills, failedOpenings } = await runs(1000, 15, ['crash'])
+    const { powerCuts, kills, failedOpenings } = await runs(1000, 10, ['crash'])
     expect(Math.min(powerCuts, kills, failedOpenings)).toBeGreaterThan(0)
   })
 
   test('failing and short writes, a full disk', async () => {
-    expect((await runs(2000, 15, ['crash', 'io', 'space'])).refused).toBeGreaterThan(0)
+    expect((await runs(2000, 10, ['crash', 'io', 'space'])).refused).toBeGreaterThan(0)
   })
 
   test('damaged files', async () => {
@@ -37,7 +37,7 @@ describe('a directory in a simulated world', () => {
   })
 
   test('everything at once', async () => {
-    const { events } = await runs(4000, 15, FAULT_CLASSES)
+    const { events } = await runs(4000, 10, FAULT_CLASSES)
     expect(Object.keys(events).sort()).toEqual(['checkpoint', 'compact', 'flush', 'recover', 'seal'])
   })
 })

@@ -146,7 +146,7 @@ test('a snapshot stays as it was while rows come, shards are merged and files ar
   const out = new Batch(plain, 1)
   expect(before.get(runOf(plain, rows(7, 1n).slice(0, 1)), 0, out)).toBe(1)
   before.release()
-  expect(() => before.runs()).toThrow('before it is released')
+  expect(() => before.runs()).toThrow(UsageError)
   await storage.close()
 })
 

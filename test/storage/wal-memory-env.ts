@@ -30,6 +30,10 @@ export class MemoryEnv implements Env {
     return [...this.files.values()].reduce((sum, { bytes }) => sum + bytes.length, 0)
   }
 
+  resolve(path: string): string {
+    return path
+  }
+
   open(path: string, mode: OpenMode): EnvFile {
     if (mode === 'create') {
       this.before('create')

@@ -72,7 +72,7 @@ function checkKeys(path: string, region: Region, rows: Batch): void {
   }
 }
 
-function fieldProblem(rows: Batch, i: number, field: KeyField, image: bigint, total: number): string | null {
+export function fieldProblem(rows: Batch, i: number, field: KeyField, image: bigint, total: number): string | null {
   const { column, fromBit, bits } = field
   const value = BigInt.asUintN(bits, image >> BigInt(total - fromBit - bits))
   if (column.type === 'bool' && value > 1n) return `column "${column.name}": expected a bool, found ${value}`
@@ -83,7 +83,7 @@ function fieldProblem(rows: Batch, i: number, field: KeyField, image: bigint, to
 }
 
 /** Bits that belong to no column are zero. */
-function findNullFault(rows: Batch): Fault | null {
+export function findNullFault(rows: Batch): Fault | null {
   const { schema } = rows.layout
   const used = schema.columns.filter(c => c.nullable).length % 64
   if (used === 0) return null
@@ -96,7 +96,7 @@ function findNullFault(rows: Batch): Fault | null {
 }
 
 /** A NULL cell holds zeros, a bool 0 or 1, a time one that is less than a day. */
-function findColumnFault(rows: Batch, column: Column): Fault | null {
+export function findColumnFault(rows: Batch, column: Column): Fault | null {
   const array = rows.columns[column.index]
   const { sizeBytes } = column.info
   const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
