@@ -90,6 +90,7 @@ export class Storage {
   /** Logged transactions that nobody has been told about yet. */
   private readonly open = new Map<Lsn, OpenTransaction>()
   private state: 'open' | 'closed' = 'open'
+  private closing: Promise<void> | null = null
   /** Why the last automatic flush, compaction or checkpoint failed; null once one has succeeded. */
   private trouble: GnitzError | null = null
 
@@ -376,8 +377,12 @@ export class Storage {
    * Makes everything durable and lets go of the directory; with `checkpoint` (default) the next open has nothing to
    * replay. Throws IoError if that fails; the directory is let go of nevertheless, and what was acknowledged is safe.
    */
-  async close(options: { readonly checkpoint?: boolean } = {}): Promise<void> {
-    if (this.state === 'closed') return
+  close(options: { readonly checkpoint?: boolean } = {}): Promise<void> {
+    this.closing ??= this.letGo(options)
+    return this.closing
+  }
+
+  private async letGo(options: { readonly checkpoint?: boolean }): Promise<void> {
     try {
       if (options.checkpoint ?? true) this.checkpoint()
       else this.wal.sync()
