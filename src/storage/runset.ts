@@ -6,6 +6,7 @@ import { UsageError } from '../base/errors.js'
 import { Arranger } from '../zset/arrange.js'
 import type { Batch } from '../zset/batch.js'
 import type { Kernels } from '../zset/kernels.js'
+import { sameKey } from '../zset/keys.js'
 import { weightBound } from '../zset/trace.js'
 import { MergeCursor } from './compaction/cursor.js'
 import type { Shard } from './shard/reader.js'
@@ -138,13 +139,6 @@ export class RunSet {
     this.released = true
     for (const shard of this.shards) shard.release()
   }
-}
-
-/** Are the key words of two rows the same? REQUIRES: keys of as many words. */
-function sameKey(a: Batch, i: number, b: Batch, j: number): boolean {
-  const lanes = a.layout.key.words * 2
-  for (let l = 0; l < lanes; l++) if (a.keys32[i * lanes + l] !== b.keys32[j * lanes + l]) return false
-  return true
 }
 
 /** First row after `row` that has another key than row p of `probe`. REQUIRES: row `row` has that key. */

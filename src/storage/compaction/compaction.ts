@@ -9,6 +9,7 @@ import { assert, IoError } from '../../base/errors.js'
 import { type Env, joinPath } from '../../env/env.js'
 import { Batch } from '../../zset/batch.js'
 import type { Kernels } from '../../zset/kernels.js'
+import { compareKeys } from '../../zset/keys.js'
 import { weightBound } from '../../zset/trace.js'
 import type { Shard } from '../shard/reader.js'
 import { writeShard } from '../shard/writer.js'
@@ -192,17 +193,6 @@ function refill(source: Source): void {
   if (windowFrom + window.length - from > rows / 2 || (isLast(source) && window.length > 0)) return
   source.window = shard.readRows(from, Math.min(shard.rowCount, from + rows))
   source.windowFrom = from
-}
-
-/** Orders two rows by their key words. */
-function compareKeys(a: Batch, i: number, b: Batch, j: number): number {
-  const lanes = a.layout.key.words * 2
-  for (let l = lanes - 1; l >= 0; l--) {
-    const x = a.keys32[i * lanes + l]
-    const y = b.keys32[j * lanes + l]
-    if (x !== y) return x < y ? -1 : 1
-  }
-  return 0
 }
 
 /** Bytes of a row in its regions, long strings left out. */

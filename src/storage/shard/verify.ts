@@ -8,6 +8,7 @@ import type { Column, KeyField } from '../../schema/schema.js'
 import { inRange } from '../../schema/values.js'
 import type { Batch } from '../../zset/batch.js'
 import { cellIsNull, compareCells } from '../../zset/cells.js'
+import { sameKey } from '../../zset/keys.js'
 import type { Fault } from './content.js'
 import { compareChecksums, refuse } from './faults.js'
 import { headBytes, type Region, regionName } from './format.js'
@@ -116,19 +117,13 @@ const isOf = (type: 'bool' | 'time', n: bigint) => (type === 'bool' ? n <= 1n : 
 
 /** Every row comes after the one before it. */
 function checkOrder(path: string, regions: readonly Region[], rows: Batch): void {
-  const lanes = rows.layout.key.words * 2
   for (let i = 1; i < rows.length; i++) {
-    if (!sameKey(rows.keys32, i, lanes)) continue
+    if (!sameKey(rows, i, rows, i - 1)) continue
     const order = comparePayload(rows, i - 1, i)
     if (order < 0) continue
     const problem = order === 0 ? `expected rows once, found row ${i - 1} again` : `expected it after row ${i - 1}`
     refuse(path, regions[0], { row: i, problem })
   }
-}
-
-function sameKey(keys32: Uint32Array, i: number, lanes: number): boolean {
-  for (let l = 0; l < lanes; l++) if (keys32[i * lanes + l] !== keys32[(i - 1) * lanes + l]) return false
-  return true
 }
 
 /** The order of rows with one key: column by column, NULL first or, in a descending column, last. */
