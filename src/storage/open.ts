@@ -6,6 +6,7 @@ import { loadChecksum } from '../base/checksum.js'
 import { CorruptionError } from '../base/errors.js'
 import { type Env, joinPath, type Lock } from '../env/env.js'
 import { layoutOf } from './manifest/descriptor.js'
+import { MANIFEST_VERSION } from './manifest/format.js'
 import { publishManifest, readManifest } from './manifest/manifest.js'
 import type { StorageOptions } from './storage.js'
 import { loadStringHash } from './strings.js'
@@ -83,7 +84,8 @@ function firstManifest(env: Env, directory: string): Manifest {
   if (data !== undefined) {
     throw new CorruptionError(joinPath(directory, MANIFEST_FILE), null, `it is missing, although ${data} is there`)
   }
-  const manifest = { generation: 1n, globalMaxLsn: 0n, nextFileId: 1n, tables: [], shards: [] }
+  const numbers = { version: MANIFEST_VERSION, generation: 1n, globalMaxLsn: 0n, nextFileId: 1n, nextTableId: 1 }
+  const manifest: Manifest = { ...numbers, logEnd: null, tables: [], shards: [] }
   publishManifest(env, directory, manifest, { renamed: false })
   return manifest
 }
@@ -115,6 +117,7 @@ function replayLog(
     intervalMs,
     segmentBytes,
     afterLsn: manifest.globalMaxLsn,
+    endsAt: manifest.logEnd,
     replay: ({ lsn, parts }) => {
       for (const { tableId, batch } of parts) {
         const tree = trees.get(tableId)

@@ -14,6 +14,7 @@ import { Batch } from '../zset/batch.js'
 import type { Kernels } from '../zset/kernels.js'
 import { checkDelta } from './delta.js'
 import { canonical, describe, schemaHash } from './manifest/descriptor.js'
+import { MANIFEST_VERSION } from './manifest/format.js'
 import { type Progress, publishManifest } from './manifest/manifest.js'
 import { AMPLIFICATION_THRESHOLD, ShardRegistry } from './manifest/registry.js'
 import { openDirectory } from './open.js'
@@ -85,6 +86,7 @@ const BACKLOG = 4
 export class Storage {
   private lastLsn: Lsn
   private fuel = 0
+  private nextTableId: TableId
   /** A drop has failed, so the manifest on disk may lack a table that is open here. */
   private isDropping = false
   /** Logged transactions that nobody has been told about yet. */
@@ -106,6 +108,7 @@ export class Storage {
     readonly recovery: Recovery,
   ) {
     this.lastLsn = recovery.lsn
+    this.nextTableId = manifest.nextTableId
     wal.onRejected = lsns => {
       for (const lsn of lsns) this.takeBack(lsn)
     }
@@ -179,7 +182,8 @@ export class Storage {
       const [wanted, there] = [`${kind} ${expected}`, `${existing.table.kind} ${found}`]
       throw new FormatError(this.options.directory, null, `table ${name}: expected ${wanted}, found ${there}`)
     }
-    const tableId = Math.max(0, ...this.trees.keys()) + 1
+    // A call that fails uses up a number, too: the table may be on disk.
+    const tableId = this.nextTableId++
     const entry: TableEntry = { tableId, kind, schemaHash: hash, flushedLsn: 0n, descriptor }
     const tree = new Tree(this.context, entry, this.options.kernelsOf(layout), [])
     // Its blocks may enter the log only when every reader of the directory can know their length.
@@ -351,7 +355,14 @@ export class Storage {
   private publish(next: Manifest): void {
     const { env, directory } = this.options
     const progress: Progress = { renamed: false }
-    const manifest = { ...next, generation: this.manifest.generation + 1n, nextFileId: this.nextFileId.value }
+    const manifest: Manifest = {
+      ...next,
+      version: MANIFEST_VERSION,
+      generation: this.manifest.generation + 1n,
+      nextFileId: this.nextFileId.value,
+      nextTableId: this.nextTableId,
+      logEnd: this.wal.end ?? next.logEnd,
+    }
     try {
       publishManifest(env, directory, manifest, progress)
     } finally {
@@ -384,10 +395,15 @@ export class Storage {
 
   private async letGo(options: { readonly checkpoint?: boolean }): Promise<void> {
     try {
-      if (options.checkpoint ?? true) this.checkpoint()
-      else this.wal.sync()
+      try {
+        if (options.checkpoint ?? true) this.checkpoint()
+        else this.wal.sync()
+      } finally {
+        this.state = 'closed'
+      }
+      await this.wal.close()
+      this.publishLogEnd()
     } finally {
-      this.state = 'closed'
       try {
         await this.wal.close()
       } finally {
@@ -395,6 +411,14 @@ export class Storage {
         this.lock.release()
       }
     }
+  }
+
+  /** Says in the manifest where the log ends, so that a log that ends earlier is known to have lost something. */
+  private publishLogEnd(): void {
+    const { end } = this.wal
+    const { globalMaxLsn, logEnd } = this.manifest
+    if (end === null || end.lsn <= globalMaxLsn || (logEnd?.lsn === end.lsn && logEnd.offset === end.offset)) return
+    this.publish(this.manifest)
   }
 
   private mustBeOpen(): void {

@@ -64,12 +64,28 @@ export interface TableDescriptor {
   readonly weights: 'any' | 'nonNegative'
 }
 
+/** Where the log ended, durably, when a manifest was written. */
+export interface LogEnd {
+  /** Its last transaction. */
+  readonly lsn: Lsn
+  /** The segment with it: the number in the name. */
+  readonly segment: Lsn
+  /** First byte after it in the segment. */
+  readonly offset: number
+}
+
 export interface Manifest {
+  /** Of the format that it was read from. */
+  readonly version: number
   /** Raised by every publication. */
   readonly generation: bigint
   /** Every transaction up to this one is in the shards. */
   readonly globalMaxLsn: Lsn
   readonly nextFileId: FileId
+  /** Above the number of every table that there ever was. */
+  readonly nextTableId: TableId
+  /** If its transaction is after `globalMaxLsn`, a log that ends earlier has lost something. Null: not known. */
+  readonly logEnd: LogEnd | null
   readonly tables: readonly TableEntry[]
   readonly shards: readonly ShardEntry[]
 }

@@ -2,7 +2,7 @@
  * Files at rest that are no longer what was written: whatever byte is changed, either a typed error names the file and
  * the place, or everything read is exactly right.
  */
-import { CorruptionError, FormatError, GnitzError } from '../../src/base/errors.js'
+import { CorruptionError, FormatError, GnitzError, IoError } from '../../src/base/errors.js'
 import type { Prng } from '../../src/base/prng.js'
 import { SimulatedEnv } from '../../src/env/simulated.js'
 import { Storage } from '../../src/storage/storage.js'
@@ -15,38 +15,49 @@ import type { Plan } from './plan.js'
 
 const FLIPS = 5
 const CUTS = 1
+const LOSSES = 1
 
 interface Change {
   readonly path: string
-  readonly bytes: Uint8Array
+  /** Null: the file is gone. */
+  readonly bytes: Uint8Array | null
   readonly what: string
   readonly isFlip: boolean
 }
 
+/** `closed`: the directory was closed, so even a log that is shorter shows. */
 export async function checkDamage(
   plan: Plan,
   env: SimulatedEnv,
   model: Model,
   tally: Tally,
   prng: Prng,
+  closed: boolean,
 ): Promise<void> {
   const files = env.files().filter(f => f.bytes.length > 0)
-  for (let n = 0; n < FLIPS + CUTS; n++) {
-    const change = n < FLIPS ? flip(files, prng) : cut(files, prng)
+  const data = files.filter(f => parseFile(nameOf(f.path)) !== null)
+  for (let n = 0; n < FLIPS + CUTS + (data.length > 0 ? LOSSES : 0); n++) {
+    const change = n < FLIPS ? flip(files, prng) : n < FLIPS + CUTS ? cut(files, prng) : loss(data, prng)
     const world = new SimulatedEnv({ seed: plan.seed, mapping: plan.tuning.io !== 'read' })
-    for (const { path, bytes } of files) world.plant(path, path === change.path ? change.bytes : bytes)
+    for (const { path, bytes } of files) {
+      const found = path === change.path ? change.bytes : bytes
+      if (found !== null) world.plant(path, found)
+    }
     tally.flips++
     const { faults, notes } = await verifyDirectory(optionsOf(plan, world))
     const isNamed = [...faults, ...notes].some(finding => finding.file === change.path)
-    const outcome = await readAll(plan, world, model, prng, change)
+    const outcome = await readAll(plan, world, model, prng, change, closed)
     if (outcome === 'harmless') continue
     tally.detected++
     const isTail = change.path.endsWith('.log') && !change.isFlip
+    if (closed && faults.length === 0) throw new Violation(`${change.what}: verify finds nothing wrong`)
     if (!isNamed && !isTail) throw new Violation(`${change.what}: verify does not name the file`)
   }
 }
 
 type File = SimulatedEnv['files'] extends () => (infer F)[] ? F : never
+
+const nameOf = (path: string) => path.slice(path.lastIndexOf('/') + 1)
 
 function flip(files: readonly File[], prng: Prng): Change {
   const { path, bytes } = prng.pick(files)
@@ -68,14 +79,20 @@ function cut(files: readonly File[], prng: Prng): Change {
   }
 }
 
+function loss(files: readonly File[], prng: Prng): Change {
+  const { path } = prng.pick(files)
+  return { path, bytes: null, what: `${path}: removed`, isFlip: false }
+}
+
 async function readAll(
   plan: Plan,
   world: SimulatedEnv,
   model: Model,
   prng: Prng,
   change: Change,
+  closed: boolean,
 ): Promise<'detected' | 'harmless'> {
-  const isLog = parseFile(change.path.slice(change.path.lastIndexOf('/') + 1))?.kind === 'wal'
+  const isLog = parseFile(nameOf(change.path))?.kind === 'wal'
   let storage: Storage | null = null
   try {
     storage = await Storage.open(optionsOf(plan, world))
@@ -87,7 +104,7 @@ async function readAll(
     if (isShort && droppedAt === null && (!isLog || change.isFlip)) {
       throw new Violation(`${change.what}: transactions after ${lsn} are missing, and nobody says so`)
     }
-    if (isShort && !isLog) throw new Violation(`${change.what}: transactions after ${lsn} are missing`)
+    if (isShort && (!isLog || closed)) throw new Violation(`${change.what}: transactions after ${lsn} are missing`)
     for (const table of model.live) {
       const tree = storage.table(table.name)
       if (tree === undefined) throw new Violation(`${change.what}: table ${table.name} is missing`)
@@ -96,6 +113,7 @@ async function readAll(
     return isShort ? 'detected' : 'harmless'
   } catch (error) {
     if (!(error instanceof GnitzError)) throw new Violation(`${change.what}: ${String(error)}`, { cause: error })
+    if (change.bytes === null && error instanceof IoError && error.path === change.path) return 'detected'
     if (!(error instanceof CorruptionError || error instanceof FormatError)) {
       throw new Violation(`${change.what}: ${error.message}`, { cause: error })
     }

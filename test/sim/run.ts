@@ -239,7 +239,7 @@ class Run extends World {
     if (storage.table(name) !== undefined) return
     const policy = prng.pick(['write-heavy', 'read-heavy'] as const)
     const weights = nonNegative ? 'nonNegative' : 'any'
-    const id = Math.max(0, ...storage.tables.map(t => t.tableId)) + 1
+    const id = (storage as unknown as { nextTableId: number }).nextTableId
     const table = model.newTable(id, name, shape, kind, nonNegative, 'maybe')
     const tree = storage.createTable(universeOf(name, shape).layout, { kind, policy, weights })
     if (tree.tableId !== id) throw new Violation(`expected table ${id}, found ${tree.tableId}`)
@@ -327,6 +327,6 @@ class Run extends World {
     this.model.settle()
     await settled()
     await this.verify('at the end')
-    if (this.plan.faults.has('flips')) await checkDamage(this.plan, this.env, this.model, this.tally, prng)
+    if (this.plan.faults.has('flips')) await checkDamage(this.plan, this.env, this.model, this.tally, prng, !power)
   }
 }

@@ -1,9 +1,9 @@
 /**
- * fixtures/format/directory: a whole directory, written once and never again. The text beside it, our readers, and a
+ * fixtures/format/directory*: whole directories, written once and never again. The text beside each, our readers, and a
  * script that knows only the documentation must agree on it; and what we write today must be the same.
  */
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,16 +11,18 @@ import { beforeAll, expect, test } from 'vitest'
 import { kernelsOf } from '../../codegen/kernels.js'
 import { loadChecksum } from '../../src/base/checksum.js'
 import { NodeEnv } from '../../src/env/node.js'
+import { arrangedLayout } from '../../src/schema/schema.js'
 import { encodeManifest } from '../../src/storage/manifest/format.js'
 import { readManifest } from '../../src/storage/manifest/manifest.js'
 import { Storage } from '../../src/storage/storage.js'
 import { verifyDirectory } from '../../src/storage/verify.js'
-import { contents, MODES, sumOf } from '../zset/support.js'
+import { contents, MODES, schemaOf, sumOf } from '../zset/support.js'
 
 beforeAll(loadChecksum)
 
 const FORMAT = fileURLToPath(new URL('../../fixtures/format', import.meta.url))
 const DIRECTORY = join(FORMAT, 'directory')
+const DIRECTORIES = [DIRECTORY, join(FORMAT, 'directory-2')]
 const at = 981_173_106_000_000n
 
 /** What the shards and the log come to. */
@@ -40,9 +42,9 @@ const ROWS = {
   ],
 } as const
 
-test('a reader that shares no code with ours reads what the text says', () => {
-  const printed = execFileSync(process.execPath, [join(FORMAT, 'read.mjs'), DIRECTORY], { encoding: 'utf8' })
-  expect(printed).toBe(readFileSync(join(FORMAT, 'directory.txt'), 'utf8'))
+test.each(DIRECTORIES)('a reader that shares no code with ours reads what the text says: %s', directory => {
+  const printed = execFileSync(process.execPath, [join(FORMAT, 'read.mjs'), directory], { encoding: 'utf8' })
+  expect(printed).toBe(readFileSync(`${directory}.txt`, 'utf8'))
 })
 
 test.each(MODES)('it is sound, and has the rows it was given: %s kernels', async mode => {
@@ -67,15 +69,44 @@ test.each(MODES)('it is sound, and has the rows it was given: %s kernels', async
   }
 })
 
-test('its manifest is what is written today', () => {
-  const manifest = readManifest(new NodeEnv(), DIRECTORY)
-  const written = Buffer.from(manifest === null ? [] : encodeManifest(manifest))
-  expect(written.toString('hex')).toBe(readFileSync(join(DIRECTORY, 'MANIFEST')).toString('hex'))
+test('the end of the log is in the manifest: without its last transaction it is refused', async () => {
+  const options = { env: new NodeEnv(), kernelsOf: (layout: Parameters<typeof kernelsOf>[0]) => kernelsOf(layout) }
+  const copy = mkdtempSync(join(tmpdir(), 'gnitz-directory-'))
+  const log = join(copy, 'wal-0000000000000002.log')
+  try {
+    cpSync(DIRECTORIES[1], copy, { recursive: true })
+    const found = await verifyDirectory({ ...options, directory: copy })
+    expect(found).toMatchObject({ faults: [], notes: [], lsn: 3n, log: { transactions: 2, rowCount: 3 } })
+    truncateSync(log, 284 - 72)
+    const short = { file: log, offset: 284 - 72 }
+    expect((await verifyDirectory({ ...options, directory: copy })).faults).toMatchObject([short])
+    const known = 'the manifest says that it goes on to transaction 3, up to byte 284'
+    await expect(Storage.open({ ...options, directory: copy })).rejects.toThrow(`byte 212: it ends here; ${known}`)
+    rmSync(log)
+    expect((await verifyDirectory({ ...options, directory: copy })).faults).toMatchObject([{ file: log, offset: 0 }])
+    await expect(Storage.open({ ...options, directory: copy })).rejects.toThrow(`byte 0: it is missing; ${known}`)
+    cpSync(DIRECTORIES[1], copy, { recursive: true })
+    const storage = await Storage.open({ ...options, directory: copy })
+    expect(storage.recovery).toMatchObject({ lsn: 3n, groups: 2, rows: 3 })
+    // The number of the table that was dropped is not used again.
+    const layout = arrangedLayout(schemaOf('gone', 'id:u64'), [0])
+    expect(storage.createTable(layout).tableId).toBe(3)
+    await storage.close()
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
 })
 
-test('the example in FORMAT.md is its manifest', () => {
+test.each(DIRECTORIES)('its manifest is what is written today: %s', directory => {
+  const manifest = readManifest(new NodeEnv(), directory)
+  const written = Buffer.from(manifest === null ? [] : encodeManifest(manifest))
+  expect(written.toString('hex')).toBe(readFileSync(join(directory, 'MANIFEST')).toString('hex'))
+})
+
+test.each(['directory', 'directory-2'])('the example in FORMAT.md is the manifest of %s', name => {
   const document = readFileSync(fileURLToPath(new URL('../../src/storage/FORMAT.md', import.meta.url)), 'utf8')
-  const block = /<!-- hex: fixtures\/format\/directory\/MANIFEST -->\n+```\n([\s\S]*?)```/.exec(document)?.[1] ?? ''
+  const after = document.split(`<!-- hex: fixtures/format/${name}/MANIFEST -->`)[1]
+  const block = /```\n([\s\S]*?)```/.exec(after)?.[1] ?? ''
   const parts = block
     .trimEnd()
     .split('\n')
@@ -89,6 +120,12 @@ test('the example in FORMAT.md is its manifest', () => {
     expect(part.at).toBe(end)
     end += part.bytes.length
   }
-  const shown = Buffer.concat(parts.map(p => p.bytes))
-  expect(shown.toString('hex')).toBe(readFileSync(join(DIRECTORY, 'MANIFEST')).toString('hex'))
+  const shown = Buffer.concat(parts.map(p => p.bytes)).toString('hex')
+  // Of the second one the header is enough.
+  expect(end).toBeGreaterThanOrEqual(96)
+  expect(
+    readFileSync(join(FORMAT, name, 'MANIFEST'))
+      .toString('hex')
+      .startsWith(shown),
+  ).toBe(true)
 })

@@ -34,9 +34,12 @@ function shard(fileId: bigint, tableId: number, minKey: bigint, maxKey: bigint, 
 
 const tables = LAYOUTS.map((layout, t) => tableOf(t + 1, describeLayout(layout, t % 2 ? 'read-heavy' : 'write-heavy')))
 const manifest: Manifest = {
+  version: 2,
   generation: 7n,
   globalMaxLsn: 123456789012345n,
   nextFileId: 40n,
+  nextTableId: 1000,
+  logEnd: { lsn: 123456789012399n, segment: 123456789012346n, offset: 2 ** 40 },
   tables,
   shards: [shard(3n, 1, 0n, (1n << 64n) - 1n), shard(39n, 2, 1n << 100n, (1n << 128n) - 1n, 3)],
 }
@@ -44,9 +47,13 @@ const manifest: Manifest = {
 describe('bytes', () => {
   test('round trip', () => {
     expect(decodeManifest(encodeManifest(manifest), 'M')).toEqual(manifest)
-    const empty = { generation: 1n, globalMaxLsn: 0n, nextFileId: 1n, tables: [], shards: [] }
+    const numbers = { version: 2, generation: 1n, globalMaxLsn: 0n, nextFileId: 1n, nextTableId: 1 }
+    const empty: Manifest = { ...numbers, logEnd: null, tables: [], shards: [] }
     expect(decodeManifest(encodeManifest(empty), 'M')).toEqual(empty)
-    expect(encodeManifest(empty)).toHaveLength(64)
+    expect(encodeManifest(empty)).toHaveLength(96)
+    const first: Manifest = { ...manifest, version: 1, nextTableId: tables.length + 1, logEnd: null }
+    expect(decodeManifest(encodeManifest(first), 'M')).toEqual(first)
+    expect(encodeManifest({ ...empty, version: 1 })).toHaveLength(64)
   })
 
   test('every flipped bit is found, and so is every cut', () => {
@@ -78,9 +85,17 @@ describe('bytes', () => {
   test('other files and versions are named', () => {
     const bytes = encodeManifest(manifest)
     bytes[8] = 9
-    expect(() => decodeManifest(bytes, 'M')).toThrow('M, byte 8: expected manifest version 1, found version 9')
+    expect(() => decodeManifest(bytes, 'M')).toThrow('M, byte 8: expected manifest version 1 to 2, found version 9')
     bytes[0] = 0
     expect(() => decodeManifest(bytes, 'M')).toThrow(FormatError)
+  })
+
+  test('an end of the log that cannot be', () => {
+    const end = { lsn: 9n, segment: 5n, offset: 70 }
+    for (const part of [{ segment: 10n }, { segment: 0n }, { offset: 0 }]) {
+      const bytes = encodeManifest({ ...manifest, logEnd: { ...end, ...part } })
+      expect(() => decodeManifest(bytes, 'M')).toThrow('M, byte 64: transaction 9 cannot be the last one')
+    }
   })
 
   test('a shard of no table, a file twice, a file beyond the next', () => {
@@ -88,6 +103,7 @@ describe('bytes', () => {
     expect(() => wrong([shard(3n, 99, 0n, 1n)])).toThrow('belongs to table 99')
     expect(() => wrong([shard(3n, 1, 0n, 1n), shard(3n, 1, 2n, 3n)])).toThrow('listed twice')
     expect(() => wrong([shard(3n, 1, 0n, 1n)], 3n)).toThrow('is not below the next file')
+    expect(() => encodeManifest({ ...manifest, nextTableId: 2 })).toThrow('is not below the next table')
   })
 })
 

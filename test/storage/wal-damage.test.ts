@@ -1,6 +1,7 @@
 /** What recovery makes of logs that a crash has cut short, and of logs that somebody has damaged. */
 import { describe, expect, test } from 'vitest'
 import { CorruptionError, GnitzError, IoError, NoSpaceError } from '../../src/base/errors.js'
+import type { LogEnd } from '../../src/storage/types.js'
 import { scanSegment } from '../../src/storage/wal/scan.js'
 import { LogReader, readGroups } from '../../src/storage/wal/tail.js'
 import { MODES } from '../zset/support.js'
@@ -12,16 +13,18 @@ const DIR = '/w'
 interface Sample {
   readonly files: Map<string, Uint8Array>
   readonly models: readonly Model[]
+  /** Where the log ended, if it was closed. */
+  readonly end: LogEnd | null
   /** The transactions as text. */
   readonly lines: readonly string[]
   /** By transaction: file and first byte after it. */
   readonly ends: readonly { file: string; end: number }[]
 }
 
-type Shape = { readonly durability: 'commit' | 'none'; readonly perSegment: number; readonly mark: boolean }
+type Shape = { readonly durability: 'commit' | 'none'; readonly perSegment: number; readonly closed: boolean }
 
 /** A small log of six transactions. */
-async function sampleOf({ durability, perSegment, mark }: Shape, seed: number): Promise<Sample> {
+async function sampleOf({ durability, perSegment, closed }: Shape, seed: number): Promise<Sample> {
   const env = new MemoryEnv()
   const { wal } = openWal(DIR, { env, durability })
   const prng = new Prng(seed)
@@ -30,16 +33,26 @@ async function sampleOf({ durability, perSegment, mark }: Shape, seed: number): 
     models.push(...(await fill(wal, n, n, prng, 1)))
     if (n % perSegment === 0) wal.rotate()
   }
-  const unmarked = env.image()
-  if (mark) await wal.close()
-  const files = mark ? env.image() : unmarked
+  const asIs = env.image()
+  if (closed) await wal.close()
+  const files = closed ? env.image() : asIs
   const read = readGroups({ env: MemoryEnv.of(files), dir: DIR, tableOf: tablesOf('compiled'), after: 0n })
-  return { files, models, lines: lines(models), ends: [...read].map(({ file, end }) => ({ file, end })) }
+  return {
+    files,
+    models,
+    end: closed ? wal.end : null,
+    lines: lines(models),
+    ends: [...read].map(({ file, end }) => ({ file, end })),
+  }
 }
 
-function recovered(files: ReadonlyMap<string, Uint8Array>, mode: (typeof MODES)[number] = 'compiled') {
+function recovered(
+  files: ReadonlyMap<string, Uint8Array>,
+  mode: (typeof MODES)[number] = 'compiled',
+  endsAt: LogEnd | null = null,
+) {
   const env = MemoryEnv.of(files)
-  const { wal, groups } = openWal(DIR, { env, durability: 'commit', tableOf: tablesOf(mode) })
+  const { wal, groups } = openWal(DIR, { env, durability: 'commit', tableOf: tablesOf(mode), endsAt })
   return { env, wal, groups }
 }
 
@@ -53,13 +66,13 @@ function attempt<T>(run: () => T): T | GnitzError {
 }
 
 const SHAPES: Shape[] = [
-  { durability: 'commit', perSegment: 9, mark: false },
-  { durability: 'commit', perSegment: 4, mark: true },
-  { durability: 'none', perSegment: 9, mark: false },
-  { durability: 'none', perSegment: 2, mark: false },
+  { durability: 'commit', perSegment: 9, closed: false },
+  { durability: 'commit', perSegment: 4, closed: true },
+  { durability: 'none', perSegment: 9, closed: false },
+  { durability: 'none', perSegment: 2, closed: false },
 ]
 
-describe.each(SHAPES)('$durability, $perSegment in a segment, mark $mark', shape => {
+describe.each(SHAPES)('$durability, $perSegment in a segment, closed $closed', shape => {
   test('cut at any byte: exactly the transactions that are whole, and writing goes on', async () => {
     const { files, lines: expected, ends } = await sampleOf(shape, 1)
     const names = [...files.keys()].sort()
@@ -79,7 +92,7 @@ describe.each(SHAPES)('$durability, $perSegment in a segment, mark $mark', shape
   })
 
   test('any byte flipped: found, or the end is cut off because nothing says that it was durable', async () => {
-    const { files, lines: expected, ends } = await sampleOf(shape, 2)
+    const { files, end, lines: expected, ends } = await sampleOf(shape, 2)
     const prng = new Prng(3)
     const blocks = [...files.keys()].flatMap(file => [...scanSegment(MemoryEnv.of(files), file)])
     const synced = blocks.filter(block => block.kind === 'block' && block.synced)
@@ -90,7 +103,7 @@ describe.each(SHAPES)('$durability, $perSegment in a segment, mark $mark', shape
         const damaged = bytes.slice()
         damaged[at] ^= 1 << prng.below(8)
         const image = new Map(files).set(name, damaged)
-        const found = attempt(() => recovered(image, MODES[at & 1]))
+        const found = attempt(() => recovered(image, MODES[at & 1], end))
         if (found instanceof GnitzError) {
           refused++
           expect(found).toBeInstanceOf(CorruptionError)
@@ -106,13 +119,41 @@ describe.each(SHAPES)('$durability, $perSegment in a segment, mark $mark', shape
       }
     }
     expect(refused > 0).toBe(shape.durability === 'commit')
-    if (shape.mark) expect(dropped).toBe(64)
-    expect(dropped > 0).toBe(true)
+    expect(dropped > 0).toBe(!shape.closed)
   })
 })
 
+test('a closed log that is shorter is refused, with file and offset; one that is all in shards is not', async () => {
+  const { files, end, ends } = await sampleOf({ durability: 'commit', perSegment: 2, closed: true }, 8)
+  const [first, second, last] = [...files.keys()].sort()
+  expect(end).toEqual({ lsn: 6n, segment: 5n, offset: (files.get(last) as Uint8Array).length })
+  const without = (name: string) => new Map([...files].filter(([file]) => file !== name))
+  const cutAt = (name: string, length: number) =>
+    new Map(files).set(name, (files.get(name) as Uint8Array).slice(0, length))
+  const damaged: [Map<string, Uint8Array>, string, number][] = [
+    [new Map(), last, 0],
+    [without(last), last, 0],
+    [cutAt(last, ends[4].end), last, ends[4].end],
+    [cutAt(last, ends[4].end + 7), last, ends[4].end],
+    [cutAt(second, ends[2].end), last, 0],
+    [without(first), second, 0],
+  ]
+  for (const [image, file, offset] of damaged) {
+    const found = attempt(() => recovered(image, 'compiled', end))
+    expect(found).toMatchObject({ name: 'CorruptionError', file, offset })
+    const env = MemoryEnv.of(image)
+    const { wal } = openWal(DIR, { env, durability: 'commit', endsAt: end, afterLsn: 6n })
+    expect(wal.lastLsn).toBe(6n)
+  }
+  // It may have gone on since.
+  const { env, wal } = recovered(files, 'compiled', end)
+  await fill(wal, 7, 8, new Prng(1))
+  expect(recovered(env.image(), 'compiled', end).groups.length).toBe(8)
+  expect(wal.end?.lsn).toBe(8n)
+})
+
 test('a damaged file never gives a wrong row, and only errors of ours', async () => {
-  const { files, models } = await sampleOf({ durability: 'commit', perSegment: 4, mark: true }, 4)
+  const { files, models } = await sampleOf({ durability: 'commit', perSegment: 4, closed: true }, 4)
   const prng = new Prng(5)
   const names = [...files.keys()]
   const prefixes = new Set(Array.from({ length: models.length + 1 }, (_, n) => lines(models.slice(0, n)).join('\n')))
@@ -268,7 +309,7 @@ describe('reading while it is written', () => {
     new LogReader({ env, dir: DIR, tableOf: tablesOf('compiled'), after })
 
   test('byte by byte: a transaction comes when it is whole', async () => {
-    const { files, models } = await sampleOf({ durability: 'commit', perSegment: 2, mark: true }, 10)
+    const { files, models } = await sampleOf({ durability: 'commit', perSegment: 2, closed: true }, 10)
     const env = new MemoryEnv()
     const reader = readerOf(env)
     const seen: Model[] = []
@@ -287,7 +328,7 @@ describe('reading while it is written', () => {
   })
 
   test('bytes that come in another order are waited for', async () => {
-    const { files, models, ends } = await sampleOf({ durability: 'commit', perSegment: 9, mark: false }, 11)
+    const { files, models, ends } = await sampleOf({ durability: 'commit', perSegment: 9, closed: false }, 11)
     const [[name, bytes]] = files
     for (let n = 0; n < 6; n++) {
       const from = n === 0 ? 0 : ends[n - 1].end
@@ -304,7 +345,7 @@ describe('reading while it is written', () => {
   })
 
   test('damage in the middle is noticed when the log goes on behind it', async () => {
-    const { files, ends } = await sampleOf({ durability: 'commit', perSegment: 9, mark: false }, 12)
+    const { files, ends } = await sampleOf({ durability: 'commit', perSegment: 9, closed: false }, 12)
     const [[name, bytes]] = files
     const damaged = bytes.slice()
     damaged[ends[2].end + 40] ^= 4
@@ -346,7 +387,7 @@ describe('reading while it is written', () => {
     content.bytes = whole
     const reader = readerOf(env)
     while (reader.next() !== null);
-    const replaced = await sampleOf({ durability: 'commit', perSegment: 9, mark: false }, 77)
+    const replaced = await sampleOf({ durability: 'commit', perSegment: 9, closed: false }, 77)
     env.files.set(name, content)
     content.bytes = Uint8Array.of(...whole.slice(0, ends[1]), ...(replaced.files.get(name) as Uint8Array), ...whole)
     expect(() => reader.next()).toThrow(expect.objectContaining({ errno: 'ESTALE' }))

@@ -138,7 +138,7 @@ test('what is in the shards is not replayed, whole segments of it are not read',
   const damaged = copyDirectory(dir)
   writeFileSync(join(damaged, segmentsIn(dir)[0]), 'nonsense')
   expect(openWal(damaged, { afterLsn: 38n }).groups.map(g => g.lsn)).toEqual([39n, 40n])
-  expect(() => openWal(damaged)).toThrow(CorruptionError)
+  expect(() => openWal(damaged, { endsAt: wal.end })).toThrow(CorruptionError)
 })
 
 test('transactions that are only in the shards leave a gap that a reader notices', async () => {
@@ -274,7 +274,7 @@ test('callers that run at the same time share a write', async () => {
   expect(writes).toBe(12)
   await wal.close()
   const found = [...scanSegment(env, join(dir, segmentsIn(dir)[0]))]
-  expect(found.filter(b => b.kind === 'block' && b.synced).length).toBe(13)
+  expect(found.filter(b => b.kind === 'block' && b.synced).length).toBe(12)
 })
 
 test('a caller that is alone is not made to wait for another thread, and does not keep others from running', async () => {

@@ -27,9 +27,9 @@ export const manifest: Command = {
 }
 
 function toJson(source: Source, tables: readonly TableEntry[]): object {
-  const { generation, globalMaxLsn, nextFileId } = source.manifest
+  const { version, generation, globalMaxLsn, nextFileId, nextTableId, logEnd } = source.manifest
   return {
-    ...{ file: source.manifestPath, generation, globalMaxLsn, nextFileId },
+    ...{ file: source.manifestPath, version, generation, globalMaxLsn, nextFileId, nextTableId, logEnd },
     tables: tables.map(table => ({
       ...{ ...table, schemaHash: hex(table.schemaHash) },
       shards: source.shardsOf(table.tableId).map(shardJson),
@@ -42,11 +42,12 @@ export function shardJson(shard: ShardEntry): object {
 }
 
 function toText(source: Source, tables: readonly TableEntry[]): string[] {
-  const { generation, globalMaxLsn, nextFileId, shards } = source.manifest
+  const { generation, globalMaxLsn, nextFileId, shards, logEnd } = source.manifest
   const rows = shards.reduce((sum, s) => sum + s.rowCount, 0)
   const bytes = shards.reduce((sum, s) => sum + s.sizeBytes, 0)
   return [
     `${source.manifestPath}: generation ${generation}, checkpoint at transaction ${globalMaxLsn}, next file ${nextFileId}`,
+    ...(logEnd === null || logEnd.lsn <= globalMaxLsn ? [] : [`the log goes on at least to transaction ${logEnd.lsn}`]),
     `${plural(source.manifest.tables.length, 'table')}, ${plural(shards.length, 'shard')} with ${plural(rows, 'row')} in ${bytesText(bytes)}`,
     ...tables.flatMap(table => ['', ...tableLines(source, table)]),
   ]

@@ -1,16 +1,19 @@
 /**
- * The manifest's bytes (FORMAT.md, "Manifest"): a 64-byte header, table records of varying length, shard records of
- * 112 bytes. One checksum covers the whole file, so nothing in it is believed before that has been compared.
+ * The manifest's bytes (FORMAT.md, "Manifest"): a header, table records of varying length, shard records of 112 bytes.
+ * One checksum covers the whole file, so nothing in it is believed before that has been compared.
  */
 import { xxh3 } from '../../base/checksum.js'
 import { assert, CorruptionError, FormatError } from '../../base/errors.js'
-import type { Manifest, ShardEntry, TableEntry } from '../types.js'
+import type { LogEnd, Manifest, ShardEntry, TableEntry } from '../types.js'
 import { canonical, parseDescriptor, schemaHash } from './descriptor.js'
 
 /** `MANIFNGT` as a little-endian u64. */
 const MAGIC = 0x54474e46494e414dn
-export const MANIFEST_VERSION = 1n
-const HEADER_BYTES = 64
+/** The version that is written. */
+export const MANIFEST_VERSION = 2
+/** Of the header, by version. Up to byte 64 it is the same in all of them. */
+const HEADER_BYTES: Readonly<Record<number, number>> = { 1: 64, 2: 96 }
+const MIN_HEADER_BYTES = 64
 const TABLE_BYTES = 32
 const SHARD_BYTES = 112
 /** Where in the header the checksum of the file lies. */
@@ -21,22 +24,27 @@ const MAX_BYTES = 512 * 1024 * 1024
 const KINDS = ['durable', 'ephemeral'] as const
 const WORD = (1n << 64n) - 1n
 
-/** ENSURES: `decodeManifest` gives back the same. REQUIRES: table ids ascend, shards name tables that are listed. */
+/**
+ * In the format of `manifest.version`. ENSURES: `decodeManifest` gives back the same. REQUIRES: table ids ascend, shards
+ * name tables that are listed.
+ */
 export function encodeManifest(manifest: Manifest): Uint8Array {
   checkReferences(manifest, problem => assert(false, problem))
+  const headerBytes = HEADER_BYTES[manifest.version]
   const descriptors = manifest.tables.map(t => new TextEncoder().encode(canonical(t.descriptor)))
   const tableBytes = descriptors.reduce((sum, d) => sum + TABLE_BYTES + padded(d.length), 0)
-  const bytes = new Uint8Array(HEADER_BYTES + tableBytes + manifest.shards.length * SHARD_BYTES)
+  const bytes = new Uint8Array(headerBytes + tableBytes + manifest.shards.length * SHARD_BYTES)
   const view = new DataView(bytes.buffer)
   view.setBigUint64(0, MAGIC, true)
-  view.setBigUint64(8, MANIFEST_VERSION, true)
+  view.setBigUint64(8, BigInt(manifest.version), true)
   view.setBigUint64(16, manifest.generation, true)
   view.setBigUint64(24, manifest.globalMaxLsn, true)
   view.setBigUint64(32, manifest.nextFileId, true)
   view.setUint32(40, manifest.tables.length, true)
   view.setUint32(44, manifest.shards.length, true)
-  view.setBigUint64(48, BigInt(bytes.length - HEADER_BYTES), true)
-  let at = HEADER_BYTES
+  view.setBigUint64(48, BigInt(bytes.length - headerBytes), true)
+  if (manifest.version >= 2) writeSecondHeader(view, manifest)
+  let at = headerBytes
   manifest.tables.forEach((table, t) => {
     view.setUint32(at, table.tableId, true)
     view.setUint32(at + 4, KINDS.indexOf(table.kind), true)
@@ -52,6 +60,13 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   }
   view.setBigUint64(CHECKSUM_AT, xxh3(bytes), true)
   return bytes
+}
+
+function writeSecondHeader(view: DataView, { logEnd, nextTableId }: Manifest): void {
+  view.setBigUint64(64, logEnd?.lsn ?? 0n, true)
+  view.setBigUint64(72, logEnd?.segment ?? 0n, true)
+  view.setBigUint64(80, BigInt(logEnd?.offset ?? 0), true)
+  view.setUint32(88, nextTableId, true)
 }
 
 function writeShardRecord(view: DataView, at: number, shard: ShardEntry): void {
@@ -75,7 +90,7 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const checked = checkHeader(bytes, view, file)
   const end = bytes.length
-  let at = HEADER_BYTES
+  let at = checked.headerBytes
   const tables: TableEntry[] = []
   for (let t = 0; t < checked.tableCount; t++) {
     if (at + TABLE_BYTES > end) throw new CorruptionError(file, at, `table record ${t} reaches beyond the end`)
@@ -92,10 +107,14 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
   }
   const shards: ShardEntry[] = []
   for (; at < end; at += SHARD_BYTES) shards.push(readShard(view, at, file))
+  const isFirst = checked.version === 1
   const manifest = {
+    version: checked.version,
     generation: view.getBigUint64(16, true),
     globalMaxLsn: view.getBigUint64(24, true),
     nextFileId: view.getBigUint64(32, true),
+    nextTableId: isFirst ? (tables.at(-1)?.tableId ?? 0) + 1 : view.getUint32(88, true),
+    logEnd: isFirst ? null : readLogEnd(view, file),
     tables,
     shards,
   }
@@ -105,22 +124,41 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
   return manifest
 }
 
-function checkHeader(bytes: Uint8Array, view: DataView, file: string): { tableCount: number; shardCount: number } {
+function readLogEnd(view: DataView, file: string): LogEnd | null {
+  const [lsn, segment, offset] = [64, 72, 80].map(at => view.getBigUint64(at, true))
+  if (lsn === 0n) return null
+  if (segment === 0n || segment > lsn || offset === 0n || offset > BigInt(Number.MAX_SAFE_INTEGER)) {
+    const place = `byte ${offset} of segment ${segment}`
+    throw new CorruptionError(file, 64, `transaction ${lsn} cannot be the last one up to ${place} of the log`)
+  }
+  return { lsn, segment, offset: Number(offset) }
+}
+
+interface Header {
+  readonly version: number
+  readonly headerBytes: number
+  readonly tableCount: number
+  readonly shardCount: number
+}
+
+function checkHeader(bytes: Uint8Array, view: DataView, file: string): Header {
   const { length } = bytes
-  if (length < HEADER_BYTES) {
-    throw new CorruptionError(file, length, `expected a manifest of at least ${HEADER_BYTES} bytes, found ${length}`)
+  if (length < MIN_HEADER_BYTES) {
+    const least = `a manifest of at least ${MIN_HEADER_BYTES} bytes`
+    throw new CorruptionError(file, length, `expected ${least}, found ${length}`)
   }
   if (length > MAX_BYTES) throw new CorruptionError(file, null, `${length} bytes are too many for a manifest`)
   if (view.getBigUint64(0, true) !== MAGIC) {
     throw new FormatError(file, 0, 'expected a gnitz manifest (MANIFNGT), found another kind of file')
   }
   const version = view.getBigUint64(8, true)
-  if (version !== MANIFEST_VERSION) {
-    throw new FormatError(file, 8, `expected manifest version ${MANIFEST_VERSION}, found version ${version}`)
+  if (version === 0n || version > BigInt(MANIFEST_VERSION)) {
+    throw new FormatError(file, 8, `expected manifest version 1 to ${MANIFEST_VERSION}, found version ${version}`)
   }
-  if (view.getBigUint64(48, true) !== BigInt(length - HEADER_BYTES)) {
+  const headerBytes = HEADER_BYTES[Number(version)]
+  if (view.getBigUint64(48, true) !== BigInt(length - headerBytes)) {
     const expected = `${view.getBigUint64(48, true)} bytes after the header`
-    throw new CorruptionError(file, 48, `expected ${expected}, found ${length - HEADER_BYTES}`)
+    throw new CorruptionError(file, 48, `expected ${expected}, found ${length - headerBytes}`)
   }
   const stored = view.getBigUint64(CHECKSUM_AT, true)
   const copy = bytes.slice()
@@ -129,7 +167,8 @@ function checkHeader(bytes: Uint8Array, view: DataView, file: string): { tableCo
   if (found !== stored) {
     throw new CorruptionError(file, CHECKSUM_AT, `checksum: expected ${hex(stored)}, found ${hex(found)}`)
   }
-  return { tableCount: view.getUint32(40, true), shardCount: view.getUint32(44, true) }
+  const [tableCount, shardCount] = [view.getUint32(40, true), view.getUint32(44, true)]
+  return { version: Number(version), headerBytes, tableCount, shardCount }
 }
 
 function readTable(bytes: Uint8Array, view: DataView, at: number, length: number, file: string): TableEntry {
@@ -177,6 +216,7 @@ function checkReferences(manifest: Manifest, fail: (problem: string) => void): v
     if (tableId <= last) fail(`table ${tableId} is listed after table ${last}`)
     last = tableId
   }
+  if (last >= manifest.nextTableId) fail(`table ${last} is not below the next table, ${manifest.nextTableId}`)
   const tables = new Set(manifest.tables.map(t => t.tableId))
   const files = new Set<bigint>()
   for (const shard of manifest.shards) {

@@ -1,11 +1,12 @@
 /** The segments that the writer of the log has: which bytes are in them, and which of those are durable. */
 import { IoError } from '../../base/errors.js'
 import { type Env, type EnvFile, joinPath } from '../../env/env.js'
-import { type Lsn, walFile } from '../types.js'
+import { type LogEnd, type Lsn, walFile } from '../types.js'
 import type { FoundSegment } from './recover.js'
 
 interface Segment {
   readonly path: string
+  readonly firstLsn: Lsn
   /** Null when nothing is left to write or sync. */
   file: EnvFile | null
   lastLsn: Lsn
@@ -38,8 +39,8 @@ export class LogFiles {
     /** Whether writing goes on in the last one. */
     goesOn: boolean,
   ) {
-    this.segments = found.map(({ path, lastLsn, sizeBytes }) => {
-      return { path, file: null, lastLsn, sizeBytes, coveredBytes: sizeBytes, syncedBytes: sizeBytes }
+    this.segments = found.map(({ path, firstLsn, lastLsn, sizeBytes }) => {
+      return { path, firstLsn, file: null, lastLsn, sizeBytes, coveredBytes: sizeBytes, syncedBytes: sizeBytes }
     })
     const last = this.segments.at(-1)
     if (!goesOn || last === undefined || last.sizeBytes >= segmentBytes) return
@@ -56,14 +57,16 @@ export class LogFiles {
     return this.current === null || this.current.sizeBytes >= this.segmentBytes
   }
 
-  /** Whether there is a segment that is written to. */
-  get isOpen(): boolean {
-    return this.current !== null
-  }
-
   /** Every byte is durable. */
   get allSynced(): boolean {
     return !this.directoryDirty && this.segments.every(s => s.syncedBytes === s.sizeBytes)
+  }
+
+  /** Where the log ends, if that is durable; null if it is not, or if there is no log. */
+  get end(): LogEnd | null {
+    const last = this.segments.at(-1)
+    if (last === undefined || !this.allSynced) return null
+    return { lsn: last.lastLsn, segment: last.firstLsn, offset: last.sizeBytes }
   }
 
   /** Appends bytes that end with transaction `lastLsn`; to a new segment of that name if `opens` is a transaction. */
@@ -81,16 +84,16 @@ export class LogFiles {
       const isOurs = created !== null || error.errno !== 'EEXIST'
       return { error, undone: path === null ? this.cutBack() : isOurs && this.uncreate(path, created) }
     }
-    if (created !== null) this.begin(created, lastLsn)
+    if (created !== null) this.begin(created, opens as Lsn)
     const segment = this.current as Segment
     segment.sizeBytes += bytes.length
     segment.lastLsn = lastLsn
     return null
   }
 
-  private begin(file: EnvFile, lastLsn: Lsn): void {
+  private begin(file: EnvFile, firstLsn: Lsn): void {
     this.leave()
-    this.current = { path: file.path, file, lastLsn, sizeBytes: 0, coveredBytes: 0, syncedBytes: 0 }
+    this.current = { path: file.path, firstLsn, file, lastLsn: 0n, sizeBytes: 0, coveredBytes: 0, syncedBytes: 0 }
     this.segments.push(this.current)
     this.directoryDirty = true
   }

@@ -79,8 +79,6 @@ export class GroupReader {
   lastLsn: Lsn = 0n
   /** Offset of the last block that says that everything before it was durable; -1 if there was none. */
   syncedAt = -1
-  /** The last block is a mark. */
-  endsInMark = false
   /** Rows that were unpacked. */
   rowCount = 0
   readonly declared = new Map<TableId, Declaration>()
@@ -143,7 +141,6 @@ export class GroupReader {
       }
       if (header.more) continue
       this.offset = at
-      this.endsInMark = note
       this.fresh = []
       if (!note) break
       this.floor = lsn

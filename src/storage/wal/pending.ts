@@ -57,14 +57,6 @@ export class Pending {
     return this.buffer.contents()
   }
 
-  /** The bytes of a mark. REQUIRES: nothing is pending. */
-  static mark(lsn: Lsn, previousLsn: Lsn): Uint8Array {
-    const buffer = new BlockBuffer()
-    buffer.addBytes(lsn, NOTE_TABLE, encodeNote({ previousLsn, tables: [] }), false)
-    buffer.markSynced(0)
-    return buffer.contents()
-  }
-
   /** The buffer was written: it is empty again. */
   taken(): void {
     if (this.opens) this.declared.clear()

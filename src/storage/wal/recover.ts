@@ -3,15 +3,16 @@
  *
  * The log is good up to the first block that does not verify. If a sound block after it says SYNCED, the bad one had
  * been durable, so it was damaged since: CorruptionError. Otherwise it was being written when the machine went down,
- * nobody has been told that it is durable, and it is cut off, with everything behind it.
+ * nobody has been told that it is durable, and it is cut off, with everything behind it. A log that ends before the
+ * place at which the manifest says it ended is damaged, too.
  *
  * What lies after the last SYNCED block may exist in the system's memory only; if a sync of it has failed before, it
  * may not even be written again by another one. So it is rewritten as it is and synced, before anything is built on
  * it.
  */
 import { CorruptionError } from '../../base/errors.js'
-import type { Env } from '../../env/env.js'
-import type { Lsn, TableId } from '../types.js'
+import { type Env, joinPath } from '../../env/env.js'
+import { type LogEnd, type Lsn, type TableId, walFile } from '../types.js'
 import { GroupReader, type Opening, type TableLookup, type Torn, type WalGroup } from './groups.js'
 import type { Declaration } from './note.js'
 import { listSegments, SegmentFile, type SegmentName, type StrideOf } from './segment.js'
@@ -40,6 +41,8 @@ export interface RecoverOptions {
   readonly tableOf: TableLookup
   /** Transactions up to this one are in the shards. */
   readonly afterLsn: Lsn
+  /** The log goes on at least to here; null or absent: not known. Means nothing up to `afterLsn`. */
+  readonly endsAt?: LogEnd | null
   readonly replay: (group: WalGroup) => void
   readonly onProgress?: (progress: RecoveryProgress) => void
 }
@@ -57,7 +60,7 @@ export interface Recovered {
    * What is known of the last segment, if writing can go on in it: it has been read to its end, and nothing that is in
    * the shards is missing after it.
    */
-  readonly open: { readonly declared: ReadonlyMap<TableId, Declaration>; readonly endsInMark: boolean } | null
+  readonly open: { readonly declared: ReadonlyMap<TableId, Declaration> } | null
 }
 
 const PROGRESS_BYTES = 4 * 1024 * 1024
@@ -96,12 +99,11 @@ class Recoverer {
     const start = this.skipOld()
     const sizes = this.all.map(s => this.options.env.stat(s.path)?.sizeBytes ?? 0)
     this.bytesTotal = sizes.slice(start).reduce((sum, bytes) => sum + bytes, 0)
-    for (let i = start; i < this.all.length; i++) {
-      const torn = this.readSegment(i)
-      if (torn === null) continue
-      this.drop(i, torn)
-      break
-    }
+    let i = start
+    let torn: Torn | null = null
+    while (i < this.all.length && torn === null) torn = this.readSegment(i++)
+    this.refuseShort(i - 1, torn)
+    if (torn !== null) this.drop(i - 1, torn)
     this.settle()
     const { dropped } = this
     const report: WalRecovery = {
@@ -205,6 +207,22 @@ class Recoverer {
     // Without SYNCED the files before may never have reached the disk.
     if (synced) throw new CorruptionError(path, 0, reason)
     return { kind: 'torn', offset: 0, at: 0, resumeAt: 0, reason }
+  }
+
+  /** Throws CorruptionError if the log breaks off in segment i, or ends, before it had ended once. */
+  private refuseShort(i: number, torn: Torn | null): void {
+    const { endsAt, afterLsn, dir } = this.options
+    if (endsAt === null || endsAt === undefined || endsAt.lsn <= afterLsn) return
+    const known = `the manifest says that it goes on to transaction ${endsAt.lsn}, up to byte ${endsAt.offset}`
+    const e = this.all.findIndex(s => s.firstLsn === endsAt.segment)
+    if (e < 0) throw new CorruptionError(joinPath(dir, walFile(endsAt.segment)), 0, `it is missing; ${known}`)
+    if (torn !== null && (i < e || (i === e && torn.offset < endsAt.offset))) {
+      const place = i === e ? '' : ` of ${this.all[e].path}`
+      throw new CorruptionError(this.all[i].path, torn.at, `${torn.reason}; ${known}${place}`)
+    }
+    const sizeBytes = this.kept.find(s => s.firstLsn === endsAt.segment)?.sizeBytes ?? 0
+    if (sizeBytes >= endsAt.offset && this.lastLsn >= endsAt.lsn) return
+    throw new CorruptionError(this.all[e].path, sizeBytes, `it ends here; ${known}`)
   }
 
   /** Cuts off the log from `torn` in segment i on. Throws CorruptionError if that had been durable. */

@@ -4,7 +4,8 @@
  * refuse is a fault.
  */
 import type { Env } from '../../env/env.js'
-import type { Lsn, Manifest } from '../types.js'
+import { joinPath } from '../../env/env.js'
+import { type LogEnd, type Lsn, type Manifest, walFile } from '../types.js'
 import type { Findings } from '../verify.js'
 import type { TableLookup } from './groups.js'
 import { type BlockInfo, type GapInfo, scanSegment } from './scan.js'
@@ -40,6 +41,8 @@ export function verifyLog(
     onFile(segment.path)
     findings.guard(() => scan.segment(segment))
   }
+  const { logEnd } = manifest
+  if (logEnd !== null && logEnd.lsn > manifest.globalMaxLsn) scan.mustReach(logEnd, directory)
   scan.end()
   let transactions = 0
   let rowCount = 0
@@ -79,6 +82,8 @@ class LogScan {
   coveredSegments = 0
   private segments = 0
   private broken: Broken | null = null
+  /** The end of the last transaction that is whole. */
+  private reached: { file: string; offset: number } | null = null
 
   constructor(
     private readonly env: Env,
@@ -94,7 +99,10 @@ class LogScan {
       if (found.kind === 'block') {
         this.block(found)
         begun = found.more ? (begun ?? found) : null
-        if (!found.more && found.tableId !== 0 && this.broken === null) this.lastLsn = found.lsn
+        if (!found.more && found.tableId !== 0 && this.broken === null) {
+          this.lastLsn = found.lsn
+          this.reached = { file: found.file, offset: found.offset + found.sizeBytes }
+        }
       } else {
         this.breaks(found.file, begun?.offset ?? found.offset, found.fault)
         begun = null
@@ -146,6 +154,18 @@ class LogScan {
 
   private breaks(file: string, offset: number, problem: string): void {
     this.broken ??= { file, offset, problem }
+  }
+
+  /** The log goes on at least to `end`. */
+  mustReach(end: LogEnd, directory: string): void {
+    if (this.isDamaged || this.lastLsn >= end.lsn) return
+    const missing = joinPath(directory, walFile(end.segment))
+    const place = this.broken ?? this.reached
+    const known = `the manifest says that it goes on to transaction ${end.lsn}, up to byte ${end.offset} of ${missing}`
+    const problem = this.broken?.problem ?? 'the log ends here'
+    if (this.env.stat(missing) === null || place === null) this.damage(missing, 0, `it is missing; ${known}`)
+    else this.damage(place.file, place.offset, `${problem}; ${known}`)
+    this.broken = null
   }
 
   end(): void {

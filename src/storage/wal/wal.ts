@@ -15,7 +15,7 @@
  */
 import { assert, IoError, UsageError } from '../../base/errors.js'
 import type { Env } from '../../env/env.js'
-import type { Lsn } from '../types.js'
+import type { LogEnd, Lsn } from '../types.js'
 import { MAX_LSN } from './block.js'
 import { LogFiles } from './files.js'
 import type { TableLookup, WalGroup, WalPart } from './groups.js'
@@ -40,6 +40,8 @@ export interface WalOptions {
   readonly segmentBytes?: number
   /** Transactions up to this one are in the shards: they are not replayed. */
   readonly afterLsn: Lsn
+  /** Where the log ended when that was last recorded. A log that ends earlier is refused, unless the shards have it all. */
+  readonly endsAt?: LogEnd | null
   /** Gets every later transaction, in order, while the log is opened. */
   readonly replay: (group: WalGroup) => void
   readonly onProgress?: (progress: RecoveryProgress) => void
@@ -92,7 +94,6 @@ export class Wal {
   private waiters: Waiter[] = []
   private readonly rejected = new Map<Lsn, Error>()
   private failed: Error | null = null
-  private endsInMark: boolean
   private closed = false
 
   private constructor(options: WalOptions, found: Recovered) {
@@ -103,7 +104,6 @@ export class Wal {
     this.intervalMs = options.intervalMs ?? INTERVAL_MS
     this.files = new LogFiles(options.env, options.dir, options.segmentBytes ?? SEGMENT_BYTES, segments, open !== null)
     this.pending = new Pending(options.tableOf, open?.declared.keys() ?? [])
-    this.endsInMark = open?.endsInMark ?? false
     this.appended = report.lastLsn
     this.written = report.lastLsn
     this.durable = report.lastLsn
@@ -127,6 +127,11 @@ export class Wal {
   /** Every transaction up to this one is durable. */
   get durableLsn(): Lsn {
     return this.durable
+  }
+
+  /** Where the log ends, if every byte of it is durable; null if not, or if there is no log. */
+  get end(): LogEnd | null {
+    return this.failed === null ? this.files.end : null
   }
 
   /** Bytes in the log, with those that wait to be written. */
@@ -195,7 +200,7 @@ export class Wal {
   }
 
   /**
-   * Makes everything durable, ends the log with a mark, and closes its files. Rejects if something could not be made
+   * Makes everything durable and closes the files of the log. Rejects if something could not be made
    * durable; closed it is nevertheless.
    */
   async close(): Promise<void> {
@@ -205,7 +210,6 @@ export class Wal {
     } finally {
       await this.syncing
       this.stopTimer?.()
-      this.writeMark()
       this.closed = true
       if (this.waiters.length > 0) this.fail(new UsageError('the log was closed'))
       this.files.close()
@@ -294,7 +298,6 @@ export class Wal {
     if (failure === null) {
       this.writtenCount = pending.lsns.length
       pending.taken()
-      this.endsInMark = false
       this.written = last
       this.acknowledge()
       this.startTimer()
@@ -391,17 +394,5 @@ export class Wal {
     const { path, errno } = error
     const fate = `transactions after ${this.durable} may or may not be in the log; open the directory again to find out`
     return new IoError(path, errno, `${error.message.slice(path.length + 2)}; ${fate}`, 'IO', error)
-  }
-
-  /** With a mark at its end every byte of the log is known to have been durable. It does no harm if it is lost. */
-  private writeMark(): void {
-    const { files, appended } = this
-    if (this.failed !== null || this.endsInMark || !files.isOpen || !files.allSynced || appended === MAX_LSN) return
-    if (files.write(Pending.mark(appended + 1n, appended), appended, null) !== null) return
-    try {
-      files.syncNow()
-    } catch {
-      // Everything else is durable.
-    }
   }
 }
