@@ -13,6 +13,7 @@ import type { TableDefinition } from './rel.js'
 export declare const ROW: unique symbol
 export declare const INSERT: unique symbol
 export declare const VALUE: unique symbol
+export declare const KEY: unique symbol
 
 /** Written out, so that editors show the columns and not the machinery. */
 export type Simplify<T> = { [K in keyof T]: T[K] } & {}
@@ -21,14 +22,14 @@ export type Simplify<T> = { [K in keyof T]: T[K] } & {}
  * A column of a table: its type and what it allows. Frozen; each method gives a new builder.
  * `T` is a value that is read, `Input` one that is inserted, both without null.
  */
-export class ColumnBuilder<T, Nullable extends boolean = false, Input = T> {
+export class ColumnBuilder<T, Nullable extends boolean = false, Input = T, Key extends boolean = boolean> {
   declare readonly [VALUE]: T
   declare readonly [INSERT]: Input
   readonly type: TypeName
   readonly isNullable: Nullable
-  readonly isPrimaryKey: boolean
+  readonly isPrimaryKey: Key
 
-  constructor(type: TypeName, isNullable: Nullable, isPrimaryKey: boolean) {
+  constructor(type: TypeName, isNullable: Nullable, isPrimaryKey: Key) {
     this.type = type
     this.isNullable = isNullable
     this.isPrimaryKey = isPrimaryKey
@@ -36,20 +37,20 @@ export class ColumnBuilder<T, Nullable extends boolean = false, Input = T> {
   }
 
   /** Makes the column (part of) the primary key; on several columns the key is composite, in their order. */
-  primaryKey(this: ColumnBuilder<T, false, Input>): ColumnBuilder<T, false, Input> {
-    return new ColumnBuilder<T, false, Input>(this.type, false, true)
+  primaryKey(this: ColumnBuilder<T, false, Input>): ColumnBuilder<T, false, Input, true> {
+    return new ColumnBuilder<T, false, Input, true>(this.type, false, true)
   }
 
   /** Allows NULL. A primary key column cannot be nullable: `table` refuses it. */
-  nullable(): ColumnBuilder<T, true, Input> {
-    return new ColumnBuilder<T, true, Input>(this.type, true, this.isPrimaryKey)
+  nullable(): ColumnBuilder<T, true, Input, Key> {
+    return new ColumnBuilder<T, true, Input, Key>(this.type, true, this.isPrimaryKey)
   }
 }
 
 const make =
   <T, Input = T>(type: TypeName) =>
-  (): ColumnBuilder<T, false, Input> =>
-    new ColumnBuilder<T, false, Input>(type, false, false)
+  (): ColumnBuilder<T, false, Input, false> =>
+    new ColumnBuilder<T, false, Input, false>(type, false, false)
 
 type Integer64 = bigint | number
 type Instant = bigint | number | string | Date
@@ -94,15 +95,28 @@ export type InsertOf<C> = Simplify<
   }
 >
 
-/** A table definition that knows its row types. */
-export interface TableDef<R, I = R> extends TableDefinition {
+type KeyNames<C> = {
+  [K in keyof C]: C[K] extends { readonly isPrimaryKey: infer P } ? (true extends P ? K : never) : never
+}[keyof C]
+
+/** The key columns of a table as they may be given to find a row: none if it has no primary key. */
+export type KeyOf<C, Names extends readonly string[]> = Simplify<{
+  -readonly [K in (KeyNames<C> | Names[number]) & keyof C]: InputValue<C[K]>
+}>
+
+/** The key of a table of which the type checker does not know the columns. */
+export type AnyKey = Readonly<Record<string, unknown>>
+
+/** A table definition that knows its row types, and the values of its primary key by column. */
+export interface TableDef<R, I = R, K = AnyKey> extends TableDefinition {
   readonly [ROW]: R
   readonly [INSERT]: I
+  readonly [KEY]: K
 }
 
-export interface TableOptions<Name extends string = string> {
+export interface TableOptions<Name extends string = string, Key extends readonly Name[] = readonly Name[]> {
   /** The key columns in order, instead of `.primaryKey()` on columns. */
-  readonly primaryKey?: readonly Name[]
+  readonly primaryKey?: Key
   /** The rows are not stored: they pass through the views and are forgotten. */
   readonly stream?: boolean
 }
@@ -111,15 +125,15 @@ export interface TableOptions<Name extends string = string> {
  * Defines a table. Throws SchemaError on empty, duplicate or missing names, on a key column that is nullable or does
  * not exist, and where the key is given in both ways.
  */
-export function table<C extends ColumnBuilders>(
+export function table<C extends ColumnBuilders, const P extends readonly (keyof C & string)[] = readonly []>(
   name: string,
   columns: C,
-  options: TableOptions<keyof C & string> = {},
-): TableDef<Simplify<RowOf<C>>, InsertOf<C>> {
+  options: TableOptions<keyof C & string, P> = {},
+): TableDef<Simplify<RowOf<C>>, InsertOf<C>, KeyOf<C, P>> {
   const schema = schemaOf(name, columns, options.primaryKey)
   const definition: TableDefinition = Object.freeze({ kind: 'table', schema, stream: options.stream === true })
   // The symbols that make the difference exist in types only.
-  return definition as TableDef<Simplify<RowOf<C>>, InsertOf<C>>
+  return definition as TableDef<Simplify<RowOf<C>>, InsertOf<C>, KeyOf<C, P>>
 }
 
 function schemaOf(name: string, columns: ColumnBuilders, keyOption: readonly string[] | undefined): TableSchema {

@@ -5,19 +5,17 @@
 
 import type { Mode } from '../../codegen/build.js'
 import { kernelsOf } from '../../codegen/kernels.js'
-import { type CodeContext, storeCode } from '../../codegen/steps.js'
+import type { CodeContext } from '../../codegen/steps.js'
 import { lower } from '../circuit/lower.js'
 import { optimise } from '../circuit/optimise.js'
 import type { Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
-import { allColumns } from '../circuit/substitute.js'
 import { flatLayout, type RowSchema } from '../schema/schema.js'
 import { Store } from '../zset/store.js'
+import { arrangeRowsOf } from './arranging.js'
 import { backfill, type Progress } from './backfill.js'
 import { Scheduler } from './epoch.js'
-import { SILENT } from './errors.js'
 import { upstream } from './handles.js'
 import type { ArrangeOperator } from './operators/arrange.js'
-import type { ScanStore } from './operators/feed.js'
 import type { Operator, Producer } from './operators/operator.js'
 import { ReduceOperator } from './operators/reduce.js'
 import { SinkOperator } from './operators/sink.js'
@@ -102,16 +100,7 @@ export class Circuit {
 
   private storeOf(schema: RowSchema, key: readonly number[], context: CodeContext): Store {
     const layout = storeLayout(schema, key)
-    let arrange: ScanStore | null = null
-    return new Store(
-      kernelsOf(layout, this.mode),
-      (flat, from, to, raw) => {
-        const pipeline = { filter: null, exprs: allColumns(schema), schema, negate: false }
-        arrange ??= storeCode(context, pipeline, layout).scan<ScanStore>(flat.layout)
-        raw.length = arrange(flat, from, to, raw, SILENT)
-      },
-      `${context.provenance[0]}`,
-    )
+    return new Store(kernelsOf(layout, this.mode), arrangeRowsOf(schema, layout, context), `${context.provenance[0]}`)
   }
 
   private catalog(added: string[]): Catalog {

@@ -8,11 +8,12 @@ import type { RowSchema } from '../schema/schema.js'
 import type { Database } from './database.js'
 import type { Failure } from './errors.js'
 import { type PlanFormat, renderView, sourceOf } from './inspect.js'
+import type { KeyInput, RangeOptions } from './keys.js'
 import type { Operator, OperatorStats } from './operators/operator.js'
 import type { ReduceOperator } from './operators/reduce.js'
 import type { SinkOperator } from './operators/sink.js'
 import type { SourceOperator } from './operators/source.js'
-import type { Entry, KeyInput, RangeOptions, RelationReader, Subscriber } from './relation.js'
+import type { Entry, RelationReader, Subscriber } from './relation.js'
 
 export interface SubscribeOptions {
   /** Call once at once with everything the relation holds now. */

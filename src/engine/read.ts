@@ -104,26 +104,24 @@ function* walkRows(walk: MergeWalk): Generator<RowRef> {
   while (walk.next()) if (walk.run !== null) yield { batch: walk.run, row: walk.row, weight: walk.weight }
 }
 
-/** Reads a store under a packed key. */
-class StoreReader implements Reader {
+/** Reads runs under a packed key. */
+export class StoreReader implements Reader {
   private readonly columns: readonly Column[]
   private readonly probe: Batch
 
   constructor(
-    private readonly store: Store,
     private readonly kernels: CompiledKernels,
-    viewKey: readonly number[],
-    private readonly flushed: () => void,
+    private readonly key: readonly number[],
+    private readonly runs: () => readonly Batch[],
   ) {
-    const { schema } = store.layout
-    this.columns = viewKey.map(c => schema.columns[c])
-    this.probe = new Batch(store.layout, 1)
+    const { layout } = kernels
+    this.columns = key.map(c => layout.schema.columns[c])
+    this.probe = new Batch(layout, 1)
   }
 
-  private runs(): readonly Batch[] {
-    this.store.flush()
-    this.flushed()
-    return this.store.trace.batches()
+  /** Reads the same rows and, added to them, those of other runs of the same layout. */
+  with(others: () => readonly Batch[]): StoreReader {
+    return new StoreReader(this.kernels, this.key, () => [...this.runs(), ...others()])
   }
 
   *range(bounds: Bounds): Generator<RowRef> {
@@ -132,10 +130,11 @@ class StoreReader implements Reader {
 
   find(key: readonly Value[]): Generator<RowRef> {
     const { probe, columns } = this
-    if (this.store.layout.key.columns.length < columns.length) {
+    const { layout } = this.kernels
+    if (layout.key.columns.length < columns.length) {
       return this.range({ from: key, to: key, after: null, reverse: false })
     }
-    probe.keys32.set(keyLanesOf(this.store.layout, rowOf(columns, key)))
+    probe.keys32.set(keyLanesOf(layout, rowOf(columns, key)))
     return this.findKey()
   }
 
@@ -228,32 +227,25 @@ class SortedReader implements Reader {
   }
 }
 
-/** Reads a store under a hashed key: single keys by their hash. */
+/** Reads runs under a hashed key: single keys by their hash. */
 class HashedReader extends SortedReader {
   private readonly probe: Batch
 
   constructor(
-    private readonly store: Store,
     private readonly kernels: CompiledKernels,
     private readonly keys: readonly Column[],
+    private readonly runs: () => readonly Batch[],
+    whole: () => Batch | null,
     version: () => number,
-    private readonly flushed: () => void,
   ) {
-    super(keyColumns(store.layout.schema, keys), () => this.compacted(), version)
-    this.probe = new Batch(store.layout, 1)
-  }
-
-  private compacted(): Batch | null {
-    this.store.flush()
-    this.flushed()
-    return this.store.trace.compact()
+    super(keyColumns(kernels.layout.schema, keys), whole, version)
+    this.probe = new Batch(kernels.layout, 1)
   }
 
   override *find(key: readonly Value[]): Generator<RowRef> {
-    this.store.flush()
-    this.flushed()
-    this.probe.keys32.set(keyLanesOf(this.store.layout, rowOf(this.keys, key)))
-    for (const ref of walkRows(new KeyWalk(this.kernels, this.probe, this.store.trace.batches()))) {
+    const runs = this.runs()
+    this.probe.keys32.set(keyLanesOf(this.kernels.layout, rowOf(this.keys, key)))
+    for (const ref of walkRows(new KeyWalk(this.kernels, this.probe, runs))) {
       if (compareKey(ref.batch, ref.row, this.keys, key) === 0) yield ref
     }
   }
@@ -324,22 +316,42 @@ export function storeLayout(schema: RowSchema, key: readonly number[]): Layout {
   )
 }
 
-/** A reader of a store by `viewKey`; `version` counts its changes, `flushed` is told when its tail was arranged. */
+/**
+ * A reader by `key` of rows that are the sum of runs: `runs` gives them, `whole` the same as one batch. Both are asked
+ * again by every reading; `version` counts changes.
+ */
+export function runsReader(
+  kernels: CompiledKernels,
+  key: readonly number[],
+  runs: () => readonly Batch[],
+  whole: () => Batch | null,
+  version: () => number,
+): Reader {
+  const { layout } = kernels
+  if (layout.key.kind === 'packed') return new StoreReader(kernels, key, runs)
+  const columns = key.map(c => layout.schema.columns[c])
+  return new HashedReader(kernels, columns, runs, whole, version)
+}
+
+/** A reader of a store by `key`; `version` counts its changes, `flushed` is told when its tail was arranged. */
 export function storeReader(
   store: Store,
   kernels: CompiledKernels,
-  viewKey: readonly number[],
+  key: readonly number[],
   version: () => number,
   flushed: () => void,
 ): Reader {
-  const { key, schema } = store.layout
-  if (key.kind === 'packed') return new StoreReader(store, kernels, viewKey, flushed)
-  return new HashedReader(
-    store,
+  const flush = () => {
+    store.flush()
+    flushed()
+    return store.trace
+  }
+  return runsReader(
     kernels,
-    viewKey.map(c => schema.columns[c]),
+    key,
+    () => flush().batches(),
+    () => flush().compact(),
     version,
-    flushed,
   )
 }
 
@@ -354,7 +366,7 @@ export function groupReader(table: GroupTable, key: readonly number[], version: 
 }
 
 /** Key columns first, then the others: with a short key, rows still come in a fixed order. */
-function keyColumns(schema: RowSchema, keys: readonly Column[]): Column[] {
+export function keyColumns(schema: RowSchema, keys: readonly Column[]): Column[] {
   return [...keys, ...schema.columns.filter(column => !keys.includes(column))]
 }
 

@@ -1,14 +1,18 @@
 /** What tables and views of a database have in common: they are read by key and range, followed, and counted. */
-import { type DecodeRow, rowDecoder } from '../../codegen/decode.js'
-import type { CodeContext } from '../../codegen/steps.js'
+import { type DecodeRow, type ProjectRow, rowDecoder, rowProjector } from '../../codegen/decode.js'
+import { readValue } from '../../codegen/expr/plain.js'
+import { type CodeContext, SourceList } from '../../codegen/steps.js'
 import { quote, show, UsageError } from '../base/errors.js'
 import type { Relation } from '../circuit/rel.js'
 import { flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import type { Value } from '../schema/types.js'
 import { normalise, Problem } from '../schema/values.js'
-import type { Batch } from '../zset/batch.js'
+import { Batch } from '../zset/batch.js'
+import type { KeyInput, RangeOptions } from './keys.js'
 import type { Delta } from './operators/operator.js'
-import { type Bounds, consolidated, EVERYTHING, type Reader, type RowRef } from './read.js'
+import { type Bounds, consolidated, EVERYTHING, keyColumns, type Reader, type RowRef } from './read.js'
+import { compareRows, type Layer, readOver } from './read-over.js'
+import { OverlayShape } from './transactions/overlay.js'
 
 /** A row with its weight. */
 export interface Entry<R> {
@@ -24,37 +28,29 @@ export interface Changes<R> {
 
 export type Subscriber<R> = (delta: Changes<R>) => void
 
-/** A key: the value of a single key column, or the values by name or in order. A range may give a prefix. */
-export type KeyInput = Value | readonly unknown[] | Readonly<Record<string, unknown>> | Date
-
-export interface RangeOptions {
-  /** Inclusive bounds. */
-  readonly from?: KeyInput
-  readonly to?: KeyInput
-  /** Exclusive lower bound in the direction of reading: where the last page ended. */
-  readonly after?: KeyInput
-  readonly reverse?: boolean
-  readonly limit?: number
-}
-
 /** Most rows that are put into one array: beyond about this many elements the platform ends the process. */
 const MAX_ROWS = 2 ** 26
 
 export class RelationReader<R> {
-  private readonly decoders = new Map<Layout, DecodeRow>()
+  private decoders = new Map<Layout, DecodeRow>()
+  private projectors = new Map<Layout, ProjectRow>()
   private readonly subscribers = new Set<Subscriber<R>>()
   private captured: Changes<R> | null = null
 
-  private readonly what: string
+  /** Kind and name, for messages. */
+  readonly what: string
   private readonly flat: Layout
+  private overlays: OverlayShape | null = null
+  /** Iterations go on where they were when something has changed. */
+  private steady = false
 
   /** `version` counts the relation's changes. */
   constructor(
-    definition: Relation,
-    private readonly key: readonly number[],
+    readonly definition: Relation,
+    readonly key: readonly number[],
     private readonly context: CodeContext,
     private readonly reader: Reader,
-    private readonly version: () => number,
+    readonly version: () => number,
   ) {
     this.what = `${definition.kind} ${quote(definition.schema.name)}`
     this.flat = flatLayout(definition.schema)
@@ -62,6 +58,35 @@ export class RelationReader<R> {
 
   get schema(): RowSchema {
     return this.flat.schema
+  }
+
+  /** How Z-sets lie that are laid over this relation. */
+  get shape(): OverlayShape {
+    this.overlays ??= new OverlayShape(this.schema, this.key, this.context)
+    return this.overlays
+  }
+
+  /**
+   * The same relation with rows laid over it. An iteration may be interrupted by changes of either: it goes on with
+   * what then comes after the row it has given last.
+   */
+  over(layer: Layer): RelationReader<R> {
+    const { definition, key, context } = this
+    const reader = new RelationReader<R>(definition, key, context, readOver(this.reader, layer), () => layer.version())
+    reader.steady = true
+    reader.decoders = this.decoders
+    reader.projectors = this.projectors
+    return reader
+  }
+
+  /** Copies a row to row k of a flat batch, but for its weight. */
+  project(batch: Batch, row: number, flat: Batch, k: number): void {
+    let projector = this.projectors.get(batch.layout)
+    if (projector === undefined) {
+      projector = rowProjector(this.context, batch.layout, this.schema, new SourceList())
+      this.projectors.set(batch.layout, projector)
+    }
+    projector(batch, row, flat, k)
   }
 
   private decode(batch: Batch, row: number): R {
@@ -110,36 +135,102 @@ export class RelationReader<R> {
   }
 
   get(key: KeyInput): R | undefined {
-    for (const row of this.bag(this.entriesIn(this.reader.find(this.keyOf(key, true))))) return row
+    return this.first(this.keyOf(key, true))
+  }
+
+  /** The first row with a key that has been checked. */
+  first(key: readonly Value[]): R | undefined {
+    for (const row of this.bag(this.entriesIn(this.reader.find(key)))) return row
     return undefined
   }
 
   getAll(key: KeyInput): R[] {
-    return this.listed(this.entriesIn(this.reader.find(this.keyOf(key, true))))
+    return this.all(this.keyOf(key, true))
+  }
+
+  /** All rows with a key that has been checked. */
+  all(key: readonly Value[]): R[] {
+    return this.listed(this.entriesIn(this.reader.find(key)))
+  }
+
+  /** All rows with a key, where they lie: not to be kept. */
+  find(key: readonly Value[]): Generator<RowRef> {
+    return this.reader.find(key)
   }
 
   range(options: RangeOptions): Generator<R> {
-    const { limit = Infinity, reverse = false } = options
-    if (limit !== Infinity && (!Number.isSafeInteger(limit) || limit < 0)) {
-      throw new UsageError(`${this.what}: expected a limit of 0 or more, found ${show(limit)}`)
-    }
-    const bound = (key: KeyInput | undefined) => (key === undefined ? null : this.keyOf(key, false))
-    const bounds = { from: bound(options.from), to: bound(options.to), after: bound(options.after), reverse }
-    return this.walk(bounds, limit)
+    return this.walk(this.boundsOf(options), this.limitOf(options))
   }
 
-  private *walk(bounds: Bounds, limit: number): Generator<R> {
+  /** Throws UsageError unless it is a whole number, or left out. */
+  limitOf({ limit = Infinity }: RangeOptions): number {
+    if (limit === Infinity || (Number.isSafeInteger(limit) && limit >= 0)) return limit
+    throw new UsageError(`${this.what}: expected a limit of 0 or more, found ${show(limit)}`)
+  }
+
+  boundsOf({ from, to, after, reverse = false }: RangeOptions): Bounds {
+    const bound = (key: KeyInput | undefined) => (key === undefined ? null : this.keyOf(key, false))
+    return { from: bound(from), to: bound(to), after: bound(after), reverse }
+  }
+
+  /**
+   * Rows within bounds, at most `limit`. `ended` is told when the reader stops: the key of the last row if it stopped
+   * there, null if there were no more.
+   */
+  *walk(bounds: Bounds, limit: number, ended: (last: Value[] | null) => void = () => {}): Generator<R> {
+    if (limit === 0) return
+    const place = this.steady ? new Batch(this.flat, 1) : null
     let left = limit
-    if (left === 0) return
-    const version = this.version()
-    for (const row of this.bag(this.entries(bounds))) {
-      yield row
-      if (--left === 0) return
-      // State is changed in place: what comes next may have moved.
-      if (this.version() !== version) {
-        throw new UsageError(`${this.what} changed while it was iterated over; take rows() or entries() first`)
+    let exhausted = false
+    try {
+      for (const entry of this.entriesIn(this.walkRefs(bounds, place))) {
+        for (const row of this.bag([entry])) {
+          yield row
+          if (--left === 0) return
+        }
+      }
+      exhausted = true
+    } finally {
+      if (place !== null) ended(exhausted || place.length === 0 ? null : this.keyIn(place))
+    }
+  }
+
+  /** `place`, if there is one, holds a copy of the last row. */
+  private *walkRefs(bounds: Bounds, place: Batch | null): Generator<RowRef> {
+    const columns = keyColumns(
+      this.schema,
+      this.key.map(k => this.schema.columns[k]),
+    )
+    const step = bounds.reverse ? -1 : 1
+    let from = bounds
+    let resumed = false
+    for (let moved = true; moved; ) {
+      const version = this.version()
+      moved = false
+      for (const ref of this.reader.range(from)) {
+        if (place !== null) {
+          if (resumed && compareRows(columns, ref, { batch: place, row: 0, weight: 0n }) * step <= 0) continue
+          resumed = false
+          place.clear()
+          this.project(ref.batch, ref.row, place, 0)
+          place.length = 1
+        }
+        yield ref
+        if (this.version() === version) continue
+        // State is changed in place: what comes next may have moved.
+        if (place === null) {
+          throw new UsageError(`${this.what} changed while it was iterated over; take rows() or entries() first`)
+        }
+        from = { ...bounds, after: null, [bounds.reverse ? 'to' : 'from']: this.keyIn(place) }
+        resumed = moved = true
+        break
       }
     }
+  }
+
+  /** The key of the first row of a flat batch. */
+  private keyIn(batch: Batch): Value[] {
+    return this.key.map(k => readValue(batch, this.schema.columns[k], 0))
   }
 
   size(): { rows: number; weight: bigint } {
@@ -147,7 +238,7 @@ export class RelationReader<R> {
   }
 
   /** Key values in key order. Throws UsageError naming the column where one does not fit. */
-  private keyOf(input: KeyInput, whole: boolean): Value[] {
+  keyOf(input: KeyInput, whole: boolean): Value[] {
     const columns = this.key.map(k => this.schema.columns[k])
     const names = columns.map(c => quote(c.name)).join(', ')
     const given = this.keyParts(input, names)

@@ -105,8 +105,9 @@ export class MergeWalk {
       this.active--
       this.used++
     }
-    this.sum = sum
-    this.sign = sum > 0n ? 1 : sum < 0n ? -1 : 0
+    // Runs laid over a trace may wrap, the sum of all of them does not.
+    this.sum = BigInt.asIntN(64, sum)
+    this.sign = this.sum > 0n ? 1 : this.sum < 0n ? -1 : 0
   }
 }
 
