@@ -65,6 +65,8 @@ export function $addRow($g, table, rows, records, undo, undoRows, index, mask, t
         rows.nulls32[slot * ($g.flat.schema.nullWords * 2) + ($c.nullBit >> 5)] |= 1 << ($c.nullBit & 31)
       }
     }
+    // A group that is not in the table may lie in a shard.
+    if (table.source !== null) table.source.fetch(slot)
   }
   const base = slot * $record.words
   if (records.lanes32[base * 2 + $record.mark] < firstMark) {

@@ -17,6 +17,8 @@ export interface FailureEntry extends Failure {
 export class ErrorSet {
   private readonly entries = new Map<string, FailureEntry>()
   private staged: { failure: Failure; weight: bigint }[] = []
+  /** What changed since the set was last written somewhere; null if nobody writes it. */
+  private changes: Map<string, FailureEntry> | null = null
 
   /** Records a failure in the running epoch. */
   add(failure: Failure, weight: bigint): void {
@@ -26,13 +28,34 @@ export class ErrorSet {
   commit(): void {
     if (this.staged.length === 0) return
     for (const { failure, weight } of this.staged) {
-      const key = `${failure.message}\0${failure.row.map(textOf).join('\0')}`
-      const entry = this.entries.get(key)
-      if (entry === undefined) this.entries.set(key, { ...failure, weight })
-      else if (entry.weight + weight === 0n) this.entries.delete(key)
-      else entry.weight += weight
+      addTo(this.entries, failure, weight)
+      if (this.changes !== null) addTo(this.changes, failure, weight)
     }
     this.staged = []
+  }
+
+  /** Begins with these failures, and notes from now on what changes. REQUIRES: it is empty. */
+  restore(failures: Iterable<FailureEntry>): void {
+    for (const { weight, ...failure } of failures) addTo(this.entries, failure, weight)
+    this.changes = new Map()
+  }
+
+  /** What changed since `restore` or the last call. */
+  takeChanges(): FailureEntry[] {
+    const taken = [...(this.changes?.values() ?? [])]
+    this.changes = new Map()
+    return taken
+  }
+
+  /** Changes that could not be written. */
+  putBack(changes: Iterable<FailureEntry>): void {
+    this.changes ??= new Map()
+    for (const { weight, ...failure } of changes) addTo(this.changes, failure, weight)
+  }
+
+  /** Is there anything to be written? */
+  get isChanged(): boolean {
+    return this.changes !== null && this.changes.size > 0
   }
 
   abort(): void {
@@ -46,6 +69,14 @@ export class ErrorSet {
   list(): FailureEntry[] {
     return [...this.entries.values()].map(entry => ({ ...entry }))
   }
+}
+
+function addTo(entries: Map<string, FailureEntry>, failure: Failure, weight: bigint): void {
+  const key = `${failure.message}\0${failure.row.map(textOf).join('\0')}`
+  const entry = entries.get(key)
+  if (entry === undefined) entries.set(key, { ...failure, weight })
+  else if (entry.weight + weight === 0n) entries.delete(key)
+  else entry.weight += weight
 }
 
 function textOf(value: Value): string {

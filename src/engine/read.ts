@@ -272,7 +272,8 @@ class GroupReader extends SortedReader {
   override *find(key: readonly Value[]): Generator<RowRef> {
     const { table, keys } = this
     const lanes = Uint32Array.from(keyLanesOf(this.layout, rowOf(keys, key)))
-    const row = table.find(lanes, 0, slot => compareKey(table.rows, slot, keys, key) === 0)
+    let row = table.find(lanes, 0, slot => compareKey(table.rows, slot, keys, key) === 0)
+    if (row < 0 && table.source !== null) row = table.source.lookup(rowOf(keys, key))
     if (row < 0) return
     const batch = table.rowOf(row)
     if (batch.weights[row] !== 0n) yield { batch, row, weight: batch.weights[row] }

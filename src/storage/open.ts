@@ -105,7 +105,7 @@ function removeLeftovers(env: Env, directory: string, manifest: Manifest): strin
 
 /** Replays the transactions that are not in the shards, and opens the log for new ones. */
 function replayLog(
-  { env, directory, durability, intervalMs, segmentBytes }: StorageOptions,
+  { env, directory, durability, intervalMs, segmentBytes, replay }: StorageOptions,
   manifest: Manifest,
   trees: ReadonlyMap<TableId, Tree>,
 ): { wal: Wal; recovery: Omit<Recovery, 'leftovers'> } {
@@ -118,7 +118,9 @@ function replayLog(
     segmentBytes,
     afterLsn: manifest.globalMaxLsn,
     endsAt: manifest.logEnd,
-    replay: ({ lsn, parts }) => {
+    replay: group => {
+      if (replay !== undefined) return replay(group)
+      const { lsn, parts } = group
       for (const { tableId, batch } of parts) {
         const tree = trees.get(tableId)
         if (tree === undefined || lsn <= tree.table.flushedLsn) continue

@@ -20,6 +20,7 @@ import { AMPLIFICATION_THRESHOLD, ShardRegistry } from './manifest/registry.js'
 import { openDirectory } from './open.js'
 import { type Recovery, type StorageEvent, Tree, type TreeContext } from './tree.js'
 import type { FileId, Lsn, Manifest, PolicyName, ShardIo, TableDescriptor, TableEntry, TableId } from './types.js'
+import type { WalGroup } from './wal/groups.js'
 import type { Durability, Wal } from './wal/wal.js'
 import type { Snapshot } from './zstore.js'
 
@@ -43,11 +44,20 @@ export interface StorageOptions {
   readonly guardBytes?: number
   /** Rows of a shard that a compaction looks at together; 16,384 by default. */
   readonly windowRows?: number
+  /**
+   * Gets the transactions that the log holds beyond the shards, in order, instead of the tables: for an owner who keeps
+   * new rows himself (`append`, `Tree.absorb`).
+   */
+  readonly replay?: (group: WalGroup) => void
+  /** Hears of transactions of `append` that are not in the log after all, before the next one is logged. */
+  readonly onRejected?: (lsns: readonly Lsn[]) => void
   /** Told what happens. It must not call the storage; what it throws is dropped. */
   readonly onEvent?: (event: StorageEvent) => void
 }
 
 export interface TableOptions {
+  /** False: it enters the manifest with the next checkpoint. For tables that are not logged; true by default. */
+  readonly publish?: boolean
   readonly kind?: TableEntry['kind']
   readonly policy?: PolicyName
   readonly weights?: TableDescriptor['weights']
@@ -91,6 +101,8 @@ export class Storage {
   private isDropping = false
   /** Logged transactions that nobody has been told about yet. */
   private readonly open = new Map<Lsn, OpenTransaction>()
+  /** Tables that go with the next checkpoint. */
+  private readonly doomed = new Set<Tree>()
   private state: 'open' | 'closed' = 'open'
   private closing: Promise<void> | null = null
   /** Why the last automatic flush, compaction or checkpoint failed; null once one has succeeded. */
@@ -111,6 +123,7 @@ export class Storage {
     this.nextTableId = manifest.nextTableId
     wal.onRejected = lsns => {
       for (const lsn of lsns) this.takeBack(lsn)
+      options.onRejected?.(lsns)
     }
   }
 
@@ -187,9 +200,68 @@ export class Storage {
     const entry: TableEntry = { tableId, kind, schemaHash: hash, flushedLsn: 0n, descriptor }
     const tree = new Tree(this.context, entry, this.options.kernelsOf(layout), [])
     // Its blocks may enter the log only when every reader of the directory can know their length.
-    this.publish({ ...this.manifest, tables: [...this.manifest.tables, entry] })
+    if (options.publish ?? true) this.publish({ ...this.manifest, tables: [...this.manifest.tables, entry] })
     this.trees.set(tableId, tree)
     return tree
+  }
+
+  /**
+   * Gives a table that was just opened another layout object, or other names. REQUIRES: nobody reads it yet.
+   * Throws FormatError if rows would lie otherwise in files.
+   */
+  retype(table: Tree, layout: Layout): Tree {
+    const { policy, weights } = table.table.descriptor
+    const descriptor = describe(layout, policy, weights)
+    const hash = schemaHash(descriptor)
+    if (hash !== table.table.schemaHash) {
+      const [expected, found] = [canonical(descriptor), canonical(table.table.descriptor)]
+      throw new FormatError(
+        this.options.directory,
+        null,
+        `table ${quote(table.name)}: expected ${expected}, found ${found}`,
+      )
+    }
+    const tree = new Tree(this.context, { ...table.table, descriptor }, this.options.kernelsOf(layout), table.entries)
+    table.close()
+    this.trees.set(tree.tableId, tree)
+    return tree
+  }
+
+  /** Removes a table with the next checkpoint: until then the log may hold rows of it. Nobody may use it from now on. */
+  doom(table: Tree): void {
+    this.doomed.add(table)
+  }
+
+  /**
+   * Logs a transaction whose rows stay with the caller for now. Throws UsageError, IoError; then it is not logged. If the
+   * log refuses it later, `onRejected` hears of it first, then `durable` rejects.
+   */
+  append(changes: readonly Change[]): Commit {
+    this.mustBeOpen()
+    if (this.isDropping) this.publish(this.manifest)
+    const lsn = this.lastLsn + 1n
+    const parts = [...changes].sort((a, b) => a.table.tableId - b.table.tableId)
+    if (parts.length === 0) {
+      this.lastLsn = lsn
+      return { lsn, durable: Promise.resolve() }
+    }
+    const durable = this.log(lsn, [], parts)
+    durable.catch(() => undefined)
+    return { lsn, durable }
+  }
+
+  /** Bytes of the log. */
+  get walBytes(): number {
+    return this.wal.sizeBytes
+  }
+
+  /** Does the compaction that `rows` new rows pay for. Throws IoError; then nothing is lost. */
+  tend(rows: number): void {
+    this.fuel += rows * FUEL_PER_ROW
+    if (this.fuel < FUEL_SLICE) return
+    const { fuel } = this
+    this.fuel = 0
+    for (const tree of this.trees.values()) tree.compact(fuel)
   }
 
   /** Removes a table and its files, durably. Throws IoError; then the table is still there. */
@@ -333,12 +405,12 @@ export class Storage {
   checkpoint(): void {
     this.mustBeOpen()
     this.wal.sync()
-    for (const tree of this.trees.values()) {
+    const trees = [...this.trees.values()].filter(t => !this.doomed.has(t)).sort((a, b) => a.tableId - b.tableId)
+    for (const tree of trees) {
       tree.seal()
       tree.flush()
       tree.sync()
     }
-    const trees = [...this.trees.values()].sort((a, b) => a.tableId - b.tableId)
     this.publish({
       ...this.manifest,
       globalMaxLsn: this.lastLsn,
@@ -348,6 +420,11 @@ export class Storage {
     for (const tree of trees) tree.published()
     this.wal.rotate()
     this.wal.prune(this.lastLsn)
+    for (const tree of this.doomed) {
+      this.trees.delete(tree.tableId)
+      tree.discard()
+    }
+    this.doomed.clear()
     this.context.onEvent({ kind: 'checkpoint', lsn: this.lastLsn, shards: this.manifest.shards.length })
   }
 

@@ -16,6 +16,7 @@ import { boundOf, Compaction } from './compaction/compaction.js'
 import { pickCompaction } from './compaction/policy.js'
 import { keyRanges } from './manifest/registry.js'
 import { MemTable } from './memtable/memtable.js'
+import { transmute } from './memtable/transmute.js'
 import { RunSet } from './runset.js'
 import { Shard } from './shard/reader.js'
 import { syncShard } from './shard/sync.js'
@@ -98,6 +99,7 @@ export class Tree implements ZStore {
   private memoryBound = 0
   private lastLsn: Lsn
   private isClosed = false
+  private changes = 0
 
   constructor(
     private readonly context: TreeContext,
@@ -175,6 +177,21 @@ export class Tree implements ZStore {
     if (this.active.full) this.seal()
   }
 
+  /**
+   * Adds rows that the owner kept so far, as a shard. REQUIRES: consolidated; nothing is in memory here.
+   * Throws IoError; then nothing has changed.
+   */
+  absorb(rows: Batch, minLsn: Lsn, maxLsn: Lsn): void {
+    this.mustBeOpen()
+    if (rows.length === 0) return
+    const written = this.write(transmute(this.kernels, [rows]), { minLsn, maxLsn })
+    this.shards.push(written)
+    this.lastLsn = maxLsn
+    this.changed()
+    const { rowCount, sizeBytes } = written.entry
+    this.context.onEvent({ kind: 'flush', table: this.name, rowCount, sizeBytes })
+  }
+
   seal(): void {
     if (this.active.rowCount === 0) return
     this.active.seal()
@@ -199,7 +216,7 @@ export class Tree implements ZStore {
     }
   }
 
-  private write(batch: Batch, { minLsn, maxLsn }: MemTable): OpenShard {
+  private write(batch: Batch, { minLsn, maxLsn }: Pick<MemTable, 'minLsn' | 'maxLsn'>): OpenShard {
     const { env, directory } = this.context
     const fileId = this.context.newFileId()
     const summary = writeShard(env, joinPath(directory, shardFile(fileId)), this.tableId, batch, { sync: false })
@@ -380,7 +397,13 @@ export class Tree implements ZStore {
     return this.current
   }
 
+  /** Counts the changes of what `runs` gives. */
+  get version(): number {
+    return this.changes
+  }
+
   private changed(): void {
+    this.changes++
     this.current?.release()
     this.current = null
     this.compactionDue = null

@@ -3,7 +3,7 @@
  * their own.
  */
 import type { Column } from '../schema/schema.js'
-import type { Batch } from './batch.js'
+import { type Batch, stride } from './batch.js'
 import { Heap } from './heap.js'
 import { compareGerman, copyString } from './strings.js'
 
@@ -35,6 +35,15 @@ export function copyCell(from: Batch, column: Column, row: number, to: Batch, ta
     default:
       sink[k] = source[row]
   }
+}
+
+/** Makes a cell zeros, as that of a NULL is. REQUIRES: the column is stored. */
+export function clearCell(batch: Batch, { index, info }: Column, row: number): void {
+  const column = batch.columns[index]
+  const width = stride(info.storage)
+  if (column instanceof BigInt64Array || column instanceof BigUint64Array)
+    column.fill(0n, row * width, (row + 1) * width)
+  else column.fill(0, row * width, (row + 1) * width)
 }
 
 /** Orders two stored values that are not NULL. REQUIRES: as for copyCell. */

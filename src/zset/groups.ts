@@ -10,7 +10,8 @@
  * What a step changes can be undone: the first touch of a slot in a step saves its record, and MIN and MAX.
  */
 import { type Column, flatLayout, type RowSchema } from '../schema/schema.js'
-import { Batch } from './batch.js'
+import type { Value } from '../schema/types.js'
+import { allocateColumn, Batch } from './batch.js'
 import { copyCell, setCellNull, tidyHeap } from './cells.js'
 import { type AccumulatorSpec, type RecordLayout, Records, recordLayout } from './records.js'
 import { extend, MIN_CAPACITY, SlotIndex } from './slots.js'
@@ -27,6 +28,18 @@ export interface Spill {
 /** Writes weights and all columns that follow from the records, for slots from..to of `table.rows`. */
 export type Present = (table: GroupTable, from: number, to: number) => void
 
+/** Groups that are not in the table because they lie elsewhere; the table is then a cache of them. */
+export interface GroupSource {
+  /** Gives a new slot the state of its group. REQUIRES: the slot has its key and group columns. */
+  fetch(slot: number): void
+  /** The slot of the group with these values of the group columns, or -1; it may be a new slot. */
+  lookup(key: readonly Value[]): number
+  /** Brings all groups into the table. */
+  fetchAll(): void
+  /** Notes that a step has changed these slots. */
+  mark(touched: Int32Array, count: number): void
+}
+
 export class GroupTable extends SlotIndex {
   readonly record: RecordLayout
   records: Records
@@ -34,6 +47,8 @@ export class GroupTable extends SlotIndex {
   /** One row: the group columns of the row at hand, where a hashed key has to be confirmed. */
   readonly scratch: Batch
   readonly spills: Map<number, Spill>[]
+  /** Where groups are that the table has no slot for; null if there are none. */
+  source: GroupSource | null = null
   /** Has a step been committed? Until then a global aggregate's group does not exist. */
   seeded = false
   /**
@@ -49,7 +64,7 @@ export class GroupTable extends SlotIndex {
   readonly undoRows: Batch
   /** Per aggregate: what touched slots had spilled before the step. */
   private readonly undoSpills: Map<number, Spill | undefined>[]
-  private readonly extremes: readonly Column[]
+  readonly extremes: readonly Column[]
   /** Columns of `rows` that are there at all times, and those that are written when somebody reads. */
   private readonly kept: readonly Column[]
   private readonly derived: readonly Column[]
@@ -121,6 +136,7 @@ export class GroupTable extends SlotIndex {
 
   /** The rows of all groups; a group that does not exist has weight 0. */
   allRows(): Batch {
+    this.source?.fetchAll()
     if (this.presentedAt === this.steps) return this.rows
     if (this.rows.weights.length === 0) this.resizeDerived(this.capacity)
     this.present(this, 0, this.size)
@@ -139,10 +155,38 @@ export class GroupTable extends SlotIndex {
   /** Makes the one group of a global aggregate exist from the first step on. */
   seed(key: Uint32Array): void {
     if (this.seeded) return
-    if (this.size === 0) this.add(key, 0)
-    this.rows.length = this.size
-    for (const column of this.extremes) setCellNull(this.rows, column, 0, true)
+    if (this.size === 0) this.addKey(key, 0)
     this.touch(0)
+  }
+
+  /** A new slot for a key that has none, without extremes; its group columns are still to be written. */
+  addKey(keys: Uint32Array, at: number): number {
+    this.makeRoom()
+    const slot = this.add(keys, at)
+    this.rows.length = this.size
+    for (const column of this.extremes) if (column.nullable) setCellNull(this.rows, column, slot, true)
+    this.presentedAt = -1
+    return slot
+  }
+
+  /** Forgets all slots and their memory. REQUIRES: no step runs; `source` has every group that is not empty. */
+  forget(): void {
+    const { rows } = this
+    this.size = 0
+    this.capacity = 0
+    this.index = new Int32Array(MIN_CAPACITY * 2)
+    this.mask = MIN_CAPACITY * 2 - 1
+    this.records = new Records(this.record, 0)
+    rows.length = 0
+    rows.capacity = 0
+    rows.setWeights(new BigInt64Array(0))
+    rows.nulls = new BigUint64Array(0)
+    rows.nulls32 = new Uint32Array(0)
+    for (const { index, info } of rows.layout.schema.columns) rows.setColumn(index, allocateColumn(info.storage, 0))
+    rows.heap.clear()
+    for (const spills of this.spills) spills.clear()
+    this.presentedAt = -1
+    this.grow(MIN_CAPACITY)
   }
 
   /** Position of a slot in `touched`, negative if it is not there. */
@@ -198,7 +242,10 @@ export class GroupTable extends SlotIndex {
 
   /** Ends a step. */
   commit(): void {
-    if (this.touchedCount > 0) this.seeded = true
+    if (this.touchedCount > 0) {
+      this.seeded = true
+      if (this.source !== null) this.source.mark(this.touched, this.touchedCount)
+    }
     this.finish()
   }
 

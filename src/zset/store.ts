@@ -7,6 +7,7 @@ import { flatLayout, type Layout } from '../schema/schema.js'
 import { appendRows } from './append.js'
 import { Arranger } from './arrange.js'
 import { Batch } from './batch.js'
+import type { Cold } from './cold.js'
 import type { Kernels } from './kernels.js'
 import { Trace, weightBound } from './trace.js'
 
@@ -88,6 +89,17 @@ export class Store {
     this.bound = 0
   }
 
+  /** Adds rows that lie in shards. */
+  attach(cold: Cold): void {
+    this.trace.attach(cold)
+  }
+
+  /** Takes out all rows that are not cold; see `Trace.takeHot`. */
+  takeHot(): Batch | null {
+    this.flush()
+    return this.trace.takeHot()
+  }
+
   /** All rows, arranged: the runs of the trace, or one that is the sum of them. */
   contents(whole: boolean): readonly Batch[] {
     this.flush()
@@ -113,6 +125,11 @@ export class Store {
 
   get usedBytes(): number {
     return this.trace.usedBytes + this.tail.usedBytes
+  }
+
+  /** Memory of the rows that are not cold. */
+  get hotBytes(): number {
+    return this.trace.hotBytes + this.tail.usedBytes
   }
 
   get allocatedBytes(): number {

@@ -6,11 +6,14 @@
  * pays a bounded amount of that work (fuel), so no single step pays for a large merge. Readers see the rows of
  * `batches()`: a row's weight is the sum over them, and weights of zero may occur (ghosts).
  *
+ * The oldest rows may be cold: runs in shards, which the owner puts there (`takeHot`) and which are read like others.
+ *
  * Weights cannot overflow unnoticed: `bound` is an upper bound of any row's integrated weight, raised by each
  * delta's weights. Only when it nears the limit of i64 are sums looked at one by one (`prepare`).
  */
 import { WeightOverflowError } from '../base/errors.js'
 import { Batch } from './batch.js'
+import type { Cold } from './cold.js'
 import type { Kernels, MergeState } from './kernels.js'
 
 /** Rows that the in-place head may hold. */
@@ -37,6 +40,9 @@ export class Trace {
   private readonly places: Int32Array
   private merges: Merge[] = []
   private visible: readonly Batch[] | null = null
+  private cold: Cold | null = null
+  /** Of the cold runs in `visible`. */
+  private coldVersion = 0
   private fuel = 0
   private bound = 0
   private exact = false
@@ -58,14 +64,30 @@ export class Trace {
     this.places = new Int32Array(headRows)
   }
 
-  /** The runs that make up the trace, the head last; valid until the next insertion. */
+  /** Adds rows that lie in shards. REQUIRES: it is done once. */
+  attach(cold: Cold): void {
+    this.cold = cold
+    this.visible = null
+  }
+
+  /** The runs that make up the trace, cold ones first and the head last; valid until the next insertion. */
   batches(): readonly Batch[] {
-    this.visible ??= this.head.length > 0 ? [...this.runs, this.head] : [...this.runs]
+    const { cold } = this
+    if (cold !== null && cold.version !== this.coldVersion) this.visible = null
+    if (this.visible === null) {
+      const hot = this.head.length > 0 ? [...this.runs, this.head] : [...this.runs]
+      this.visible = cold === null ? hot : [...cold.runs(), ...hot]
+      if (cold !== null) this.coldVersion = cold.version
+    }
     return this.visible
   }
 
   /** Upper bound on the number of distinct rows. */
   get rowCount(): number {
+    return this.hotRows + (this.cold?.rowCount ?? 0)
+  }
+
+  private get hotRows(): number {
     let rows = this.head.length
     for (const run of this.runs) rows += run.length
     return rows
@@ -73,13 +95,18 @@ export class Trace {
 
   /** No row's integrated weight is larger than this in absolute value. */
   get weightBound(): number {
-    return this.bound
+    return this.bound + (this.cold?.weightBound ?? 0)
   }
 
   get usedBytes(): number {
-    let bytes = this.head.usedBytes
+    let bytes = this.head.usedBytes + (this.cold?.sizeBytes ?? 0)
     for (const run of this.runs) bytes += run.usedBytes
     return bytes
+  }
+
+  /** Memory of the rows that are not cold. */
+  get hotBytes(): number {
+    return this.hotRows === 0 ? 0 : this.allocatedBytes
   }
 
   get allocatedBytes(): number {
@@ -95,15 +122,16 @@ export class Trace {
    */
   prepare(delta: Batch): void {
     const added = weightBound(delta)
-    if (this.bound + added < SAFE_BOUND) return
-    this.compact()
+    if (this.weightBound + added < SAFE_BOUND) return
+    this.compactHot()
     let largest = 0
     for (const run of this.runs) largest = Math.max(largest, largestWeight(run))
     this.bound = largest
-    this.exact = this.bound + added >= SAFE_BOUND
+    this.exact = this.weightBound + added >= SAFE_BOUND
     if (!this.exact) return
+    // Sums of parts may leave i64 and come back: what is added up modulo 2^64 comes out right.
     const sums = new BigInt64Array(delta.length)
-    for (const run of this.runs) this.kernels.lookup(delta, run, sums)
+    for (const run of this.batches()) this.kernels.lookup(delta, run, sums)
     for (let i = 0; i < delta.length; i++) {
       const sum = sums[i] + delta.weights[i]
       if (BigInt.asIntN(64, sum) !== sum) throw new WeightOverflowError(this.name)
@@ -131,24 +159,56 @@ export class Trace {
       this.work(this.fuel)
       this.fuel = 0
     }
-    if (this.exact) this.compact()
+    if (this.exact) this.compactHot()
   }
 
-  /** Finishes all merging: afterwards there is at most one run, consolidated. */
+  /** All rows as one consolidated run, null if there are none. What is not cold is merged for good. */
   compact(): Batch | null {
+    const hot = this.compactHot()
+    const cold = this.cold?.runs() ?? []
+    if (cold.length === 0) return hot
+    if (cold.length === 1 && hot === null) return cold[0]
+    const all = this.mergeAll(hot === null ? cold : [...cold, hot])
+    return all.length > 0 ? all : null
+  }
+
+  /** Finishes all merging: afterwards there is at most one run that is not cold, consolidated. */
+  private compactHot(): Batch | null {
     if (this.head.length > 0) this.sealHead()
     if (this.runs.length > 1 || (this.runs.length === 1 && this.runs[0].order !== 'consolidated')) {
-      const out = new Batch(this.kernels.layout, this.rowCount)
-      const size = this.runs.length
-      this.kernels.mergeAll(this.runs, out, new Int32Array(size), new Int32Array(size))
-      out.order = 'consolidated'
-      fit(out)
-      out.buildFences()
+      const out = this.mergeAll(this.runs)
       this.runs = out.length > 0 ? [out] : []
       this.merges = []
       this.visible = null
     }
     return this.runs[0] ?? null
+  }
+
+  private mergeAll(runs: readonly Batch[]): Batch {
+    const out = new Batch(
+      this.kernels.layout,
+      runs.reduce((rows, run) => rows + run.length, 0),
+    )
+    this.kernels.mergeAll(runs, out, new Int32Array(runs.length), new Int32Array(runs.length))
+    out.order = 'consolidated'
+    fit(out)
+    out.buildFences()
+    return out
+  }
+
+  /** Takes out all rows that are not cold, as one consolidated run: the caller puts them into shards, or back. */
+  takeHot(): Batch | null {
+    const hot = this.compactHot()
+    this.runs = []
+    this.bound = 0
+    this.visible = null
+    return hot
+  }
+
+  /** Puts rows back that could not be written. REQUIRES: consolidated; from `takeHot`. */
+  putBack(hot: Batch): void {
+    this.bound += weightBound(hot)
+    this.push(hot)
   }
 
   private copyOf(batch: Batch): Batch {

@@ -8,6 +8,8 @@ import { Arranger } from '../../zset/arrange.js'
 import { Batch } from '../../zset/batch.js'
 import { HEAD_ROWS, Trace } from '../../zset/trace.js'
 import { ErrorSet } from '../errors.js'
+import { ErrorPart } from '../state/errors.js'
+import { type StatePart, TracePart } from '../state/part.js'
 import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
 import { Operator, type StateSize } from './operator.js'
 
@@ -109,6 +111,10 @@ export class ArrangeOperator extends Operator {
   endReplay(): void {
     this.current = null
     this.replaying = undefined
+  }
+
+  parts(): StatePart[] {
+    return [new TracePart('rows', this.kernels.layout, this.trace), new ErrorPart('errors', this.errors)]
   }
 
   override sources(): ReadonlyMap<string, string> {

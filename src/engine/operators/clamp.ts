@@ -5,7 +5,7 @@
 import type { Layout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
 import type { ArrangeOperator } from './arrange.js'
-import { type Delta, type Operator, Producer } from './operator.js'
+import { type Delta, NO_PARTS, type Operator, Producer } from './operator.js'
 
 export type Clamp = (delta: Batch, sums: BigInt64Array, out: Batch) => void
 
@@ -64,6 +64,10 @@ export class ClampOperator extends Producer {
 
   abort(): void {
     this.out.clear()
+  }
+
+  parts(): typeof NO_PARTS {
+    return NO_PARTS
   }
 
   override sources(): ReadonlyMap<string, string> {

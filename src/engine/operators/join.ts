@@ -6,7 +6,7 @@
 import type { Batch } from '../../zset/batch.js'
 import type { ArrangeOperator } from './arrange.js'
 import type { PairSource, Target } from './feed.js'
-import { Operator } from './operator.js'
+import { NO_PARTS, Operator } from './operator.js'
 
 /** Pairs found by the probe kernel, as row numbers. */
 export class Pairs {
@@ -121,6 +121,10 @@ export class JoinOperator extends Operator implements PairSource {
   commit(): void {}
 
   abort(): void {}
+
+  parts(): typeof NO_PARTS {
+    return NO_PARTS
+  }
 
   override sources(): ReadonlyMap<string, string> {
     return this.code.sources

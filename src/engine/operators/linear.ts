@@ -2,6 +2,8 @@
 import { flatLayout, type Layout, type RowSchema } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
 import { ErrorSet } from '../errors.js'
+import { ErrorPart } from '../state/errors.js'
+import type { StatePart } from '../state/part.js'
 import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
 import { type Delta, type Operator, Producer } from './operator.js'
 
@@ -50,6 +52,10 @@ export class LinearOperator extends Producer {
   abort(): void {
     this.out.clear()
     this.errors.abort()
+  }
+
+  parts(): StatePart[] {
+    return [new ErrorPart('errors', this.errors)]
   }
 
   override sources(): ReadonlyMap<string, string> {

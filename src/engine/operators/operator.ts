@@ -8,6 +8,7 @@
  */
 import type { Layout } from '../../schema/schema.js'
 import type { Batch } from '../../zset/batch.js'
+import type { StatePart } from '../state/part.js'
 
 /** Rows from..to of a batch: what an operator hands to its consumers in one epoch. */
 export interface Delta {
@@ -67,6 +68,15 @@ export abstract class Operator {
   /** Forgets the step. Called also on operators whose `step` threw half way. */
   abstract abort(): void
 
+  /**
+   * What the operator remembers from one epoch to the next: all of it, but for what follows from these parts and is made
+   * again when it is needed. In a durable database they last; in another they are not asked for.
+   */
+  abstract parts(): readonly StatePart[]
+
+  /** Called once the parts have been attached to what was found of them, before the first step. */
+  restored(): void {}
+
   /** Generated code of this operator, by kernel name. */
   sources(): ReadonlyMap<string, string> {
     return NO_SOURCES
@@ -104,6 +114,9 @@ export abstract class Operator {
     }
   }
 }
+
+/** Of an operator that remembers nothing. */
+export const NO_PARTS: readonly StatePart[] = Object.freeze([])
 
 const NO_SOURCES: ReadonlyMap<string, string> = new Map()
 

@@ -8,6 +8,9 @@ import { Batch } from '../../zset/batch.js'
 import { copyCell, setCellNull } from '../../zset/cells.js'
 import type { GroupTable } from '../../zset/groups.js'
 import { ErrorSet, type Failure } from '../errors.js'
+import { ErrorPart } from '../state/errors.js'
+import { GroupPart } from '../state/groups.js'
+import type { StatePart } from '../state/part.js'
 import type { ArrangeOperator } from './arrange.js'
 import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
 import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
@@ -73,6 +76,8 @@ export class ReduceOperator extends Producer {
   observed = false
   /** Counts committed epochs that touched the table. */
   version = 0
+  /** Where groups lie that are not in the table, in a durable database. */
+  groups: GroupPart | null = null
   private readonly out: Batch
   private readonly failed = new Map<number, Failure>()
   private overflowed = new Map<number, Failure>()
@@ -191,6 +196,22 @@ export class ReduceOperator extends Producer {
     this.overflowed = new Map()
     this.out.clear()
     this.errors.abort()
+  }
+
+  parts(): StatePart[] {
+    this.groups ??= new GroupPart('groups', this.table, this.shape.globalKey !== null, {
+      failureOf: slot => this.failed.get(slot)?.message ?? null,
+      setFailure: (slot, message) => void this.failed.set(slot, { message, row: [] }),
+      forgotten: () => {
+        this.failed.clear()
+        this.version++
+      },
+    })
+    return [this.groups, new ErrorPart('errors', this.errors)]
+  }
+
+  override restored(): void {
+    if (this.shape.globalKey !== null) this.groups?.fetchOnly(this.shape.globalKey)
   }
 
   override sources(): ReadonlyMap<string, string> {

@@ -2,6 +2,8 @@
 import type { Layout } from '../../schema/schema.js'
 import type { Store } from '../../zset/store.js'
 import { ErrorSet } from '../errors.js'
+import { ErrorPart } from '../state/errors.js'
+import { type StatePart, storePart } from '../state/part.js'
 import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
 import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
 
@@ -72,6 +74,10 @@ export class SinkOperator extends Producer {
   /** The store was flushed by a reader: the next delta begins where the tail now ends. */
   flushed(): void {
     this.start = this.store.tail.length
+  }
+
+  parts(): StatePart[] {
+    return [storePart('rows', this.store), new ErrorPart('errors', this.errors)]
   }
 
   override sources(): ReadonlyMap<string, string> {

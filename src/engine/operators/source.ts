@@ -2,6 +2,7 @@
 import type { Layout } from '../../schema/schema.js'
 import type { Batch } from '../../zset/batch.js'
 import type { Store } from '../../zset/store.js'
+import { type StatePart, storePart } from '../state/part.js'
 import { type Delta, NO_STATE, type Operator, Producer, type StateSize } from './operator.js'
 
 export class SourceOperator extends Producer {
@@ -31,7 +32,10 @@ export class SourceOperator extends Producer {
     return []
   }
 
-  /** Hands in the epoch's rows: a flat batch that stays as it is until the epoch has ended. */
+  /**
+   * Hands in the epoch's rows: a flat batch that stays as it is until the epoch has ended, or a consolidated one of the
+   * store's layout, which belongs to the store from then on.
+   */
   offer(rows: Batch): void {
     this.rows = rows
     this.dirty = true
@@ -43,10 +47,18 @@ export class SourceOperator extends Producer {
     this.rowsIn += current.length
     this.rowsOut += current.length
     if (store !== null) {
-      store.append(current, 0, current.length)
-      this.start = store.prepare(this.start)
+      if (this.isArranged) store.trace.prepare(current)
+      else {
+        store.append(current, 0, current.length)
+        this.start = store.prepare(this.start)
+      }
     }
     this.wakeConsumers()
+  }
+
+  /** This epoch's rows are a run of the store already. */
+  private get isArranged(): boolean {
+    return this.rows !== null && this.rows.layout === this.store?.layout
   }
 
   protected current(): Delta | null {
@@ -63,6 +75,7 @@ export class SourceOperator extends Producer {
 
   commit(): void {
     this.version++
+    if (this.isArranged && this.rows !== null) this.store?.trace.insert(this.rows, true)
     this.store?.commit()
     this.start = this.store?.tail.length ?? 0
     this.rows = null
@@ -76,6 +89,10 @@ export class SourceOperator extends Producer {
 
   flushed(): void {
     this.start = this.store?.tail.length ?? 0
+  }
+
+  parts(): StatePart[] {
+    return this.store === null ? [] : [storePart('rows', this.store)]
   }
 
   override state(): StateSize {

@@ -9,7 +9,7 @@ import { Batch } from '../../zset/batch.js'
 import { tidyHeap } from '../../zset/cells.js'
 import { extend, SlotIndex } from '../../zset/slots.js'
 import type { ArrangeOperator } from './arrange.js'
-import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
+import { type Delta, NO_PARTS, type Operator, Producer, type StateSize } from './operator.js'
 import { GroupWalk, Reached } from './walk.js'
 
 /** Slots of groups with their boundary rows. */
@@ -17,6 +17,8 @@ export class Boundaries extends SlotIndex {
   readonly rows: Batch
   /** Total weight among the first k. */
   totals = new Float64Array(0)
+  /** A group without a slot has no rows. */
+  complete = true
   private heapLimit = 1 << 16
 
   constructor(input: ArrangeOperator) {
@@ -117,7 +119,7 @@ export class TopKOperator extends Producer {
       // Where no row is left, the boundary stays what it was.
       walk.run = boundaries.rows
       walk.row = slot
-      const oldPlaces = boundaries.totals[slot] === 0 ? 0 : limit
+      const oldPlaces = boundaries.totals[slot] === 0 ? 0 : limit // -1: nobody knows
       reached.totals[g] = code.rank(walk, runs, delta, from, oldPlaces, limit, this.out)
       input.kernels.copyRow(walk.run, walk.row, staged, g)
       staged.length = g + 1
@@ -131,6 +133,7 @@ export class TopKOperator extends Producer {
     const slot = boundaries.add(delta.keys32, from * boundaries.keyWords * 2)
     // The key must be there for the search to confirm it, also before the boundary is committed.
     input.kernels.copyRow(delta, from, boundaries.rows, slot)
+    boundaries.totals[slot] = boundaries.complete ? 0 : -1
     return slot
   }
 
@@ -169,6 +172,15 @@ export class TopKOperator extends Producer {
     this.reached.count = 0
     this.staged.clear()
     this.out.clear()
+  }
+
+  /** Boundaries follow from the arrangement: a group without one is looked at as a whole. */
+  parts(): typeof NO_PARTS {
+    return NO_PARTS
+  }
+
+  override restored(): void {
+    this.boundaries.complete = this.input.trace.rowCount === 0
   }
 
   override sources(): ReadonlyMap<string, string> {
