@@ -17,10 +17,16 @@ function identity(schema: RowSchema, input: Layout): RowProgram {
   return rowProgram({ inputs: [{ layout: input, name: 'input' }], filter: null, outputs: allColumns(schema), schema })
 }
 
-/** Reads a row of `input` as a plain object with the schema's columns in order. */
-export function rowDecoder(context: CodeContext, input: Layout, sources = new SourceList()): DecodeRow {
-  return make<DecodeRow>(context, sources, 'decodeRow', decodeRow, [layoutFingerprint(input)], () => {
-    const $row = identity(input.schema, input)
+/** Reads a row of `input` as a plain object with the columns of `schema`, the first of the input's, in order. */
+export function rowDecoder(
+  context: CodeContext,
+  input: Layout,
+  sources = new SourceList(),
+  schema: RowSchema = input.schema,
+): DecodeRow {
+  const key = [layoutFingerprint(input), schema.columns.length]
+  return make<DecodeRow>(context, sources, 'decodeRow', decodeRow, key, () => {
+    const $row = identity(schema, input)
     return { $row, $object: objectOf($row) }
   })
 }

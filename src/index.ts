@@ -13,6 +13,7 @@ export {
 export * from './circuit/index.js'
 export { type Commit, type CreateViewOptions, Database, type OpenOptions, open } from './engine/database.js'
 export { type SubscribeOptions, TableHandle, type ViewError, ViewHandle, type ViewStats } from './engine/handles.js'
+export { IndexHandle } from './engine/indexes/handle.js'
 export type { ColumnInput, ColumnsInput } from './engine/ingest.js'
 export type { PlanFormat } from './engine/inspect.js'
 export type { KeyInput, PrimaryKey, RangeOptions, TableBound, TableKey } from './engine/keys.js'

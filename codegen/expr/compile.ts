@@ -33,7 +33,7 @@ const operators: Partial<Record<Op, Operator>> = {
   if: (expr, scope) => choice(expr, scope),
   coalesce: (expr, scope) => coalesce(expr, scope),
   ...fill(
-    ['concat', 'startsWith', 'endsWith', 'includes', 'slice', 'length', 'upper', 'lower', 'trim'],
+    ['concat', 'startsWith', 'endsWith', 'includes', 'slice', 'length', 'upper', 'lower', 'trim', 'prefix'],
     (expr, scope) => text(expr, scope),
   ),
   isNull: (expr, scope) => ({ type: 'bool', isNull: null, value: compile(expr.args[0], scope).isNull ?? lit(false) }),

@@ -1,7 +1,8 @@
 /** String operators: on decoded text, except for what the lanes of a stored value can tell. */
 import type { Expression } from 'estree'
 import type { CallExpr } from '../../src/circuit/expr.js'
-import { slice } from '../../src/circuit/scalar.js'
+import { prefix, slice } from '../../src/circuit/scalar.js'
+import { bytesOrder, secondWord } from '../../src/zset/strings.js'
 import { bin, call, index, lit, logic, member } from '../ast.js'
 import { anyNull, operands } from './compile.js'
 import type { GermanCell, Operand, Scope } from './scope.js'
@@ -16,6 +17,8 @@ export function text(expr: CallExpr, scope: Scope): Operand | null {
     case 'length':
     case 'trim':
       return plain(expr, operands(expr, scope), scope)
+    case 'prefix':
+      return prefixOf(expr, operands(expr, scope)[0], scope)
     default:
       return null
   }
@@ -24,6 +27,22 @@ export function text(expr: CallExpr, scope: Scope): Operand | null {
 function plain(expr: CallExpr, args: readonly Operand[], scope: Scope): Operand {
   const isNull = anyNull(args)
   return { type: expr.type, isNull, value: valueFor(expr, args, scope) }
+}
+
+/** Of a stored value, straight from its words. */
+function prefixOf(expr: CallExpr, operand: Operand, scope: Scope): Operand {
+  const { german, isNull } = operand
+  if (operand.words !== undefined) return { type: 'u64', isNull, value: operand.words.high }
+  if (german === undefined) {
+    const { type } = expr.args[0]
+    const helper = (value: string | Uint8Array | bigint): bigint => prefix(type, value)
+    return { type: 'u64', isNull, value: call(scope.ctx.constant(helper, 'prefix'), scope.valueOf(operand)) }
+  }
+  const second = call(scope.ctx.constant(secondWord, 'secondWord'), german.lanes, german.at, german.heap)
+  const first = call(scope.ctx.constant(bytesOrder, 'bytesOrder'), index(german.lanes, bin('+', german.at, lit(1))))
+  const lanes = [scope.bind(second, 'prefix_low'), scope.bind(first, 'prefix_high')]
+  const big = (n: number) => call('BigInt', lanes[n])
+  return { type: expr.type, isNull, value: bin('|', bin('<<', big(1), lit(32n)), big(0)), lanes }
 }
 
 function valueFor(expr: CallExpr, args: readonly Operand[], scope: Scope): Expression {

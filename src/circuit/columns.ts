@@ -7,7 +7,15 @@
 import { quote, SchemaError, show } from '../base/errors.js'
 import { type TableSchema, tableSchema } from '../schema/schema.js'
 import { TYPES, type TypeName } from '../schema/types.js'
-import type { TableDefinition } from './rel.js'
+import {
+  type ConstraintSpec,
+  columnTerms,
+  constraintDefinition,
+  type IndexSpec,
+  impliedUnique,
+  indexDefinition,
+} from './builder/rules.js'
+import type { ConstraintDefinition, IndexDefinition, TableDefinition } from './rel.js'
 
 /** Type-level only: the row, the inserted row, and the value of things that carry them. Never there at run time. */
 export declare const ROW: unique symbol
@@ -28,22 +36,30 @@ export class ColumnBuilder<T, Nullable extends boolean = false, Input = T, Key e
   readonly type: TypeName
   readonly isNullable: Nullable
   readonly isPrimaryKey: Key
+  readonly isUniqueKey: boolean
 
-  constructor(type: TypeName, isNullable: Nullable, isPrimaryKey: Key) {
+  constructor(type: TypeName, isNullable: Nullable, isPrimaryKey: Key, isUniqueKey = false) {
     this.type = type
     this.isNullable = isNullable
     this.isPrimaryKey = isPrimaryKey
+    this.isUniqueKey = isUniqueKey
     Object.freeze(this)
   }
 
-  /** Makes the column (part of) the primary key; on several columns the key is composite, in their order. */
-  primaryKey(this: ColumnBuilder<T, false, Input>): ColumnBuilder<T, false, Input, true> {
-    return new ColumnBuilder<T, false, Input, true>(this.type, false, true)
+  /**
+   * Makes the column (part of) the primary key; on several columns the key is composite, in their order. It says how
+   * rows are found. With `unique` on one of its columns the key is also a constraint: no two rows share it.
+   */
+  primaryKey(
+    this: ColumnBuilder<T, false, Input>,
+    options: { readonly unique?: boolean } = {},
+  ): ColumnBuilder<T, false, Input, true> {
+    return new ColumnBuilder<T, false, Input, true>(this.type, false, true, options.unique === true)
   }
 
   /** Allows NULL. A primary key column cannot be nullable: `table` refuses it. */
   nullable(): ColumnBuilder<T, true, Input, Key> {
-    return new ColumnBuilder<T, true, Input, Key>(this.type, true, this.isPrimaryKey)
+    return new ColumnBuilder<T, true, Input, Key>(this.type, true, this.isPrimaryKey, this.isUniqueKey)
   }
 }
 
@@ -114,27 +130,71 @@ export interface TableDef<R, I = R, K = AnyKey> extends TableDefinition {
   readonly [KEY]: K
 }
 
-export interface TableOptions<Name extends string = string, Key extends readonly Name[] = readonly Name[]> {
+export interface TableOptions<
+  R = { [column: string]: unknown },
+  Key extends readonly (keyof R & string)[] = readonly (keyof R & string)[],
+> {
   /** The key columns in order, instead of `.primaryKey()` on columns. */
   readonly primaryKey?: Key
+  /** Makes the primary key a constraint, as `.primaryKey({ unique: true })` does. */
+  readonly uniqueKey?: boolean
   /** The rows are not stored: they pass through the views and are forgotten. */
   readonly stream?: boolean
+  /** Secondary indexes by name. */
+  readonly indexes?: Readonly<Record<string, IndexSpec<R>>>
+  /** Constraints by name: CHECK, UNIQUE and foreign keys. */
+  readonly constraints?: Readonly<Record<string, ConstraintSpec<R>>>
 }
 
 /**
  * Defines a table. Throws SchemaError on empty, duplicate or missing names, on a key column that is nullable or does
- * not exist, and where the key is given in both ways.
+ * not exist, where the key is given in both ways, and on indexes and constraints that cannot be.
  */
 export function table<C extends ColumnBuilders, const P extends readonly (keyof C & string)[] = readonly []>(
   name: string,
   columns: C,
-  options: TableOptions<keyof C & string, P> = {},
+  options: TableOptions<Simplify<RowOf<C>>, P> = {},
 ): TableDef<Simplify<RowOf<C>>, InsertOf<C>, KeyOf<C, P>> {
-  const schema = schemaOf(name, columns, options.primaryKey)
-  const definition: TableDefinition = Object.freeze({ kind: 'table', schema, stream: options.stream === true })
+  const given = options as unknown as TableOptions<never>
+  const schema = schemaOf(name, columns, given.primaryKey)
+  const stream = options.stream === true
+  const rules = rulesOf(schema, given.uniqueKey === true || isUniqueKey(columns), given)
+  if (stream && (rules.indexes.length > 0 || rules.constraints.some(c => c.kind !== 'check'))) {
+    throw new SchemaError(`table ${quote(name)} is a stream, which keeps no rows: it can only have CHECK constraints`)
+  }
+  const definition: TableDefinition = Object.freeze({ kind: 'table', schema, stream, ...rules })
   // The symbols that make the difference exist in types only.
   return definition as TableDef<Simplify<RowOf<C>>, InsertOf<C>, KeyOf<C, P>>
 }
+
+/** The name of the constraint that a unique primary key is. */
+export const PRIMARY_KEY = 'primary key'
+
+function rulesOf(
+  schema: TableSchema,
+  uniqueKey: boolean,
+  options: TableOptions<never>,
+): { indexes: readonly IndexDefinition[]; constraints: readonly ConstraintDefinition[] } {
+  const indexes = Object.entries(options.indexes ?? {}).map(([name, spec]) => indexDefinition(schema, name, spec))
+  const constraints: ConstraintDefinition[] = []
+  if (uniqueKey && schema.primaryKey.length === 0) {
+    throw new SchemaError(`table ${quote(schema.name)}: uniqueKey: expected a primary key, found none`)
+  }
+  if (uniqueKey) constraints.push(impliedUnique(PRIMARY_KEY, columnTerms(schema, schema.primaryKey), true))
+  for (const { name, terms, unique, nullsNotDistinct } of indexes) {
+    if (unique) constraints.push(impliedUnique(name, terms, false, nullsNotDistinct))
+  }
+  for (const [name, spec] of Object.entries(options.constraints ?? {})) {
+    if (constraints.some(c => c.name === name)) {
+      throw new SchemaError(`table ${quote(schema.name)}: two constraints are called ${quote(name)}`)
+    }
+    constraints.push(constraintDefinition(schema, name, spec))
+  }
+  return { indexes: Object.freeze(indexes), constraints: Object.freeze(constraints) }
+}
+
+const isUniqueKey = (columns: ColumnBuilders): boolean =>
+  Object.values(columns).some(c => c.isPrimaryKey && c.isUniqueKey)
 
 function schemaOf(name: string, columns: ColumnBuilders, keyOption: readonly string[] | undefined): TableSchema {
   if (typeof columns !== 'object' || columns === null) {

@@ -197,6 +197,8 @@ function text(expr: CallExpr, values: readonly NonNullValue[]): Value {
       return scalar.lower(a)
     case 'trim':
       return a.trim()
+    case 'prefix':
+      return scalar.prefix(expr.args[0].type, values[0] as string | Uint8Array | bigint)
     default:
       assert(false, `the operator ${expr.op} is known`)
   }

@@ -44,6 +44,8 @@ export type Op =
   | 'upper'
   | 'lower'
   | 'trim'
+  // the first 64 bits of text (UTF-8), bytes, uuid or u128 as a u64 that orders as they do; of indexes, not of lambdas
+  | 'prefix'
   // f64 functions; `fn` names the member of Math
   | 'math'
   // conversion to `type`; fails out of range, on a fraction (integers) or on text that does not parse

@@ -12,7 +12,64 @@ export interface TableDefinition {
   readonly schema: TableSchema
   /** A stream is not stored: its deltas pass through views and are forgotten. */
   readonly stream: boolean
+  /** What the table is created with. */
+  readonly indexes?: readonly IndexDefinition[]
+  readonly constraints?: readonly ConstraintDefinition[]
 }
+
+/** One term of an index: an expression over a row of the table, and which way it is sorted. */
+export interface IndexTerm {
+  readonly expr: Expr
+  readonly descending: boolean
+  /** The column's name, or what stands for it in bounds and messages. */
+  readonly name: string
+}
+
+/** A secondary index: the rows of a table in the order of some terms. A unique one implies a constraint of its name. */
+export interface IndexDefinition {
+  readonly name: string
+  readonly terms: readonly IndexTerm[]
+  readonly unique: boolean
+  readonly nullsNotDistinct: boolean
+}
+
+interface ConstraintBase {
+  readonly name: string
+  /** Looked at when the transaction commits, and not when it is asked to check itself. */
+  readonly deferred: boolean
+}
+
+/** Holds for every row on which the condition is not FALSE. */
+export interface CheckDefinition extends ConstraintBase {
+  readonly kind: 'check'
+  readonly condition: Expr
+}
+
+/** No two rows agree in all terms, and none is there twice. */
+export interface UniqueDefinition extends ConstraintBase {
+  readonly kind: 'unique'
+  readonly terms: readonly IndexTerm[]
+  /** Two NULLs count as equal. Otherwise a row with a NULL among its terms never collides. */
+  readonly nullsNotDistinct: boolean
+  /** The terms are the primary key. */
+  readonly isPrimaryKey: boolean
+}
+
+export type ReferentialAction = 'restrict' | 'cascade' | 'setNull'
+
+/** Rows of the table, unless one of the columns is NULL, need a row of the parent with these values. */
+export interface ForeignKeyDefinition extends ConstraintBase {
+  readonly kind: 'foreignKey'
+  readonly columns: readonly number[]
+  /** A table, or the name of one of the same database. */
+  readonly parent: TableDefinition | string
+  /** Columns of the parent that are unique together, by name; null stands for its primary key. */
+  readonly parentColumns: readonly string[] | null
+  readonly onDelete: ReferentialAction
+  readonly onUpdate: ReferentialAction
+}
+
+export type ConstraintDefinition = CheckDefinition | UniqueDefinition | ForeignKeyDefinition
 
 /** A view as a definition: a name and a circuit. */
 export interface ViewDefinition {

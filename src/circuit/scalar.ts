@@ -32,5 +32,5 @@ export {
 } from './scalar/dates.js'
 export { Failure, fail } from './scalar/failure.js'
 export { callMath, isMathFunction, MATH_ARITY } from './scalar/math.js'
-export { concat, lengthOf, lower, slice, upper } from './scalar/text.js'
+export { concat, lengthOf, lower, prefix, slice, upper } from './scalar/text.js'
 export { callUdf } from './scalar/udf.js'

@@ -75,6 +75,28 @@ export class Circuit {
     }
   }
 
+  /** Compiles an arrangement of a table and brings it up to date; `order` is what it is sorted by after the key. */
+  addArrangement(
+    table: TableDefinition,
+    purpose: string,
+    rel: Rel,
+    key: readonly number[],
+    order: readonly { index: number; descending: boolean }[],
+    progress?: Progress,
+  ): ArrangeOperator {
+    const added: string[] = []
+    const planner = new Planner(this.catalog(added), this.contextOf(table), rel)
+    try {
+      const operator = planner.arrangementOf(rel, key, order, false, purpose)
+      backfill(this.scheduler, planner.operators, progress)
+      this.scheduler.add(planner.operators)
+      return operator
+    } catch (error) {
+      this.discard(new Set(planner.operators), added)
+      throw error
+    }
+  }
+
   private rootOf(planner: Planner, rel: Rel, definition: ViewDefinition, context: CodeContext): BuiltView['root'] {
     if (rel.kind === 'aggregate') {
       const producer = planner.producerOf(rel)

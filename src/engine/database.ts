@@ -6,16 +6,19 @@
  */
 import { rowEncoder } from '../../codegen/encode.js'
 import { GnitzError, quote, show, UsageError } from '../base/errors.js'
+import { type IndexSpec, indexDefinition } from '../circuit/builder/rules.js'
 import { sourceOwners } from '../circuit/builder/sources.js'
 import type { RowType, ViewDef } from '../circuit/builder/types.js'
 import type { TableDef } from '../circuit/columns.js'
 import { nodesOf } from '../circuit/nodes.js'
-import type { Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
+import type { IndexDefinition, Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
 import type { RowSchema } from '../schema/schema.js'
 import { Batch } from '../zset/batch.js'
 import type { Progress } from './backfill.js'
 import { Circuit } from './circuit.js'
 import { TableHandle, ViewHandle } from './handles.js'
+import { buildIndex } from './indexes/build.js'
+import type { IndexHandle } from './indexes/handle.js'
 import type { ColumnsInput } from './ingest.js'
 import { type DumpView, dumpViews } from './inspect.js'
 import type { Producer } from './operators/operator.js'
@@ -107,6 +110,8 @@ export class Database {
   private addTable<R, I>(definition: TableDef<R, I>): TableHandle<R, I> {
     const { schema } = definition
     this.mustBeFree(schema.name)
+    const [constraint] = definition.constraints ?? []
+    if (constraint !== undefined) throw new UsageError(`table ${quote(schema.name)}: constraints cannot be kept yet`)
     const key = keyOrAll(schema, schema.primaryKey)
     const { operator, reader } = this.circuit.addTable(definition, key)
     const context = this.circuit.contextOf(definition)
@@ -126,8 +131,73 @@ export class Database {
     }
     this.register(definition, entry)
     this.follow(definition, operator, relation)
+    try {
+      for (const index of definition.indexes ?? []) this.addIndex(handle, index)
+    } catch (error) {
+      this.remove(definition)
+      throw error
+    }
     return handle
   }
+
+  // ---- indexes
+
+  /**
+   * Adds a secondary index to a table, which may hold rows: the index catches up with them in chunks. Throws
+   * SchemaError, CompileError or UsageError, and changes nothing then.
+   */
+  createIndex<R, I>(
+    table: TableRef<R, I> | string,
+    name: string,
+    spec: IndexSpec<R>,
+    options: CreateViewOptions = {},
+  ): IndexHandle<R> {
+    this.mustBeIdle('createIndex')
+    const handle = this.handleOf(table, 'createIndex')
+    const definition = indexDefinition(handle.definition.schema, name, spec as IndexSpec<never>)
+    if (handle.definition.stream)
+      throw new UsageError(`createIndex: ${quote(handle.name)} is a stream: it keeps no rows`)
+    this.state = 'building'
+    try {
+      return this.addIndex(handle, definition, options.onProgress)
+    } finally {
+      this.state = 'idle'
+    }
+  }
+
+  private addIndex<R, I>(handle: TableHandle<R, I>, definition: IndexDefinition, progress?: Progress): IndexHandle<R> {
+    const { name } = definition
+    if (handle.indexMap.has(name)) {
+      throw new UsageError(`table ${quote(handle.name)} has an index ${quote(name)} already`)
+    }
+    const version = () => handle.operator.version
+    const index = buildIndex<R>(this.circuit, handle.definition, handle, definition, version, progress)
+    handle.indexMap.set(name, index)
+    return index
+  }
+
+  /** Drops an index, and its rows unless a view or constraint needs them. Throws UsageError if there is none. */
+  dropIndex<R, I>(table: TableRef<R, I> | string, name: string): void {
+    this.mustBeIdle('dropIndex')
+    const handle = this.handleOf(table, 'dropIndex')
+    handle.index(name).dropped = true
+    handle.indexMap.delete(name)
+    this.collect()
+  }
+
+  private handleOf<R, I>(table: TableRef<R, I> | string, call: string): TableHandle<R, I> {
+    const found = this.find(table)
+    if (found !== undefined && !(found instanceof ViewHandle)) return found.handle as unknown as TableHandle<R, I>
+    throw new UsageError(`${call}: there is no table ${label(table)}`)
+  }
+
+  /** Forgets operators that nothing needs any more. */
+  private collect(): void {
+    const indexes = this.tables.flatMap(t => t.indexes.map(i => i.operator))
+    this.circuit.collect([...[...this.byName.values()].map(producerOf), ...indexes])
+  }
+
+  // ---- views
 
   /**
    * Compiles a view and brings it up to date. Tables and views it reads are created if they are not there yet.
@@ -245,7 +315,7 @@ export class Database {
     this.byDefinition.delete(relation)
     this.byName.delete(relation.schema.name)
     this.followed = this.followed.filter(f => f.definition !== relation)
-    this.circuit.collect([...this.byName.values()].map(producerOf))
+    this.collect()
   }
 
   /** A table of this database by definition or name. Throws UsageError if there is none. */

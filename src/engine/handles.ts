@@ -7,6 +7,7 @@ import type { TableDefinition, ViewDefinition } from '../circuit/rel.js'
 import type { RowSchema } from '../schema/schema.js'
 import type { Database } from './database.js'
 import type { Failure } from './errors.js'
+import type { IndexHandle } from './indexes/handle.js'
 import { type PlanFormat, renderView, sourceOf } from './inspect.js'
 import type { KeyInput, RangeOptions } from './keys.js'
 import type { Operator, OperatorStats } from './operators/operator.js'
@@ -105,6 +106,8 @@ abstract class Relation<R> {
 /** A table of a database. */
 export class TableHandle<R, I = R> extends Relation<R> {
   dropped = false
+  /** Internal: secondary indexes by name. */
+  readonly indexMap = new Map<string, IndexHandle<R>>()
 
   constructor(
     readonly database: Database,
@@ -138,6 +141,18 @@ export class TableHandle<R, I = R> extends Relation<R> {
   /** Internal: for the database. */
   get relation(): RelationReader<R> {
     return this.reader
+  }
+
+  get indexes(): IndexHandle<R>[] {
+    return [...this.indexMap.values()]
+  }
+
+  /** A secondary index. Throws UsageError if there is none of this name. */
+  index(name: string): IndexHandle<R> {
+    const found = this.indexMap.get(name)
+    if (found !== undefined) return found
+    const known = [...this.indexMap.keys()].map(quote).join(', ') || 'none'
+    throw new UsageError(`table ${quote(this.name)} has no index ${quote(name)}; its indexes: ${known}`)
   }
 
   stats(): OperatorStats {

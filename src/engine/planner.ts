@@ -201,6 +201,7 @@ export class Planner {
     keyColumns: readonly number[],
     order: readonly { index: number; descending: boolean }[] = [],
     silent = false,
+    purpose = `an arrangement of view ${JSON.stringify(this.context.unit)}`,
   ): ArrangeOperator {
     const parts = [this.keyOf(rel), keyColumns.join(), order.map(o => `${o.index}${o.descending}`).join(), silent]
     const key = parts.join('|')
@@ -208,10 +209,7 @@ export class Planner {
     if (operator === undefined) {
       const feeds = this.feedsOf(rel)
       const layout = arrangedLayout(rel.schema, keyColumns, order)
-      operator = new ArrangeOperator(
-        kernelsOf(layout, this.context.mode),
-        `an arrangement of view ${JSON.stringify(this.context.unit)}`,
-      )
+      operator = new ArrangeOperator(kernelsOf(layout, this.context.mode), purpose)
       const errors = silent ? SILENT : operator.errors
       this.attachBatch(feeds, rel.schema, layout, operator.raw, errors, operator.feeds)
       this.add(operator)

@@ -100,7 +100,7 @@ class RangeWalk extends MergeWalk {
   }
 }
 
-function* walkRows(walk: MergeWalk): Generator<RowRef> {
+export function* walkRows(walk: MergeWalk): Generator<RowRef> {
   while (walk.next()) if (walk.run !== null) yield { batch: walk.run, row: walk.row, weight: walk.weight }
 }
 
@@ -289,7 +289,7 @@ function rowOf(columns: readonly Column[], key: readonly Value[]): Value[] {
   return values
 }
 
-function sizeOf(rows: Iterable<RowRef>): { rows: number; weight: bigint } {
+export function sizeOf(rows: Iterable<RowRef>): { rows: number; weight: bigint } {
   let count = 0
   let sum = 0n
   for (const { weight } of rows) {

@@ -3,7 +3,6 @@ import { type DecodeRow, type ProjectRow, rowDecoder, rowProjector } from '../..
 import { readValue } from '../../codegen/expr/plain.js'
 import { type CodeContext, SourceList } from '../../codegen/steps.js'
 import { quote, show, UsageError } from '../base/errors.js'
-import type { Relation } from '../circuit/rel.js'
 import { flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import type { Value } from '../schema/types.js'
 import { normalise, Problem } from '../schema/values.js'
@@ -46,7 +45,7 @@ export class RelationReader<R> {
 
   /** `version` counts the relation's changes. */
   constructor(
-    readonly definition: Relation,
+    readonly definition: { readonly kind: string; readonly schema: RowSchema },
     readonly key: readonly number[],
     private readonly context: CodeContext,
     private readonly reader: Reader,
@@ -89,7 +88,7 @@ export class RelationReader<R> {
     projector(batch, row, flat, k)
   }
 
-  private decode(batch: Batch, row: number): R {
+  protected decode(batch: Batch, row: number): R {
     let decoder = this.decoders.get(batch.layout)
     if (decoder === undefined) {
       decoder = rowDecoder(this.context, batch.layout)

@@ -30,6 +30,14 @@ export function bytesOrder(lane: number): number {
   return ((swapped << 16) | (swapped >>> 16)) >>> 0
 }
 
+/** Bytes 4 to 8 of a cell as a number that orders as they do; zero beyond the end. */
+export function secondWord(lanes: Uint32Array, at: number, heap: Heap): number {
+  if (lanes[at] <= INLINE_BYTES) return bytesOrder(lanes[at + 2])
+  const { bytes } = heap
+  const from = lanes[at + 2] + 4
+  return ((bytes[from] << 24) | (bytes[from + 1] << 16) | (bytes[from + 2] << 8) | bytes[from + 3]) >>> 0
+}
+
 /** Orders two cells by their bytes: negative, zero or positive. */
 export function compareGerman(
   a: Uint32Array,

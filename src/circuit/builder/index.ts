@@ -2,6 +2,17 @@
 export { type Aggregate, type Aggregates, avg, count, max, min, sum } from './aggregates.js'
 export { type QueryRoot, type ViewOptions, view } from './definitions.js'
 export { Grouped, type Order, Query } from './query.js'
+export {
+  type CheckSpec,
+  type ConstraintSpec,
+  type ForeignKeySpec,
+  type IndexSpec,
+  type RowLambda,
+  type Term,
+  type UniqueSpec,
+  type WithContext,
+  withContext,
+} from './rules.js'
 export { sourceOwners } from './sources.js'
 export type {
   Cell,

@@ -1,7 +1,7 @@
 /** String functions. Positions are UTF-16 units, as in JavaScript; results are always well-formed text. */
 
-import { MAX_STRING_BYTES } from '../../schema/types.js'
-import { loneSurrogateAt, utf8Length } from '../../schema/values.js'
+import { MAX_STRING_BYTES, type TypeName } from '../../schema/types.js'
+import { loneSurrogateAt, utf8Length, uuidToU128 } from '../../schema/values.js'
 import { fail } from './failure.js'
 
 /** a + b; fails if the result is longer than a string may be. */
@@ -21,6 +21,19 @@ export function slice(text: string, start: number, end?: number): string {
 
 /** Length of text in UTF-16 units, of bytes in bytes. */
 export const lengthOf = (value: string | Uint8Array): number => value.length
+
+const encoder = new TextEncoder()
+
+/** The first 64 bits of a value as a number: of two values the lesser one never has the greater prefix. */
+export function prefix(type: TypeName, value: string | Uint8Array | bigint): bigint {
+  if (typeof value === 'bigint') return value >> 64n
+  if (type === 'uuid') return uuidToU128(value as string) >> 64n
+  // No more than 8 units can begin within 8 bytes.
+  const bytes = typeof value === 'string' ? encoder.encode(value.slice(0, 9)) : value
+  let word = 0n
+  for (let k = 0; k < 8; k++) word = (word << 8n) | BigInt(k < bytes.length ? bytes[k] : 0)
+  return word
+}
 
 function limited(text: string): string {
   if (text.length * 3 > MAX_STRING_BYTES) {

@@ -1,0 +1,121 @@
+/** Secondary indexes of a table, as users hold them: reading in the index's order, with all columns of each row. */
+import { type DecodeRow, rowDecoder } from '../../../codegen/decode.js'
+import { type CodeContext, SourceList } from '../../../codegen/steps.js'
+import { quote, UsageError } from '../../base/errors.js'
+import type { IndexDefinition } from '../../circuit/rel.js'
+import type { Layout, RowSchema } from '../../schema/schema.js'
+import type { Batch } from '../../zset/batch.js'
+import type { KeyInput, RangeOptions } from '../keys.js'
+import type { ArrangeOperator } from '../operators/arrange.js'
+import type { OperatorStats } from '../operators/operator.js'
+import type { Reader } from '../read.js'
+import { type Entry, RelationReader } from '../relation.js'
+
+/** An index is read like a relation with more columns than it shows. */
+export class IndexRelation<R> extends RelationReader<R> {
+  private readonly shown = new Map<Layout, DecodeRow>()
+
+  constructor(
+    name: string,
+    private readonly table: RowSchema,
+    full: RowSchema,
+    terms: readonly number[],
+    private readonly code: CodeContext,
+    reader: Reader,
+    version: () => number,
+  ) {
+    super({ kind: 'index', schema: { ...full, name: `${name} of table ${table.name}` } }, terms, code, reader, version)
+  }
+
+  protected override decode(batch: Batch, row: number): R {
+    let decoder = this.shown.get(batch.layout)
+    if (decoder === undefined) {
+      decoder = rowDecoder(this.code, batch.layout, new SourceList(), this.table)
+      this.shown.set(batch.layout, decoder)
+    }
+    return decoder(batch, row) as R
+  }
+}
+
+/** What an index asks of its table. */
+export interface IndexOwner {
+  readonly name: string
+  readonly dropped: boolean
+  readonly database: { mustBeReadable(): void }
+}
+
+/** Told of every reading, for the trace. */
+export type IndexListener = (event: IndexRead) => void
+
+/** A reading of an index. */
+export interface IndexRead {
+  readonly kind: 'index'
+  readonly operation: 'find' | 'range' | 'rows'
+  readonly table: string
+  readonly index: string
+  /** The key or the bounds, as given. */
+  readonly key: unknown
+}
+
+export class IndexHandle<R> {
+  /** Internal: set by `dropIndex`. */
+  dropped = false
+  /** Internal: see `Database.trace`. */
+  listener: IndexListener | null = null
+
+  constructor(
+    private readonly owner: IndexOwner,
+    readonly definition: IndexDefinition,
+    /** Internal: the arrangement that holds the rows. */
+    readonly operator: ArrangeOperator,
+    private readonly relation: RelationReader<R>,
+  ) {}
+
+  get name(): string {
+    return this.definition.name
+  }
+
+  private check(operation: IndexRead['operation'], key: unknown): void {
+    const { owner, name } = this
+    if (this.dropped || owner.dropped) {
+      throw new UsageError(`index ${quote(name)} of table ${quote(owner.name)} was dropped`)
+    }
+    owner.database.mustBeReadable()
+    this.listener?.({ kind: 'index', operation, table: owner.name, index: name, key })
+  }
+
+  /**
+   * Rows whose terms have these values: the value of the first term, or values in order, or by name. Fewer values than
+   * the index has terms find all rows that begin with them.
+   */
+  find(key: KeyInput): R[] {
+    this.check('find', key)
+    return [...this.relation.range({ from: key, to: key })]
+  }
+
+  /**
+   * Rows in the order of the index, from `from` to `to` inclusive, or after `after`; a bound may give the first terms
+   * only. `from` comes before `to` in that order: of a descending term it has the greater value. Throws UsageError if
+   * the table changes before the iteration ends.
+   */
+  range(options: RangeOptions = {}): IterableIterator<R> {
+    this.check('range', options)
+    return this.relation.range(options)
+  }
+
+  /** All rows in the order of the index, each as often as its weight says. */
+  rows(): R[] {
+    this.check('rows', null)
+    return this.relation.rows()
+  }
+
+  /** All distinct rows with their weights, in the order of the index. */
+  entries(): Entry<R>[] {
+    this.check('rows', null)
+    return [...this.relation.entries()]
+  }
+
+  stats(): OperatorStats {
+    return this.operator.stats()
+  }
+}
