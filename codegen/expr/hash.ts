@@ -9,6 +9,7 @@ import type { TypeName, Value } from '../../src/schema/types.js'
 import { TYPES } from '../../src/schema/types.js'
 import { uuidToU128 } from '../../src/schema/values.js'
 import { type Heap, INLINE_BYTES } from '../../src/zset/heap.js'
+import { readRemote } from '../../src/zset/remote.js'
 import { toScratch, utf8Scratch } from '../../src/zset/strings.js'
 
 export const HASH_LANES = 4
@@ -53,7 +54,8 @@ export function hashNull(state: Int32Array): void {
 export function hashGerman(state: Int32Array, lanes: Uint32Array, at: number, heap: Heap): void {
   const length = lanes[at]
   if (length > INLINE_BYTES) {
-    hashBytes(state, heap.bytes, lanes[at + 2], length)
+    if (lanes[at + 3] !== 0) hashBytes(state, readRemote(lanes, at, heap))
+    else hashBytes(state, heap.bytes, lanes[at + 2], length)
     return
   }
   hashWord(state, length)

@@ -1,9 +1,10 @@
 /**
- * XXH3-64 (seed 0), the checksum of everything on disk. Two libraries can compute it: the native `xxhash-addon` where
+ * XXH3-64 (seed 0), the checksum of everything on disk but the value log (crc32c.ts). Two libraries can compute it: the native `xxhash-addon` where
  * it is installed, `hash-wasm` otherwise. Both are asked for a known digest before they are believed.
  *
  * Loading is asynchronous, so it happens once, at `loadChecksum`; computing is not.
  */
+import { loadCrc32c } from './crc32c.js'
 import { GnitzError, UsageError } from './errors.js'
 
 export type ChecksumName = 'addon' | 'wasm'
@@ -26,7 +27,7 @@ let loading: Promise<void> | null = null
 
 /** Loads the fastest library there is; later calls do nothing. Throws INTERNAL if there is none that works. */
 export function loadChecksum(): Promise<void> {
-  loading ??= load().then(found => {
+  loading ??= Promise.all([load(), loadCrc32c()]).then(([found]) => {
     library ??= found
   })
   return loading

@@ -48,6 +48,7 @@ export async function openDirectory(
     // may go before it is.
     env.syncDirectory(directory)
     const leftovers = removeLeftovers(env, directory, manifest)
+    context.values.adopt(manifest.valueFiles ?? [])
     for (const table of manifest.tables) {
       const layout = layoutOf(table.descriptor, joinPath(directory, MANIFEST_FILE))
       const shards = manifest.shards.filter(s => s.tableId === table.tableId)
@@ -57,6 +58,7 @@ export async function openDirectory(
     return { lock, manifest, trees, wal, recovery: { ...recovery, leftovers } }
   } catch (error) {
     for (const tree of trees.values()) tree.close()
+    context.values.close()
     lock.release()
     throw error
   }
@@ -92,11 +94,12 @@ function firstManifest(env: Env, directory: string): Manifest {
 
 /** Removes what a crash left between writing a file and publishing it. Log segments are the log's business. */
 function removeLeftovers(env: Env, directory: string, manifest: Manifest): string[] {
-  const known = new Set(manifest.shards.map(s => s.fileId))
+  const known = new Set([...manifest.shards, ...(manifest.valueFiles ?? [])].map(s => s.fileId))
   const removed: string[] = []
   for (const name of env.list(directory)) {
     const file = parseFile(name)
-    if (name !== MANIFEST_SWAP && !(file?.kind === 'shard' && !known.has(file.id))) continue
+    const isData = file !== null && file.kind !== 'wal'
+    if (name !== MANIFEST_SWAP && !(isData && !known.has(file.id))) continue
     env.remove(joinPath(directory, name))
     removed.push(name)
   }

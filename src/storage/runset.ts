@@ -7,6 +7,7 @@ import { Arranger } from '../zset/arrange.js'
 import type { Batch } from '../zset/batch.js'
 import type { Kernels } from '../zset/kernels.js'
 import { sameKey } from '../zset/keys.js'
+import type { RemoteValues } from '../zset/remote.js'
 import { weightBound } from '../zset/trace.js'
 import { MergeCursor } from './compaction/cursor.js'
 import type { Shard } from './shard/reader.js'
@@ -52,6 +53,7 @@ class Frozen implements MemoryPart {
 export class RunSet {
   private readonly arranger: Arranger
   private readonly hits: { shard: Shard; row: number }[] = []
+  private readonly remote: RemoteValues | null
   private released = false
 
   constructor(
@@ -62,6 +64,9 @@ export class RunSet {
   ) {
     for (const shard of shards) shard.retain()
     this.arranger = new Arranger(kernels)
+    this.remote = shards.find(s => s.remote !== null)?.remote ?? null
+    // Rows that cancel out never have their values read.
+    this.arranger.raw.heap.remote = this.remote
   }
 
   runs(): readonly Batch[] {
@@ -120,7 +125,7 @@ export class RunSet {
   cursor(bounds: KeyBounds = {}): Cursor {
     for (const shard of this.shards) shard.retain()
     const shards = [...this.shards]
-    const cursor = new MergeCursor(this.kernels, this.runs(), bounds)
+    const cursor = new MergeCursor(this.kernels, this.runs(), bounds, this.remote)
     return {
       next: () => cursor.next(),
       close: () => {

@@ -19,7 +19,20 @@ import { type Progress, publishManifest } from './manifest/manifest.js'
 import { AMPLIFICATION_THRESHOLD, ShardRegistry } from './manifest/registry.js'
 import { openDirectory } from './open.js'
 import { type Recovery, type StorageEvent, Tree, type TreeContext } from './tree.js'
-import type { FileId, Lsn, Manifest, PolicyName, ShardIo, TableDescriptor, TableEntry, TableId } from './types.js'
+import {
+  type FileId,
+  type Lsn,
+  type Manifest,
+  MIN_VALUE_THRESHOLD,
+  type PolicyName,
+  type ShardEntry,
+  type ShardIo,
+  type TableDescriptor,
+  type TableEntry,
+  type TableId,
+  VALUE_THRESHOLD,
+} from './types.js'
+import { ValueLog, type ValueLogOptions, type ValueStats } from './values/log.js'
 import type { WalGroup } from './wal/groups.js'
 import type { Durability, Wal } from './wal/wal.js'
 import type { Snapshot } from './zstore.js'
@@ -42,6 +55,12 @@ export interface StorageOptions {
   readonly segmentBytes?: number
   /** Size of a guard shard; 32 MiB by default. */
   readonly guardBytes?: number
+  /** Tables made from now on: strings and bytes longer than this go to a value log; 4096 by default, Infinity: none do. */
+  readonly valueThreshold?: number
+  /** Size at which a value log is followed by a new one; 128 MiB by default. */
+  readonly valueFileBytes?: number
+  /** Part of a value log that must be live, else compaction moves what is; 0.5 by default. */
+  readonly valueLiveRatio?: number
   /** Rows of a shard that a compaction looks at together; 16,384 by default. */
   readonly windowRows?: number
   /**
@@ -61,6 +80,8 @@ export interface TableOptions {
   readonly kind?: TableEntry['kind']
   readonly policy?: PolicyName
   readonly weights?: TableDescriptor['weights']
+  /** Strings and bytes longer than this go to a value log; Infinity: none do. From 64 on. */
+  readonly valueThreshold?: number
 }
 
 /** One table's part of a transaction. The batch belongs to the storage afterwards. */
@@ -87,6 +108,9 @@ interface OpenTransaction {
 
 const MEMTABLE_BYTES = 16 * 1024 * 1024
 const WAL_BYTES = 64 * 1024 * 1024
+const VALUE_FILE_BYTES = 128 * 1024 * 1024
+const LIVE_RATIO = 0.5
+const NO_FILES: ReadonlySet<number> = new Set()
 /** Rows of compaction per row that is committed, as for traces in memory. */
 const FUEL_PER_ROW = 32
 const FUEL_SLICE = 4096
@@ -121,6 +145,7 @@ export class Storage {
   ) {
     this.lastLsn = recovery.lsn
     this.nextTableId = manifest.nextTableId
+    context.staleValues = () => context.values.stale(this.shards)
     wal.onRejected = lsns => {
       for (const lsn of lsns) this.takeBack(lsn)
       options.onRejected?.(lsns)
@@ -143,6 +168,8 @@ export class Storage {
       amplificationThreshold: options.amplificationThreshold ?? AMPLIFICATION_THRESHOLD,
       guardBytes: options.guardBytes,
       windowRows: options.windowRows,
+      values: new ValueLog(valuesOf(options, nextFileId)),
+      staleValues: () => NO_FILES,
       newFileId: () => nextFileId.value++,
       onEvent: event => notify(options, event),
     }
@@ -156,6 +183,15 @@ export class Storage {
   /** The LSN of the last transaction. */
   get lsn(): Lsn {
     return this.lastLsn
+  }
+
+  /** Value logs in use, and how much of them is live. */
+  get valueStats(): ValueStats {
+    return this.context.values.stats(this.shards)
+  }
+
+  private get shards(): readonly ShardEntry[] {
+    return [...this.trees.values()].flatMap(tree => tree.entries)
   }
 
   get tables(): readonly Tree[] {
@@ -185,7 +221,10 @@ export class Storage {
     oneOf('policy', policy, ['write-heavy', 'read-heavy'])
     oneOf('weights', weights, ['any', 'nonNegative'])
     if (layout.key.words === 0) throw new UsageError(`table ${quote(layout.schema.name)}: expected an arranged layout`)
-    const descriptor = describe(layout, policy, weights)
+    const { valueThreshold = this.options.valueThreshold ?? VALUE_THRESHOLD } = options
+    checkThreshold(valueThreshold)
+    const threshold = valueThreshold === Number.POSITIVE_INFINITY ? null : valueThreshold
+    const descriptor = describe(layout, policy, weights, threshold)
     const hash = schemaHash(descriptor)
     const existing = this.table(descriptor.name)
     if (existing !== undefined) {
@@ -275,10 +314,11 @@ export class Storage {
     this.publish({
       ...this.manifest,
       tables: tables.filter(t => t.tableId !== table.tableId),
-      shards: shards.filter(s => s.tableId !== table.tableId),
+      ...this.listing(shards.filter(s => s.tableId !== table.tableId)),
     })
     this.trees.delete(table.tableId)
     table.discard()
+    this.context.values.published(this.manifest.valueFiles ?? [])
   }
 
   /**
@@ -411,13 +451,15 @@ export class Storage {
       tree.flush()
       tree.sync()
     }
+    this.context.values.sync()
     this.publish({
       ...this.manifest,
       globalMaxLsn: this.lastLsn,
       tables: trees.map(tree => ({ ...tree.table, flushedLsn: this.lastLsn })),
-      shards: trees.flatMap(tree => tree.entries),
+      ...this.listing(trees.flatMap(tree => tree.entries)),
     })
     for (const tree of trees) tree.published()
+    this.context.values.published(this.manifest.valueFiles ?? [])
     this.wal.rotate()
     this.wal.prune(this.lastLsn)
     for (const tree of this.doomed) {
@@ -426,6 +468,12 @@ export class Storage {
     }
     this.doomed.clear()
     this.context.onEvent({ kind: 'checkpoint', lsn: this.lastLsn, shards: this.manifest.shards.length })
+  }
+
+  /** Shards, and the value logs that they refer to, for a manifest. */
+  private listing(shards: readonly ShardEntry[]): Pick<Manifest, 'shards' | 'valueFiles'> {
+    const valueFiles = this.context.values.listed(shards)
+    return { shards, valueFiles: valueFiles.length > 0 ? valueFiles : undefined }
   }
 
   /** Puts a manifest on disk. If that fails, files that it names may already be looked for there. */
@@ -485,6 +533,7 @@ export class Storage {
         await this.wal.close()
       } finally {
         for (const tree of this.trees.values()) tree.close()
+        this.context.values.close()
         this.lock.release()
       }
     }
@@ -510,6 +559,7 @@ const COUNTS = [
   'walBytes',
   'amplificationThreshold',
   'segmentBytes',
+  'valueFileBytes',
   'guardBytes',
   'windowRows',
 ] as const
@@ -522,10 +572,31 @@ function checkOptions(options: StorageOptions): void {
   }
   oneOf('durability', durability, ['commit', 'interval', 'none'])
   oneOf('io', io, ['map', 'read', 'auto'])
+  checkThreshold(options.valueThreshold ?? VALUE_THRESHOLD)
+  const { valueLiveRatio: ratio = LIVE_RATIO } = options
+  if (!(ratio >= 0 && ratio <= 1)) {
+    throw new UsageError(`option valueLiveRatio: expected a number from 0 to 1, found ${show(ratio)}`)
+  }
   for (const name of COUNTS) {
     const value = options[name]
     if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
     throw new UsageError(`option ${name}: expected a positive integer, found ${show(value)}`)
+  }
+}
+
+function checkThreshold(value: number): void {
+  if (value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && value >= MIN_VALUE_THRESHOLD)) return
+  const expected = `expected an integer from ${MIN_VALUE_THRESHOLD} on, or Infinity`
+  throw new UsageError(`option valueThreshold: ${expected}, found ${show(value)}`)
+}
+
+function valuesOf(options: StorageOptions, nextFileId: { value: FileId }): ValueLogOptions {
+  return {
+    env: options.env,
+    directory: options.directory,
+    fileBytes: options.valueFileBytes ?? VALUE_FILE_BYTES,
+    liveRatio: options.valueLiveRatio ?? LIVE_RATIO,
+    newFileId: () => nextFileId.value++,
   }
 }
 

@@ -13,7 +13,8 @@ import type { Batch } from '../zset/batch.js'
 import type { Kernels } from '../zset/kernels.js'
 import { weightBound } from '../zset/trace.js'
 import { boundOf, Compaction } from './compaction/compaction.js'
-import { pickCompaction } from './compaction/policy.js'
+import { type CompactionJob, pickCompaction } from './compaction/policy.js'
+import { thresholdOf } from './manifest/descriptor.js'
 import { keyRanges } from './manifest/registry.js'
 import { MemTable } from './memtable/memtable.js'
 import { transmute } from './memtable/transmute.js'
@@ -21,7 +22,17 @@ import { RunSet } from './runset.js'
 import { Shard } from './shard/reader.js'
 import { syncShard } from './shard/sync.js'
 import { writeShard } from './shard/writer.js'
-import { type FileId, type Lsn, type ShardEntry, type ShardIo, shardFile, type TableEntry } from './types.js'
+import {
+  type FileId,
+  type Lsn,
+  type ShardEntry,
+  type ShardIo,
+  shardFile,
+  type TableEntry,
+  type ValueReference,
+} from './types.js'
+import type { ValueLog } from './values/log.js'
+import { referencesOf, type Separation, separate } from './values/separate.js'
 import type { Cursor, KeyBounds, Snapshot, ZStore, ZStoreStats } from './zstore.js'
 
 /**
@@ -29,6 +40,8 @@ import type { Cursor, KeyBounds, Snapshot, ZStore, ZStoreStats } from './zstore.
  * keeps every net weight within i64, so it comes out right, though sums of some parts may not be what they seem.
  */
 const SAFE_BOUND = 2 ** 62
+
+const NONE: ReadonlySet<number> = new Set()
 
 /** What a tree shares with the others of its directory. */
 export interface TreeContext {
@@ -41,7 +54,10 @@ export interface TreeContext {
   readonly amplificationThreshold: number
   readonly guardBytes?: number
   readonly windowRows?: number
+  readonly values: ValueLog
   newFileId(): FileId
+  /** Value logs of which too little is live. */
+  staleValues: () => ReadonlySet<number>
   onEvent(event: StorageEvent): void
 }
 
@@ -167,6 +183,7 @@ export class Tree implements ZStore {
     this.mustBeOpen()
     assert(lsn >= this.lastLsn, 'LSNs of a table do not descend')
     if (delta.length === 0) return
+    assert(delta.heap.remote === null, 'values of a delta are at hand')
     const bound = weightBound(delta)
     // A MemTable sums without overflow: large weights come to one of their own.
     if (this.active.weightBound + bound >= SAFE_BOUND) this.seal()
@@ -218,10 +235,21 @@ export class Tree implements ZStore {
 
   private write(batch: Batch, { minLsn, maxLsn }: Pick<MemTable, 'minLsn' | 'maxLsn'>): OpenShard {
     const { env, directory } = this.context
+    separate(batch, this.separation(NONE))
+    const references = referencesOf(batch)
     const fileId = this.context.newFileId()
     const summary = writeShard(env, joinPath(directory, shardFile(fileId)), this.tableId, batch, { sync: false })
     const bound = boundOf(batch)
-    const entry = { ...summary, fileId, tableId: this.tableId, level: 0, minLsn, maxLsn, weightBound: bound }
+    const entry = {
+      ...summary,
+      fileId,
+      tableId: this.tableId,
+      level: 0,
+      minLsn,
+      maxLsn,
+      weightBound: bound,
+      ...references,
+    }
     return this.openNew([entry])[0]
   }
 
@@ -236,6 +264,12 @@ export class Tree implements ZStore {
       for (const { fileId } of entries) removeShard(this.context, fileId)
       throw error
     }
+  }
+
+  /** How long values leave the shards of this table. */
+  private separation(stale: ReadonlySet<number>): Separation {
+    const { values } = this.context
+    return { values, tableId: this.tableId, threshold: thresholdOf(this.table.descriptor), stale }
   }
 
   compact(fuelRows = Number.POSITIVE_INFINITY): boolean {
@@ -259,8 +293,9 @@ export class Tree implements ZStore {
   }
 
   private nextCompaction(): Running | null {
-    const { env, directory, amplificationThreshold: threshold, guardBytes, windowRows } = this.context
-    const job = pickCompaction(this.table.descriptor.policy, this.entries, threshold)
+    const { env, directory, guardBytes, windowRows } = this.context
+    const stale = this.context.staleValues()
+    const job = this.pickJob(stale)
     this.compactionDue = job !== null
     if (job === null) return null
     const inputs = this.shards.filter(s => job.inputs.includes(s.entry))
@@ -273,14 +308,24 @@ export class Tree implements ZStore {
       level: job.level,
       guardBytes,
       windowRows,
+      separation: this.separation(stale),
       newFileId: () => this.context.newFileId(),
     })
     return { inputs, work }
   }
 
+  /** What the policy wants, or else a shard by itself that refers to a value log of which too little is live. */
+  private pickJob(stale: ReadonlySet<number>): CompactionJob | null {
+    const { amplificationThreshold } = this.context
+    const job = pickCompaction(this.table.descriptor.policy, this.entries, amplificationThreshold)
+    if (job !== null || stale.size === 0) return job
+    const isStale = ({ fileId }: ValueReference) => stale.has(Number(fileId))
+    const shard = this.entries.find(({ references = [] }) => references.some(isStale))
+    return shard === undefined ? null : { inputs: [shard], level: shard.level }
+  }
+
   private isCompactionDue(): boolean {
-    const { amplificationThreshold: threshold } = this.context
-    this.compactionDue ??= pickCompaction(this.table.descriptor.policy, this.entries, threshold) !== null
+    this.compactionDue ??= this.pickJob(this.context.staleValues()) !== null
     return this.running !== null || this.compactionDue
   }
 
@@ -414,9 +459,17 @@ export class Tree implements ZStore {
   }
 
   private open(entry: ShardEntry): Shard {
-    const { env, directory, io } = this.context
+    const { env, directory, io, values } = this.context
     const path = joinPath(directory, shardFile(entry.fileId))
-    return Shard.open(env, path, this.tableId, this.layout, entry, io)
+    const { references = [] } = entry
+    values.retain(references)
+    try {
+      const onClose = () => values.release(references)
+      return Shard.open(env, path, this.tableId, this.layout, entry, io, { values, onClose })
+    } catch (error) {
+      values.release(references)
+      throw error
+    }
   }
 }
 

@@ -6,7 +6,7 @@ export type Lsn = bigint
 /** Number of a table in its directory: u32, at least 1. */
 export type TableId = number
 
-/** Number of a shard file: u64, never used twice in a directory. */
+/** Number of a shard or value log: u64, never used twice in a directory. */
 export type FileId = bigint
 
 /** How a shard is read: mapped into memory, or by plain reads; `auto` maps where that works. */
@@ -23,6 +23,21 @@ export interface ShardSummary {
   readonly checksum: bigint
 }
 
+/** Bytes of a value log that cells of a shard refer to. */
+export interface ValueReference {
+  /** Number of the value log. */
+  readonly fileId: FileId
+  /** Of the records, headers and padding included, each counted once. */
+  readonly bytes: number
+}
+
+/** A value log as the manifest lists it. */
+export interface ValueFileEntry {
+  readonly fileId: FileId
+  /** Bytes in use; there may be others behind them. */
+  readonly sizeBytes: number
+}
+
 /** A shard as the manifest lists it. */
 export interface ShardEntry extends ShardSummary {
   readonly fileId: FileId
@@ -33,6 +48,8 @@ export interface ShardEntry extends ShardSummary {
   readonly maxLsn: Lsn
   /** Sum of the absolute weights, at most 2^63: no row's weight is larger. */
   readonly weightBound: bigint
+  /** Value logs that its cells refer to, by ascending number; absent if there are none. */
+  readonly references?: readonly ValueReference[]
 }
 
 /** Which compaction keeps a table in shape (FORMAT.md and compaction/policy.ts). */
@@ -62,6 +79,11 @@ export interface TableDescriptor {
    * sum to zero are all ghosts, and their columns are never read (the Ghost Property, specification §5.9).
    */
   readonly weights: 'any' | 'nonNegative'
+  /**
+   * Strings and bytes of more bytes than this go to a value log; null: none do; absent: `VALUE_THRESHOLD`.
+   * At least `MIN_VALUE_THRESHOLD`.
+   */
+  readonly valueThreshold?: number | null
 }
 
 /** Where the log ended, durably, when a manifest was written. */
@@ -73,6 +95,10 @@ export interface LogEnd {
   /** First byte after it in the segment. */
   readonly offset: number
 }
+/** A table's value threshold if nothing else is said. */
+export const VALUE_THRESHOLD = 4096
+/** A value must be longer than its pointer's prefix, and a pointer should not be longer than what it replaces. */
+export const MIN_VALUE_THRESHOLD = 64
 
 export interface Manifest {
   /** Of the format that it was read from. */
@@ -88,6 +114,8 @@ export interface Manifest {
   readonly logEnd: LogEnd | null
   readonly tables: readonly TableEntry[]
   readonly shards: readonly ShardEntry[]
+  /** Value logs that shards refer to, by ascending number; absent if there are none. */
+  readonly valueFiles?: readonly ValueFileEntry[]
 }
 
 const hex16 = (n: bigint) => n.toString(16).padStart(16, '0')
@@ -104,11 +132,19 @@ export function walFile(firstLsn: Lsn): string {
   return `wal-${hex16(firstLsn)}.log`
 }
 
-/** The number in a shard's or segment's file name, or null if it is neither. */
-export function parseFile(name: string): { kind: 'shard' | 'wal'; id: bigint } | null {
-  const match = /^(?:shard-([0-9a-f]{16})\.gnz|wal-([0-9a-f]{16})\.log)$/.exec(name)
-  if (match === null) return null
-  return match[1] !== undefined
-    ? { kind: 'shard', id: BigInt(`0x${match[1]}`) }
-    : { kind: 'wal', id: BigInt(`0x${match[2]}`) }
+export function valueFile(fileId: FileId): string {
+  return `vlog-${hex16(fileId)}.gnv`
+}
+
+/** The number in the name of a shard, a value log or a segment of the log, or null if it is none of them. */
+export function parseFile(name: string): { kind: 'shard' | 'values' | 'wal'; id: bigint } | null {
+  const match = /^(shard|vlog|wal)-([0-9a-f]{16})\.(gnz|gnv|log)$/.exec(name)
+  const kind = match === null ? undefined : KINDS[`${match[1]}.${match[3]}`]
+  return match === null || kind === undefined ? null : { kind, id: BigInt(`0x${match[2]}`) }
+}
+
+const KINDS: Readonly<Record<string, 'shard' | 'values' | 'wal'>> = {
+  'shard.gnz': 'shard',
+  'vlog.gnv': 'values',
+  'wal.log': 'wal',
 }

@@ -26,7 +26,10 @@ import {
   shardFile,
   type TableEntry,
   type TableId,
+  valueFile,
 } from './types.js'
+import { ValueReader } from './values/reader.js'
+import { checkReferences, type ValueSummary, verifyValues } from './values/verify.js'
 import { type LogSummary, verifyLog } from './wal/verify.js'
 
 export interface VerifyOptions {
@@ -54,6 +57,7 @@ export interface Verification {
   readonly lsn: Lsn
   readonly tables: number
   readonly shards: { readonly count: number; readonly rowCount: number; readonly sizeBytes: number }
+  readonly values: ValueSummary
   readonly log: LogSummary
 }
 
@@ -136,6 +140,8 @@ class Verifier {
   private readonly findings: Findings
   private manifest: Manifest | null = null
   private readonly kernels = new Map<TableId, Kernels>()
+  private readonly reader: ValueReader
+  private values: ValueSummary = { files: 0, records: 0, sizeBytes: 0 }
   private readonly shards = { count: 0, rowCount: 0, sizeBytes: 0 }
   private log: LogSummary = { segments: 0, blocks: 0, sizeBytes: 0, transactions: 0, rowCount: 0, lastLsn: 0n }
 
@@ -144,15 +150,26 @@ class Verifier {
     isStill: boolean,
   ) {
     this.findings = new Findings(isStill)
+    this.reader = new ValueReader(options.env, options.directory)
   }
 
   run(): Verification {
+    try {
+      return this.check()
+    } finally {
+      this.reader.close()
+    }
+  }
+
+  private check(): Verification {
     const { env, directory } = this.options
     const path = joinPath(directory, MANIFEST_FILE)
     this.findings.guard(() => this.readManifest(path))
     const { manifest } = this
     if (manifest === null) return this.report()
     for (const table of manifest.tables) this.checkTable(manifest, table, path)
+    const { valueFiles = [] } = manifest
+    this.values = verifyValues(env, directory, valueFiles, this.findings, file => this.options.onFile?.(file))
     this.log = verifyLog(
       env,
       directory,
@@ -166,7 +183,7 @@ class Verifier {
   }
 
   private report(): Verification {
-    const { manifest, shards, log } = this
+    const { manifest, shards, values, log } = this
     const { faults, notes } = this.findings
     const checkpoint = manifest?.globalMaxLsn ?? 0n
     return {
@@ -176,6 +193,7 @@ class Verifier {
       lsn: log.lastLsn > checkpoint ? log.lastLsn : checkpoint,
       tables: manifest?.tables.length ?? 0,
       shards,
+      values,
       log,
     }
   }
@@ -231,9 +249,10 @@ class Verifier {
     const { env, directory, io = 'auto', onFile } = this.options
     const path = joinPath(directory, shardFile(entry.fileId))
     onFile?.(path)
-    const shard = Shard.open(env, path, entry.tableId, layout, entry, io)
+    const shard = Shard.open(env, path, entry.tableId, layout, entry, io, { values: this.reader })
     try {
       verifyShard(shard)
+      checkReferences(entry, shard.rows(), manifestPath)
       const bound = boundOf(shard.rows())
       if (entry.weightBound < bound) {
         const problem = `${shardFile(entry.fileId)} has weights of ${bound} in all, more than ${entry.weightBound}`
@@ -250,13 +269,14 @@ class Verifier {
   /** Files that the manifest does not know. */
   private noteOthers(manifest: Manifest): void {
     const { env, directory } = this.options
-    const known = new Set(manifest.shards.map(s => shardFile(s.fileId)))
+    const values = (manifest.valueFiles ?? []).map(f => valueFile(f.fileId))
+    const known = new Set([...manifest.shards.map(s => shardFile(s.fileId)), ...values])
     for (const name of env.list(directory)) {
       const path = joinPath(directory, name)
       const kind = parseFile(name)?.kind
       if (name === MANIFEST_FILE || name.startsWith(LOCK_FILE) || kind === 'wal' || known.has(name)) continue
       const left = 'a writer is at work on it, or a crash has left it'
-      if (name === MANIFEST_SWAP || kind === 'shard') this.findings.note(path, null, `not in the manifest: ${left}`)
+      if (name === MANIFEST_SWAP || kind !== undefined) this.findings.note(path, null, `not in the manifest: ${left}`)
       else this.findings.note(path, null, 'this is no file of gnitz')
     }
   }

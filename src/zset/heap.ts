@@ -3,6 +3,7 @@
  * Strings that fit in 12 bytes live in their column alone and never touch it.
  */
 import { assert } from '../base/errors.js'
+import type { RemoteValues } from './remote.js'
 
 /** Longest value stored inside its 16-byte column cell. */
 export const INLINE_BYTES = 12
@@ -16,6 +17,8 @@ const NO_BYTES = new Uint8Array(0)
 export class Heap {
   bytes: Uint8Array
   length = 0
+  /** Set if cells may refer to pointers in this heap instead of bytes: who reads the values (remote.ts). */
+  remote: RemoteValues | null = null
 
   constructor(capacityBytes = 0) {
     this.bytes = capacityBytes > 0 ? new Uint8Array(capacityBytes) : NO_BYTES

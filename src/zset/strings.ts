@@ -4,11 +4,13 @@
  * A cell is four 32-bit lanes starting at `at` (= 4 * row): the length in bytes, the first four bytes, then either
  * eight more bytes (length <= 12, unused bytes are zero) or the 64-bit offset of all bytes in the batch's heap. Bytes
  * lie in memory order, so the first byte of a lane is its low byte (the regions are little-endian, like every machine
- * that runs V8). Equal short values have equal cells; NULL and the empty value are four zero lanes.
+ * that runs V8). Equal short values have equal cells; NULL and the empty value are four zero lanes. A shard may have
+ * cells whose values lie in a value log (remote.ts).
  *
  * Order is by unsigned bytes, which for UTF-8 is the order of code points, not of UTF-16 units.
  */
 import { type Heap, INLINE_BYTES } from './heap.js'
+import { compareRemote, copyRemote, equalRemote, isRemote, readRemote } from './remote.js'
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const encoder = new TextEncoder()
@@ -55,6 +57,7 @@ export function compareGerman(
     if (a[atA + 3] !== b[atB + 3]) return bytesOrder(a[atA + 3]) < bytesOrder(b[atB + 3]) ? -1 : 1
     return lengthA - lengthB
   }
+  if (isRemote(a, atA) || isRemote(b, atB)) return compareRemote(a, atA, heapA, b, atB, heapB)
   const bytesA = heapA.bytes
   const bytesB = heapB.bytes
   const shared = Math.min(lengthA, lengthB)
@@ -77,6 +80,7 @@ export function equalGerman(
   const length = a[atA]
   if (length !== b[atB] || a[atA + 1] !== b[atB + 1]) return false
   if (length <= INLINE_BYTES) return a[atA + 2] === b[atB + 2] && a[atA + 3] === b[atB + 3]
+  if ((a[atA + 3] | b[atB + 3]) !== 0) return equalRemote(a, atA, heapA, b, atB, heapB)
   const bytesA = heapA.bytes
   const bytesB = heapB.bytes
   const fromA = a[atA + 2]
@@ -88,7 +92,10 @@ export function equalGerman(
 /** The text in the cell at `at`. */
 export function decodeString(lanes: Uint32Array, at: number, heap: Heap): string {
   const length = lanes[at]
-  if (length > INLINE_BYTES) return decodeLong(heap.bytes, lanes[at + 2], length)
+  if (length > INLINE_BYTES) {
+    if (lanes[at + 3] !== 0) return decoder.decode(readRemote(lanes, at, heap))
+    return decodeLong(heap.bytes, lanes[at + 2], length)
+  }
   const first = lanes[at + 1]
   const second = lanes[at + 2]
   const third = lanes[at + 3]
@@ -125,6 +132,7 @@ function decodeInline(lanes: Uint32Array, at: number, length: number): string {
 /** A copy of the bytes in the cell at `at`. */
 export function decodeBytes(lanes: Uint32Array, at: number, heap: Heap): Uint8Array {
   const length = lanes[at]
+  if (isRemote(lanes, at)) return readRemote(lanes, at, heap).slice()
   if (length > INLINE_BYTES) return heap.bytes.slice(lanes[at + 2], lanes[at + 2] + length)
   const start = lanes.byteOffset + (at + 1) * 4
   return new Uint8Array(lanes.buffer, start, length).slice()
@@ -206,6 +214,8 @@ export function copyString(
   if (length <= INLINE_BYTES) {
     to[toAt + 2] = from[at + 2]
     to[toAt + 3] = from[at + 3]
+  } else if (from[at + 3] !== 0) {
+    copyRemote(from, at, heap, to, toAt, toHeap)
   } else {
     to[toAt + 2] = toHeap.append(heap.bytes, from[at + 2], length)
     to[toAt + 3] = 0

@@ -46,6 +46,9 @@ export type Tuning = Pick<
   | 'segmentBytes'
   | 'guardBytes'
   | 'windowRows'
+  | 'valueThreshold'
+  | 'valueFileBytes'
+  | 'valueLiveRatio'
   | 'amplificationThreshold'
   | 'io'
 >
@@ -96,6 +99,9 @@ export function planOf(seed: number, allowed: readonly FaultClass[], length?: nu
     guardBytes: prng.pick([500, 3000, 1 << 20]),
     windowRows: prng.pick([2, 10, 1000]),
     amplificationThreshold: prng.pick([2, 3, 4]),
+    valueThreshold: prng.pick([64, 64, Number.POSITIVE_INFINITY]),
+    valueFileBytes: prng.pick([9000, 40_000, 1 << 20]),
+    valueLiveRatio: prng.pick([0.5, 0.9, 1]),
     io: mapped ? prng.pick(['map', 'auto'] as const) : 'read',
   }
   const heavy = prng.chance(0.06)

@@ -18,7 +18,7 @@ interface Shape {
   row(n: number): Value[]
 }
 
-const ENDINGS = ['', 'a', 'short text', 'a text that is long enough for the heap, ']
+const ENDINGS = ['', 'a', 'short text', 'a text that is long enough for the heap, and for a value log if it must be, ']
 const text = (n: number) => ENDINGS[n % 4] + (n >> 2)
 
 const SHAPES: readonly Shape[] = [

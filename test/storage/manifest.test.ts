@@ -85,7 +85,7 @@ describe('bytes', () => {
   test('other files and versions are named', () => {
     const bytes = encodeManifest(manifest)
     bytes[8] = 9
-    expect(() => decodeManifest(bytes, 'M')).toThrow('M, byte 8: expected manifest version 1 to 2, found version 9')
+    expect(() => decodeManifest(bytes, 'M')).toThrow('M, byte 8: expected manifest version 1 to 3, found version 9')
     bytes[0] = 0
     expect(() => decodeManifest(bytes, 'M')).toThrow(FormatError)
   })

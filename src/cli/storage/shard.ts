@@ -82,7 +82,11 @@ function openFile(source: Source, path: string, file: string): Found {
   const tableId = tableIdOf(source, path)
   const kernels = source.kernelsOf(tableId)
   if (kernels === null) throw new CliError(`${path}: it belongs to table ${tableId}, which the manifest does not have`)
-  return { source, entry, shard: Shard.open(source.env, path, tableId, kernels.layout, null, 'auto') }
+  return {
+    source,
+    entry,
+    shard: Shard.open(source.env, path, tableId, kernels.layout, null, 'auto', { values: source.values }),
+  }
 }
 
 function tableIdOf({ env }: Source, path: string): TableId {

@@ -20,6 +20,7 @@ import {
   type TableEntry,
   type TableId,
 } from '../../storage/types.js'
+import { ValueReader } from '../../storage/values/reader.js'
 import type { Kernels } from '../../zset/kernels.js'
 import { CliError } from '../cli-error.js'
 
@@ -28,10 +29,13 @@ const ATTEMPTS = 10
 
 export class Source {
   readonly env = new NodeEnv()
+  /** Reads what shards keep in value logs. */
+  readonly values: ValueReader
   private current: Manifest
   private readonly kernels = new Map<TableId, Kernels>()
 
   private constructor(readonly directory: string) {
+    this.values = new ValueReader(this.env, directory)
     this.current = this.read()
   }
 
@@ -109,7 +113,7 @@ export class Source {
   openShard(entry: ShardEntry): Shard {
     const kernels = this.kernelsOf(entry.tableId) as Kernels
     const path = joinPath(this.directory, shardFile(entry.fileId))
-    return Shard.open(this.env, path, entry.tableId, kernels.layout, entry, 'auto')
+    return Shard.open(this.env, path, entry.tableId, kernels.layout, entry, 'auto', { values: this.values })
   }
 
   /** Does what needs several files at one moment; again if one of them is gone because of a newer manifest. */

@@ -14,6 +14,7 @@ import { weightBound } from '../../zset/trace.js'
 import type { Shard } from '../shard/reader.js'
 import { writeShard } from '../shard/writer.js'
 import { type FileId, type Lsn, type ShardEntry, shardFile, type TableId } from '../types.js'
+import { referencesOf, type Separation, separate } from '../values/separate.js'
 import { Ranges } from './cursor.js'
 
 export interface CompactionInput {
@@ -30,6 +31,8 @@ export interface CompactionOptions {
   /** Level of the outputs. */
   readonly level: number
   newFileId(): FileId
+  /** Where long values go. */
+  readonly separation: Separation
   /** Size of a guard shard; 32 MiB by default. */
   readonly guardBytes?: number
   /** Rows of an input that are looked at together; 16,384 by default. */
@@ -80,6 +83,8 @@ export class Compaction {
       inputs.map(() => window),
     )
     this.out = new Batch(kernels.layout)
+    // Pointers are copied, not what they lead to.
+    this.out.heap.remote = inputs.find(({ shard }) => shard.remote !== null)?.shard.remote ?? null
     this.minLsn = inputs.reduce(
       (least, { entry }) => (entry.minLsn < least ? entry.minLsn : least),
       inputs[0].entry.minLsn,
@@ -155,11 +160,15 @@ export class Compaction {
   private writeGuard(): void {
     const { out } = this
     if (out.length === 0) return
-    const { env, directory, tableId, level } = this.options
+    const { env, directory, tableId, level, separation } = this.options
+    const { heap } = out
+    separate(out, separation)
+    const references = referencesOf(out)
     const fileId = this.options.newFileId()
     const summary = writeShard(env, joinPath(directory, shardFile(fileId)), tableId, out, { sync: false })
     const { minLsn, maxLsn } = this
-    this.outputs.push({ ...summary, fileId, tableId, level, minLsn, maxLsn, weightBound: boundOf(out) })
+    this.outputs.push({ ...summary, fileId, tableId, level, minLsn, maxLsn, weightBound: boundOf(out), ...references })
+    out.heap = heap
     out.clear()
   }
 

@@ -1,6 +1,7 @@
 /** Reading runs that never change as one: net rows in order, a batch at a time, between two keys. */
 import { Batch } from '../../zset/batch.js'
 import type { Kernels } from '../../zset/kernels.js'
+import type { RemoteValues } from '../../zset/remote.js'
 import type { Cursor, KeyBounds } from '../zstore.js'
 
 /** Rows in a cursor's batch. */
@@ -35,9 +36,11 @@ export class MergeCursor implements Cursor {
   private readonly ranges: Ranges
   private readonly out: Batch
 
-  constructor(kernels: Kernels, runs: readonly Batch[], bounds: KeyBounds = {}) {
+  /** `remote`: who reads the remote values of the runs; those in the cursor's batches are read when somebody looks. */
+  constructor(kernels: Kernels, runs: readonly Batch[], bounds: KeyBounds = {}, remote: RemoteValues | null = null) {
     this.ranges = new Ranges(kernels, [...runs])
     this.out = new Batch(kernels.layout, CURSOR_ROWS + 1)
+    this.out.heap.remote = remote
     runs.forEach((run, r) => {
       if (bounds.from !== undefined) this.ranges.at[r] = firstOfGroup(kernels, run, bounds.from)
       if (bounds.after !== undefined) {

@@ -7,7 +7,7 @@ import { xxh3 } from '../../base/checksum.js'
 import { FormatError, GnitzError, quote } from '../../base/errors.js'
 import { arrangedLayout, type Layout, rowSchema } from '../../schema/schema.js'
 import { TYPES, type TypeName } from '../../schema/types.js'
-import type { PolicyName, TableDescriptor } from '../types.js'
+import { MIN_VALUE_THRESHOLD, type PolicyName, type TableDescriptor, VALUE_THRESHOLD } from '../types.js'
 
 const encoder = new TextEncoder()
 
@@ -16,6 +16,7 @@ export function describe(
   layout: Layout,
   policy: PolicyName,
   weights: TableDescriptor['weights'] = 'any',
+  valueThreshold?: number | null,
 ): TableDescriptor {
   const { schema, key } = layout
   const name = (index: number) => schema.columns[index].name
@@ -26,7 +27,13 @@ export function describe(
     order: layout.order.map(o => ({ column: o.column.name, descending: o.descending })),
     policy,
     weights,
+    ...(valueThreshold === undefined || valueThreshold === VALUE_THRESHOLD ? {} : { valueThreshold }),
   }
+}
+
+/** Strings and bytes of more bytes than this go to a value log; null: none do. */
+export function thresholdOf({ valueThreshold }: TableDescriptor): number | null {
+  return valueThreshold === undefined ? VALUE_THRESHOLD : valueThreshold
 }
 
 /**
@@ -50,7 +57,10 @@ export function layoutOf(descriptor: TableDescriptor, file: string): Layout {
     const order = descriptor.order.map(o => ({ index: index(o.column), descending: o.descending }))
     if (new Set(key).size !== key.length) throw problem('a key column is listed twice')
     const layout = arrangedLayout(rowSchema(descriptor.name, columns), key, order)
-    if (canonical(describe(layout, descriptor.policy, descriptor.weights)) !== canonical(descriptor)) {
+    if (
+      canonical(describe(layout, descriptor.policy, descriptor.weights, descriptor.valueThreshold)) !==
+      canonical(descriptor)
+    ) {
       throw problem('its order of rows is not one that this version can have written')
     }
     return layout
@@ -62,7 +72,7 @@ export function layoutOf(descriptor: TableDescriptor, file: string): Layout {
 
 /** The descriptor as text: keys in one order, no spaces. Equal descriptors have equal texts. */
 export function canonical(descriptor: TableDescriptor): string {
-  const { name, columns, key, order, policy, weights } = descriptor
+  const { name, columns, key, order, policy, weights, valueThreshold } = descriptor
   return JSON.stringify({
     name,
     columns: columns.map(c => ({ name: c.name, type: c.type, nullable: c.nullable })),
@@ -70,6 +80,7 @@ export function canonical(descriptor: TableDescriptor): string {
     order: order.map(o => ({ column: o.column, descending: o.descending })),
     policy,
     weights,
+    valueThreshold,
   })
 }
 
@@ -98,7 +109,7 @@ export function parseDescriptor(text: string, file: string, offset: number): Tab
   }
   const record = asRecord(value)
   if (record === null) throw problem('expected an object')
-  const { name, key, policy, weights } = record
+  const { name, key, policy, weights, valueThreshold } = record
   if (typeof name !== 'string') throw problem('expected a name')
   if (policy !== 'write-heavy' && policy !== 'read-heavy') throw problem('expected a policy')
   if (weights !== 'any' && weights !== 'nonNegative') throw problem('expected what weights there can be')
@@ -114,7 +125,10 @@ export function parseDescriptor(text: string, file: string, offset: number): Tab
   for (const o of order) {
     if (typeof o.column !== 'string' || typeof o.descending !== 'boolean') throw problem('expected an order of columns')
   }
-  return { name, columns, key, order, policy, weights } as TableDescriptor
+  if (valueThreshold === undefined) return { name, columns, key, order, policy, weights } as TableDescriptor
+  const isThreshold = Number.isSafeInteger(valueThreshold) && (valueThreshold as number) >= MIN_VALUE_THRESHOLD
+  if (valueThreshold !== null && !isThreshold) throw problem('expected how long values are that go to a value log')
+  return { name, columns, key, order, policy, weights, valueThreshold } as TableDescriptor
 }
 
 function asRecord(value: unknown): Record<string, unknown> | null {

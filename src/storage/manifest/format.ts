@@ -1,18 +1,22 @@
 /**
- * The manifest's bytes (FORMAT.md, "Manifest"): a header, table records of varying length, shard records of 112 bytes.
- * One checksum covers the whole file, so nothing in it is believed before that has been compared.
+ * The manifest's bytes (FORMAT.md, "Manifest"): a header, table records of varying length, shard records of 112 bytes,
+ * and an extension about value logs (extension.ts). One checksum covers the whole file, so nothing in it is believed
+ * before that has been compared.
  */
 import { xxh3 } from '../../base/checksum.js'
 import { assert, CorruptionError, FormatError } from '../../base/errors.js'
 import type { LogEnd, Manifest, ShardEntry, TableEntry } from '../types.js'
 import { canonical, parseDescriptor, schemaHash } from './descriptor.js'
+import { checkValues, decodeExtension, encodeExtension } from './extension.js'
 
 /** `MANIFNGT` as a little-endian u64. */
 const MAGIC = 0x54474e46494e414dn
 /** The version that is written. */
-export const MANIFEST_VERSION = 2
+export const MANIFEST_VERSION = 3
 /** Of the header, by version. Up to byte 64 it is the same in all of them. */
-const HEADER_BYTES: Readonly<Record<number, number>> = { 1: 64, 2: 96 }
+const HEADER_BYTES: Readonly<Record<number, number>> = { 1: 64, 2: 96, 3: 96 }
+/** The first version with an extension. */
+const EXTENDED_VERSION = 3
 const MIN_HEADER_BYTES = 64
 const TABLE_BYTES = 32
 const SHARD_BYTES = 112
@@ -33,7 +37,9 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   const headerBytes = HEADER_BYTES[manifest.version]
   const descriptors = manifest.tables.map(t => new TextEncoder().encode(canonical(t.descriptor)))
   const tableBytes = descriptors.reduce((sum, d) => sum + TABLE_BYTES + padded(d.length), 0)
-  const bytes = new Uint8Array(headerBytes + tableBytes + manifest.shards.length * SHARD_BYTES)
+  const extension = manifest.version >= EXTENDED_VERSION ? encodeExtension(manifest) : new Uint8Array(0)
+  const shardsEnd = headerBytes + tableBytes + manifest.shards.length * SHARD_BYTES
+  const bytes = new Uint8Array(shardsEnd + extension.length)
   const view = new DataView(bytes.buffer)
   view.setBigUint64(0, MAGIC, true)
   view.setBigUint64(8, BigInt(manifest.version), true)
@@ -58,6 +64,7 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
     writeShardRecord(view, at, shard)
     at += SHARD_BYTES
   }
+  bytes.set(extension, shardsEnd)
   view.setBigUint64(CHECKSUM_AT, xxh3(bytes), true)
   return bytes
 }
@@ -101,14 +108,15 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
     tables.push(readTable(bytes, view, at, length, file))
     at += TABLE_BYTES + padded(length)
   }
-  if (end - at !== checked.shardCount * SHARD_BYTES) {
+  const shardsEnd = at + checked.shardCount * SHARD_BYTES
+  if (checked.version >= EXTENDED_VERSION ? shardsEnd > end : shardsEnd !== end) {
     const expected = `${checked.shardCount} shard records (${checked.shardCount * SHARD_BYTES} bytes)`
     throw new CorruptionError(file, at, `expected ${expected}, found ${end - at} bytes`)
   }
   const shards: ShardEntry[] = []
-  for (; at < end; at += SHARD_BYTES) shards.push(readShard(view, at, file))
+  for (; at < shardsEnd; at += SHARD_BYTES) shards.push(readShard(view, at, file))
   const isFirst = checked.version === 1
-  const manifest = {
+  const plain = {
     version: checked.version,
     generation: view.getBigUint64(16, true),
     globalMaxLsn: view.getBigUint64(24, true),
@@ -118,6 +126,7 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
     tables,
     shards,
   }
+  const manifest = checked.version >= EXTENDED_VERSION ? decodeExtension(plain, view, shardsEnd, file) : plain
   checkReferences(manifest, problem => {
     throw new CorruptionError(file, null, problem)
   })
@@ -228,6 +237,7 @@ function checkReferences(manifest: Manifest, fail: (problem: string) => void): v
     if (shard.minLsn > shard.maxLsn) fail(`${name} has a first LSN above its last`)
     files.add(shard.fileId)
   }
+  checkValues(manifest, files, fail)
 }
 
 function padded(bytes: number): number {

@@ -5,6 +5,7 @@
 
 import { MAX_STRING_BYTES } from '../../schema/types.js'
 import { INLINE_BYTES } from '../../zset/heap.js'
+import { POINTER_BYTES, POINTER_PREFIX_AT, PREFIX_BYTES, REMOTE } from '../../zset/remote.js'
 import { isUtf8, Utf8Index } from './utf8.js'
 
 /** What is wrong with a vector, and in which row. */
@@ -67,10 +68,15 @@ export function findCellFault(lanes: Uint32Array, rowCount: number, heap: HeapVi
       }
       continue
     }
-    if (length > MAX_STRING_BYTES || third !== 0 || second + length > heapBytes) return longFault(lanes, i, heapBytes)
-    const word = bytes[second] | (bytes[second + 1] << 8) | (bytes[second + 2] << 16) | (bytes[second + 3] << 24)
+    if (length > MAX_STRING_BYTES || third !== 0 || second + length > heapBytes) {
+      const found = longFault(lanes, i, heap)
+      if (found !== null) return found
+    }
+    const from = third === 0 ? second : second + POINTER_PREFIX_AT
+    const word = bytes[from] | (bytes[from + 1] << 8) | (bytes[from + 2] << 16) | (bytes[from + 3] << 24)
     if (word !== (first | 0)) return fault(i, 'expected the first four bytes to be those in the heap')
-    if (text) {
+    // Of a remote value they can be asked once it is read.
+    if (text && third === 0) {
       index ??= heap.index()
       if (!index.isText(second, length)) return fault(i, 'expected UTF-8')
     }
@@ -79,12 +85,22 @@ export function findCellFault(lanes: Uint32Array, rowCount: number, heap: HeapVi
 }
 
 /** What is wrong with where the cell of row i says that its long string lies, if anything is. */
-export function longFault(lanes: Uint32Array, i: number, heapBytes: number): Fault | null {
+export function longFault(lanes: Uint32Array, i: number, { sizeBytes, hasPointers }: HeapShape): Fault | null {
   const length = lanes[i * 4]
   if (length > MAX_STRING_BYTES) return fault(i, `expected at most ${MAX_STRING_BYTES} bytes, found ${length}`)
-  const offset = lanes[i * 4 + 3] * 2 ** 32 + lanes[i * 4 + 2]
-  if (offset + length <= heapBytes) return null
-  return fault(i, `${length} bytes at byte ${offset} of the heap reach beyond its ${heapBytes} bytes`)
+  const isPointer = hasPointers && lanes[i * 4 + 3] === REMOTE
+  if (isPointer && length <= PREFIX_BYTES) return fault(i, `a pointer to a value of ${length} bytes`)
+  const offset = (isPointer ? 0 : lanes[i * 4 + 3] * 2 ** 32) + lanes[i * 4 + 2]
+  const stored = isPointer ? POINTER_BYTES : length
+  if (offset + stored <= sizeBytes) return null
+  return fault(i, `${stored} bytes at byte ${offset} of the heap reach beyond its ${sizeBytes} bytes`)
+}
+
+/** What must be known of a heap to judge a cell that refers to it. */
+export interface HeapShape {
+  readonly sizeBytes: number
+  /** Cells may lead to pointers. */
+  readonly hasPointers: boolean
 }
 
 const fault = (row: number, problem: string): Fault => ({ row, problem })
@@ -97,10 +113,17 @@ function isPadded(length: number, first: number, second: number, third: number):
 }
 
 /** A heap's bytes, and what is known of them once somebody has asked. */
-export class HeapView {
+export class HeapView implements HeapShape {
   private utf8: Utf8Index | null = null
 
-  constructor(readonly bytes: Uint8Array) {}
+  constructor(
+    readonly bytes: Uint8Array,
+    readonly hasPointers = false,
+  ) {}
+
+  get sizeBytes(): number {
+    return this.bytes.length
+  }
 
   index(): Utf8Index {
     this.utf8 ??= new Utf8Index(this.bytes)

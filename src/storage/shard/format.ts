@@ -8,13 +8,18 @@ import { type Column, type Layout, MAX_COLUMNS } from '../../schema/schema.js'
 
 /** The bytes `GNITZ_01` as a little-endian u64. */
 export const SHARD_MAGIC = 0x31305f5a54494e47n
+/** Without flags: every byte lies in the file, and in the clear. */
 export const SHARD_VERSION = 2n
+/** With flags. */
+export const FLAGGED_VERSION = 3n
+/** Flag: cells of strings and bytes may lead to pointers in region B. */
+const HAS_POINTERS = 1
 export const HEADER_BYTES = 64
 /** Bytes of a directory entry: offset, size, checksum. */
 export const ENTRY_BYTES = 24
 export const REGION_ALIGNMENT = 64
-/** Where the reserved part of the header begins; it ends with the header and holds zeros. */
-const RESERVED_AT = 40
+/** Where the flags lie in a header of version 3. */
+const FLAGS_AT = 40
 /** With at most 16 bytes a row in a region, every region stays below 4 GiB. */
 export const MAX_ROWS = 2 ** 28 - 1
 export const MAX_HEAP_BYTES = 2 ** 32 - 1
@@ -44,6 +49,8 @@ export interface Region extends RegionSpec {
 /** What the first bytes of a shard say. */
 export interface ShardHead {
   readonly rowCount: number
+  /** Cells may lead to pointers. */
+  readonly hasPointers: boolean
   readonly regions: readonly Region[]
 }
 
@@ -92,14 +99,15 @@ export function regionName({ kind, label, column }: RegionSpec): string {
 }
 
 /** Header and directory as bytes. */
-export function encodeHead(tableId: number, rowCount: number, regions: readonly Region[]): Uint8Array {
+export function encodeHead(tableId: number, { rowCount, hasPointers, regions }: ShardHead): Uint8Array {
   const bytes = new Uint8Array(headBytes(regions.length))
   const view = new DataView(bytes.buffer)
   view.setBigUint64(0, SHARD_MAGIC, true)
-  view.setBigUint64(8, SHARD_VERSION, true)
+  view.setBigUint64(8, hasPointers ? FLAGGED_VERSION : SHARD_VERSION, true)
   view.setBigUint64(16, BigInt(rowCount), true)
   view.setBigUint64(24, BigInt(HEADER_BYTES), true)
   view.setBigUint64(32, BigInt(tableId), true)
+  if (hasPointers) view.setUint32(FLAGS_AT, HAS_POINTERS, true)
   regions.forEach(({ offset, sizeBytes, checksum }, r) => {
     const at = headBytes(r)
     view.setBigUint64(at, BigInt(offset), true)
@@ -116,8 +124,9 @@ export function checkMagic(bytes: Uint8Array, file: string): void {
     throw new FormatError(file, 0, 'expected a gnitz shard (GNITZ_01), found another kind of file')
   }
   const version = view.getBigUint64(8, true)
-  if (version !== SHARD_VERSION) {
-    throw new FormatError(file, 8, `shard format: expected version ${SHARD_VERSION}, found ${version}`)
+  if (version !== SHARD_VERSION && version !== FLAGGED_VERSION) {
+    const expected = `expected version ${SHARD_VERSION} or ${FLAGGED_VERSION}`
+    throw new FormatError(file, 8, `shard format: ${expected}, found ${version}`)
   }
 }
 
@@ -141,9 +150,7 @@ export function decodeHead(bytes: Uint8Array, file: string, fileSizeBytes: numbe
   if (directoryOffset !== BigInt(HEADER_BYTES)) {
     throw new CorruptionError(file, 24, `expected the directory at byte ${HEADER_BYTES}, found ${directoryOffset}`)
   }
-  for (let at = RESERVED_AT; at < HEADER_BYTES; at++) {
-    if (bytes[at] !== 0) throw new CorruptionError(file, at, `expected zero in a reserved byte, found ${bytes[at]}`)
-  }
+  const hasPointers = readFlags(bytes, view, file)
   const rows = view.getBigUint64(16, true)
   if (rows > BigInt(MAX_ROWS)) {
     throw new CorruptionError(file, 16, `expected at most ${MAX_ROWS} rows, found ${rows}`)
@@ -162,7 +169,20 @@ export function decodeHead(bytes: Uint8Array, file: string, fileSizeBytes: numbe
     const problem = `expected the file to end with region B at byte ${end}, found ${fileSizeBytes} bytes`
     throw new CorruptionError(file, Math.min(end, fileSizeBytes), problem)
   }
-  return { rowCount, regions }
+  return { rowCount, hasPointers, regions }
+}
+
+/** Versions 2 and 3 differ in that one has no flags and the other has some. */
+function readFlags(bytes: Uint8Array, view: DataView, file: string): boolean {
+  const isFlagged = view.getBigUint64(8, true) === FLAGGED_VERSION
+  const flags = isFlagged ? view.getUint32(FLAGS_AT, true) : 0
+  if (isFlagged && flags !== HAS_POINTERS) {
+    throw new CorruptionError(file, FLAGS_AT, `expected the flags ${HAS_POINTERS}, found ${flags}`)
+  }
+  for (let at = isFlagged ? FLAGS_AT + 4 : FLAGS_AT; at < HEADER_BYTES; at++) {
+    if (bytes[at] !== 0) throw new CorruptionError(file, at, `expected zero in a reserved byte, found ${bytes[at]}`)
+  }
+  return flags !== 0
 }
 
 /** The weights need eight bytes a row in every schema, so they tell a wrong count from another schema. */

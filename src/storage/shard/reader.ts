@@ -12,6 +12,7 @@ import { assert, CorruptionError, IoError, UsageError } from '../../base/errors.
 import type { Env } from '../../env/env.js'
 import type { Column, Layout } from '../../schema/schema.js'
 import { Batch, lanesOf } from '../../zset/batch.js'
+import type { RemoteValues } from '../../zset/remote.js'
 import type { ShardIo, ShardSummary, TableId } from '../types.js'
 import { findCellFault, findKeyFault, findWeightFault, HeapView } from './content.js'
 import { compareChecksums, refuse } from './faults.js'
@@ -25,6 +26,14 @@ import { WindowReader } from './window.js'
 /** Reading a row by itself takes as long as reading ALONE_SHARE rows of a whole shard; a few are always read so. */
 const ALONE_SHARE = 256
 const ALONE_ROWS = 256
+
+/** What shards may need besides their files. */
+export interface ShardContext {
+  /** Who reads the values that pointers lead to. */
+  readonly values?: RemoteValues
+  /** Called when the last holder has let go of the shard. */
+  readonly onClose?: () => void
+}
 
 export class Shard {
   /** All regions in their order. */
@@ -45,6 +54,8 @@ export class Shard {
   private readAlone = 0
   private holders = 1
   private discarded = false
+  /** Who reads the values that its pointers lead to; null if it has none. */
+  readonly remote: RemoteValues | null
 
   private constructor(
     private readonly env: Env,
@@ -52,10 +63,12 @@ export class Shard {
     readonly tableId: TableId,
     readonly layout: Layout,
     private readonly expected: ShardSummary | null,
+    private readonly context: ShardContext,
     head: Uint8Array,
   ) {
     const { path, sizeBytes } = source
-    const { rowCount, regions } = decodeHead(head, path, sizeBytes, layout)
+    const { rowCount, hasPointers, regions } = decodeHead(head, path, sizeBytes, layout)
+    this.remote = hasPointers ? remoteOf(context, path) : null
     this.regions = regions
     this.rowCount = rowCount
     this.sizeBytes = sizeBytes
@@ -65,6 +78,7 @@ export class Shard {
     this.batch.length = rowCount
     this.batch.capacity = rowCount
     this.batch.order = 'consolidated'
+    this.batch.heap.remote = this.remote
   }
 
   /**
@@ -79,12 +93,13 @@ export class Shard {
     layout: Layout,
     expected: ShardSummary | null,
     io: ShardIo,
+    context: ShardContext = {},
   ): Shard {
     assert(layout.key.words > 0, 'a shard has keys')
     const source = openSource(env, path, io)
     try {
       const head = readHead(source, tableId, layout, expected)
-      return new Shard(env, source, tableId, layout, expected, head)
+      return new Shard(env, source, tableId, layout, expected, context, head)
     } catch (error) {
       source.close()
       throw error
@@ -164,7 +179,7 @@ export class Shard {
     this.checkOpen()
     assert(0 <= from && from <= to && to <= this.rowCount, `rows ${from} to ${to} lie within ${this.rowCount}`)
     if (this.isMapped || this.isComplete()) return this.viewRows(from, to, into)
-    this.windows ??= new WindowReader(this.source, this.layout, this.regions)
+    this.windows ??= new WindowReader(this.source, this.layout, this.regions, this.remote)
     return this.windows.read(from, to, into)
   }
 
@@ -197,6 +212,7 @@ export class Shard {
     if (this.holders > 0) return
     this.source.close()
     if (this.discarded) this.removeFile()
+    this.context.onClose?.()
   }
 
   /** The file is to be removed when the last holder lets go. */
@@ -280,7 +296,7 @@ export class Shard {
     const column = columnOver(info.storage, this.verified(region))
     if (info.storage === 'german') {
       this.bring(this.regions.length - 1)
-      this.heap ??= new HeapView(batch.heap.bytes)
+      this.heap ??= new HeapView(batch.heap.bytes, this.remote !== null)
       refuse(this.path, region, findCellFault(lanesOf(column), this.rowCount, this.heap, type === 'string'))
     }
     batch.setColumn(index, column)
@@ -309,6 +325,11 @@ export class Shard {
     this.checkOpen()
     return this.source
   }
+}
+
+function remoteOf({ values }: ShardContext, path: string): RemoteValues {
+  if (values !== undefined) return values
+  throw new UsageError(`${path}: it has pointers into a value log, which must be opened with it`)
 }
 
 /** The key of a row as a number; 0 if there is no such row. */

@@ -9,10 +9,12 @@ import { inRange } from '../../schema/values.js'
 import type { Batch } from '../../zset/batch.js'
 import { cellIsNull, compareCells } from '../../zset/cells.js'
 import { sameKey } from '../../zset/keys.js'
+import { isRemote, readRemote } from '../../zset/remote.js'
 import type { Fault } from './content.js'
 import { compareChecksums, refuse } from './faults.js'
 import { headBytes, type Region, regionName } from './format.js'
 import type { Shard } from './reader.js'
+import { isUtf8 } from './utf8.js'
 
 /**
  * Throws CorruptionError with the place of the first fault, IoError. The file itself is looked at, whatever was read of
@@ -37,6 +39,7 @@ export function verifyShard(shard: Shard): void {
         break
       case 'column':
         refuse(path, region, findColumnFault(rows, region.column as Column))
+        refuse(path, region, findRemoteFault(rows, region.column as Column))
         break
       default:
         break
@@ -109,6 +112,18 @@ export function findColumnFault(rows: Batch, column: Column): Fault | null {
     } else if ((column.type === 'bool' || column.type === 'time') && !isOf(column.type, BigInt(array[i]))) {
       return { row: i, problem: `expected a ${column.type}, found ${array[i]}` }
     }
+  }
+  return null
+}
+
+/** Values that lie in a value log can be read, and are UTF-8 where they are text. Throws what reading them throws. */
+function findRemoteFault(rows: Batch, { index, info, type }: Column): Fault | null {
+  if (info.storage !== 'german' || rows.heap.remote === null) return null
+  const lanes = rows.lanes[index]
+  for (let i = 0; i < rows.length; i++) {
+    if (!isRemote(lanes, i * 4)) continue
+    const value = readRemote(lanes, i * 4, rows.heap)
+    if (type === 'string' && !isUtf8(value, 0, value.length)) return { row: i, problem: 'expected UTF-8' }
   }
   return null
 }

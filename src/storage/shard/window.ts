@@ -6,6 +6,7 @@
 import type { Column, Layout } from '../../schema/schema.js'
 import { Batch, type ColumnArray } from '../../zset/batch.js'
 import { Heap, INLINE_BYTES } from '../../zset/heap.js'
+import { POINTER_BYTES, type RemoteValues } from '../../zset/remote.js'
 import { findCellFault, findKeyFault, findWeightFault, HeapView, longFault } from './content.js'
 import { compareChecksums, refuse } from './faults.js'
 import type { Region } from './format.js'
@@ -31,6 +32,7 @@ export class WindowReader {
     private readonly source: Source,
     private readonly layout: Layout,
     private readonly regions: readonly Region[],
+    private readonly remote: RemoteValues | null,
   ) {
     this.heapRegion = regions[regions.length - 1]
   }
@@ -41,6 +43,7 @@ export class WindowReader {
     this.owned.add(batch)
     const rows = to - from
     batch.clear()
+    batch.heap.remote = this.remote
     batch.reserve(rows, true)
     for (const region of this.regions) {
       if (region.kind === 'heap') continue
@@ -72,13 +75,14 @@ export class WindowReader {
     if (longBytes > this.heapRegion.sizeBytes) {
       // Many cells share their bytes: the whole region takes less than the copies would.
       batch.heap = new Heap()
+      batch.heap.remote = this.remote
       batch.heap.bytes = this.source.take(this.heapRegion.offset, this.heapRegion.sizeBytes)
       batch.heap.length = this.heapRegion.sizeBytes
     } else {
       batch.heap.reserve(longBytes)
       for (const region of texts) this.copyStrings(batch, region)
     }
-    const heap = new HeapView(batch.heap.bytes.subarray(0, batch.heap.length))
+    const heap = new HeapView(batch.heap.bytes.subarray(0, batch.heap.length), this.remote !== null)
     for (const region of texts) {
       const isText = region.column?.type === 'string'
       refuse(this.source.path, region, findCellFault(laneOf(batch, region), batch.length, heap, isText), from)
@@ -88,13 +92,13 @@ export class WindowReader {
   /** Sum of the lengths of a column's long strings. Throws CorruptionError if one leaves the heap. */
   private measure(batch: Batch, from: number, region: Region): number {
     const lanes = laneOf(batch, region)
-    const { sizeBytes } = this.heapRegion
+    const heap = { sizeBytes: this.heapRegion.sizeBytes, hasPointers: this.remote !== null }
     let sum = 0
     for (let i = 0, at = 0; i < batch.length; i++, at += 4) {
       const length = lanes[at]
       if (length <= INLINE_BYTES) continue
-      refuse(this.source.path, region, longFault(lanes, i, sizeBytes), from)
-      sum += length
+      refuse(this.source.path, region, longFault(lanes, i, heap), from)
+      sum += lanes[at + 3] === 0 ? length : POINTER_BYTES
     }
     return sum
   }
@@ -103,8 +107,8 @@ export class WindowReader {
     const lanes = laneOf(batch, region)
     const { heap } = batch
     for (let i = 0, at = 0; i < batch.length; i++, at += 4) {
-      const length = lanes[at]
-      if (length <= INLINE_BYTES) continue
+      if (lanes[at] <= INLINE_BYTES) continue
+      const length = lanes[at + 3] === 0 ? lanes[at] : POINTER_BYTES
       if (batch.length < PAGED_ROWS || length > PAGE_BYTES) {
         const into = heap.bytes.subarray(heap.length, heap.length + length)
         this.source.readInto(into, this.heapRegion.offset + lanes[at + 2])

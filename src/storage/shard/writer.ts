@@ -25,7 +25,7 @@ export interface WriteOptions {
 const MAX_TABLE_ID = 2 ** 32 - 1
 
 /**
- * Writes `batch` to a new file. No bytes are copied on the way; the batch is read once for the checks and checksums and
+ * Writes `batch` to a new file; pointers in its heap stay pointers. No bytes are copied on the way; the batch is read once for the checks and checksums and
  * once for the writing.
  *
  * Throws UsageError for a batch that is not consolidated or not arranged, INTERNAL if its rows break what that means,
@@ -48,7 +48,7 @@ export function writeShard(
     parts.push(bytes)
     return { ...region, checksum: xxh3(bytes) }
   })
-  const head = encodeHead(tableId, batch.length, regions)
+  const head = encodeHead(tableId, { rowCount: batch.length, hasPointers: batch.heap.remote !== null, regions })
   const sizeBytes = regions[regions.length - 1].offset + batch.heap.length
   const file = env.open(path, 'create')
   try {
@@ -130,7 +130,7 @@ function checkBatch(tableId: TableId, batch: Batch): void {
   const [keySpec, weightSpec] = regionSpecs(layout)
   refuse(name, keySpec, findKeyFault(batch.keys32, layout.key.words, length))
   refuse(name, weightSpec, findWeightFault(batch.weights32, length))
-  const heapView = new HeapView(heap.bytes.subarray(0, heap.length))
+  const heapView = new HeapView(heap.bytes.subarray(0, heap.length), heap.remote !== null)
   for (const spec of regionSpecs(layout)) {
     const { column } = spec
     if (column?.info.storage !== 'german') continue
