@@ -249,8 +249,8 @@ export class Storage {
    * Throws FormatError if rows would lie otherwise in files.
    */
   retype(table: Tree, layout: Layout): Tree {
-    const { policy, weights } = table.table.descriptor
-    const descriptor = describe(layout, policy, weights)
+    const { policy, weights, valueThreshold } = table.table.descriptor
+    const descriptor = describe(layout, policy, weights, valueThreshold)
     const hash = schemaHash(descriptor)
     if (hash !== table.table.schemaHash) {
       const [expected, found] = [canonical(descriptor), canonical(table.table.descriptor)]

@@ -22,7 +22,7 @@ beforeAll(loadChecksum)
 
 const FORMAT = fileURLToPath(new URL('../../fixtures/format', import.meta.url))
 const DIRECTORY = join(FORMAT, 'directory')
-const DIRECTORIES = [DIRECTORY, join(FORMAT, 'directory-2')]
+const DIRECTORIES = [DIRECTORY, join(FORMAT, 'directory-2'), join(FORMAT, 'directory-3')]
 const at = 981_173_106_000_000n
 
 /** What the shards and the log come to. */
@@ -63,6 +63,35 @@ test.each(MODES)('it is sound, and has the rows it was given: %s kernels', async
       expect(sumOf(...(snapshot?.runs() ?? []).map(contents))).toEqual(sumOf(expected))
       snapshot?.release()
     }
+    await storage.close()
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
+})
+
+test('its values are those of the value log', async () => {
+  const options = { env: new NodeEnv(), kernelsOf: (layout: Parameters<typeof kernelsOf>[0]) => kernelsOf(layout) }
+  const copy = mkdtempSync(join(tmpdir(), 'gnitz-directory-'))
+  const text = (n: number) => `My dear Cassandra, I have now attained the true art of letter-writing, ${n}.`
+  const seal = Uint8Array.from({ length: 100 }, (_, n) => n)
+  try {
+    cpSync(DIRECTORIES[2], copy, { recursive: true })
+    const found = await verifyDirectory({ ...options, directory: copy })
+    expect(found).toMatchObject({ faults: [], notes: [], values: { files: 1, records: 6, sizeBytes: 28_672 } })
+    const storage = await Storage.open({ ...options, directory: copy })
+    const snapshot = storage.table('letters')?.snapshot()
+    const rows = [
+      [1n, 'short', seal],
+      [2n, text(4), seal],
+      [3n, text(3), null],
+      [5n, text(5), null],
+    ] as const
+    const expected = rows.map(row => ({ row, weight: row[0] === 3n ? 2n : 1n }))
+    // The retracted row is in two shards, each with a record of its own.
+    const sums = sumOf(...(snapshot?.runs() ?? []).map(contents))
+    for (const [row, weight] of sums) if (weight === 0n) sums.delete(row)
+    expect(sums).toEqual(sumOf(expected))
+    snapshot?.release()
     await storage.close()
   } finally {
     rmSync(copy, { recursive: true, force: true })

@@ -1,6 +1,6 @@
 /** `gnitz manifest`: what a directory consists of. */
-import type { ShardEntry, TableEntry } from '../../storage/types.js'
-import { shardFile } from '../../storage/types.js'
+import type { FileId, ShardEntry, TableEntry } from '../../storage/types.js'
+import { shardFile, valueFile } from '../../storage/types.js'
 import { type Command, readArguments } from './command.js'
 import { Source } from './source.js'
 import { bytesText, hex, integer, keysText, plural, tableText } from './text.js'
@@ -26,6 +26,12 @@ export const manifest: Command = {
   },
 }
 
+function valuesJson(source: Source): object[] {
+  return (source.manifest.valueFiles ?? []).map(({ fileId, sizeBytes }) => {
+    return { file: valueFile(fileId), fileId, sizeBytes, liveBytes: liveBytes(source, fileId) }
+  })
+}
+
 function toJson(source: Source, tables: readonly TableEntry[]): object {
   const { version, generation, globalMaxLsn, nextFileId, nextTableId, logEnd } = source.manifest
   return {
@@ -34,6 +40,7 @@ function toJson(source: Source, tables: readonly TableEntry[]): object {
       ...{ ...table, schemaHash: hex(table.schemaHash) },
       shards: source.shardsOf(table.tableId).map(shardJson),
     })),
+    values: valuesJson(source),
   }
 }
 
@@ -50,7 +57,24 @@ function toText(source: Source, tables: readonly TableEntry[]): string[] {
     ...(logEnd === null || logEnd.lsn <= globalMaxLsn ? [] : [`the log goes on at least to transaction ${logEnd.lsn}`]),
     `${plural(source.manifest.tables.length, 'table')}, ${plural(shards.length, 'shard')} with ${plural(rows, 'row')} in ${bytesText(bytes)}`,
     ...tables.flatMap(table => ['', ...tableLines(source, table)]),
+    ...valueLines(source),
   ]
+}
+
+/** Bytes of a value log that shards of all tables refer to. */
+function liveBytes(source: Source, fileId: FileId): number {
+  const references = source.manifest.shards.flatMap(s => s.references ?? [])
+  return references.reduce((sum, r) => (r.fileId === fileId ? sum + r.bytes : sum), 0)
+}
+
+function valueLines(source: Source): string[] {
+  const { valueFiles = [] } = source.manifest
+  if (valueFiles.length === 0) return []
+  const rows = valueFiles.map(({ fileId, sizeBytes }) => {
+    const live = liveBytes(source, fileId)
+    return [valueFile(fileId), integer(sizeBytes), integer(live), `${Math.round((live / sizeBytes) * 100)} %`]
+  })
+  return ['', ...tableText(['value log', '>bytes', '>live', '>'], rows)]
 }
 
 function tableLines(source: Source, table: TableEntry): string[] {

@@ -2,7 +2,7 @@
 import { CorruptionError } from '../../base/errors.js'
 import { checkMagic, HEADER_BYTES } from '../../storage/shard/format.js'
 import { Shard } from '../../storage/shard/reader.js'
-import { parseFile, type ShardEntry, type TableId } from '../../storage/types.js'
+import { parseFile, type ShardEntry, type TableId, valueFile } from '../../storage/types.js'
 import { CliError } from '../cli-error.js'
 import type { Output } from '../terminal.js'
 import { type Command, readArguments } from './command.js'
@@ -118,6 +118,9 @@ async function show({ source, entry, shard }: Found, rows: number, json: boolean
     await output.line(`${path}: table ${tableId} ${table}, ${place}`)
     const keys = rowCount === 0 ? '' : `, keys ${keysText(layout, shard)}`
     await output.line(`${plural(rowCount, 'row')} in ${plural(sizeBytes, 'byte')}${keys}`)
+    for (const { fileId, bytes } of entry?.references ?? []) {
+      await output.line(`${plural(bytes, 'byte')} in ${valueFile(fileId)}`)
+    }
     const lines = regions.map(r => [
       r.label,
       r.column?.name ?? r.kind,

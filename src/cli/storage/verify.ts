@@ -23,21 +23,23 @@ export const verify: Command = {
     const { paths, json } = readArguments(verify, args, {})
     const [directory] = paths
     if (kindOf(directory) !== 'directory') throw new CliError(`${directory}: expected a directory, found a file`)
-    const { faults, notes, generation, lsn, tables, shards, log } = await verifyDirectory({
+    const { faults, notes, generation, lsn, tables, shards, values, log } = await verifyDirectory({
       ...{ env: new NodeEnv(), directory, kernelsOf },
     })
     if (json) {
-      const counts = { generation, lsn, tables, shards, log }
+      const counts = { generation, lsn, tables, shards, values, log }
       await output.json({ directory, ok: faults.length === 0, faults, notes, ...counts })
       return faults.length === 0 ? 0 : 1
     }
     for (const fault of faults) await output.line(`fault: ${placed(fault)}`)
     for (const note of notes) await output.line(`note: ${placed(note)}`)
     const rows = `${plural(shards.rowCount, 'row')}, ${bytesText(shards.sizeBytes)}`
+    const records = `${plural(values.records, 'value')}, ${bytesText(values.sizeBytes)}`
+    const inLogs = values.files === 0 ? '' : `${plural(values.files, 'value log')} (${records}), `
     const later = `${plural(log.transactions, 'transaction')} after the checkpoint`
     await output.line(
       `${directory}: generation ${generation}, last transaction ${lsn}; checked ${plural(tables, 'table')}, ` +
-        `${plural(shards.count, 'shard')} (${rows}), ${plural(log.segments, 'segment')} of log ` +
+        `${plural(shards.count, 'shard')} (${rows}), ${inLogs}${plural(log.segments, 'segment')} of log ` +
         `(${plural(log.blocks, 'block')}, ${bytesText(log.sizeBytes)}, ${later})`,
     )
     await output.line(faults.length === 0 ? 'no fault' : plural(faults.length, 'fault'))

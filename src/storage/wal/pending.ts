@@ -90,6 +90,7 @@ export class Pending {
       const isNumber = Number.isInteger(tableId) && tableId > NOTE_TABLE && tableId <= MAX_TABLE_ID
       assert(isNumber, `${tableId} is the number of a table`)
       assert(batch.order === 'consolidated', 'batches are consolidated before they are logged')
+      assert(batch.heap.remote === null, 'values that are logged are at hand')
       assert(p === 0 || parts[p - 1].tableId < tableId, 'the parts of a transaction are in the order of their tables')
       if (this.declaring.has(tableId) || (!this.opens && this.declared.has(tableId))) return
       fresh.push(tableId)
