@@ -9,7 +9,9 @@
  * REQUIRES of the batches: NULL cells hold zeros, floats are in canonical form, unused bytes of short strings are 0.
  */
 import type { Expression, Identifier } from 'estree'
+import { DECIMAL_OFFSET } from '../src/schema/decimal.js'
 import type { Column, KeyField, Layout } from '../src/schema/schema.js'
+import { isDecimal, type TypeName } from '../src/schema/types.js'
 import { uuidFromWords } from '../src/schema/values.js'
 import { decodeBytes, decodeString } from '../src/zset/strings.js'
 import { assign, bin, call, cond, exprStmt, index, lit, member, unary } from './ast.js'
@@ -106,11 +108,15 @@ function wide(column: Column, words: { low: Expression; high: Expression }, row:
       const value =
         column.type === 'uuid'
           ? call(scope.ctx.constant(uuidFromWords, 'uuidFromWords'), words.low, words.high)
-          : bin('|', bin('<<', words.high, lit(64n)), words.low)
+          : signedOffset(column.type, bin('|', bin('<<', words.high, lit(64n)), words.low))
       return scope.bind(value, `${column.name}_${column.type}`)
     })
   return { value: null, words, decode }
 }
+
+/** Decimals are stored with an offset. */
+const signedOffset = (type: TypeName, stored: Expression): Expression =>
+  isDecimal(type) ? bin('-', stored, lit(DECIMAL_OFFSET)) : stored
 
 function packed(place: Place, field: KeyField, scope: Scope): Reading {
   const { column, bits } = field

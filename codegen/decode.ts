@@ -2,12 +2,13 @@
 import type { Expression, ObjectExpression } from 'estree'
 import { allColumns } from '../src/circuit/substitute.js'
 import { flatLayout, type Layout, layoutFingerprint, type RowSchema } from '../src/schema/schema.js'
-import type { Value } from '../src/schema/types.js'
+import { TYPES, type TypeName, type Value } from '../src/schema/types.js'
+import { present } from '../src/schema/values.js'
 import type { Batch } from '../src/zset/batch.js'
 import { decodeRow, projectRow } from '../templates/project.js'
-import { cond, lit } from './ast.js'
+import { call, cond, lit } from './ast.js'
 import { type RowProgram, rowProgram } from './rows.js'
-import { type Macro, macro } from './specialise/types.js'
+import { type ExpandContext, type Macro, macro } from './specialise/types.js'
 import { type CodeContext, make, SourceList } from './steps.js'
 
 export type DecodeRow = (batch: Batch, i: number) => Record<string, Value>
@@ -43,13 +44,14 @@ export function rowProjector(context: CodeContext, input: Layout, schema: RowSch
 /** An object literal of all outputs. Names are string keys, computed where `__proto__` would mean something else. */
 function objectOf(program: RowProgram): Macro {
   const generic = (): Record<string, unknown> => {
-    const entries = program.outputs.map(o => [o.name, callNull(o.isNull) ? null : callValue(o.value)])
+    const entries = program.outputs.map(o => [o.name, callNull(o.isNull) ? null : present(o.type, callValue(o.value))])
     return Object.fromEntries(entries) as Record<string, unknown>
   }
   return macro(generic, (_args, ctx) => {
     const object: ObjectExpression = { type: 'ObjectExpression', properties: [] }
     for (const output of program.outputs) {
       const value = output.value.expand([], ctx) as Expression
+      const shown = presented(output.type, value, ctx)
       const isNull = output.nullable ? output.isNull.expand([], ctx) : null
       object.properties.push({
         type: 'Property',
@@ -58,11 +60,20 @@ function objectOf(program: RowProgram): Macro {
         shorthand: false,
         computed: output.name === '__proto__',
         key: lit(output.name),
-        value: isNull === null ? value : cond(isNull, lit(null), value),
+        value: isNull === null ? shown : cond(isNull, lit(null), shown),
       })
     }
     return object
   })
+}
+
+/** What users see of a value, where that is not the value itself. */
+function presented(type: TypeName, value: Expression, ctx: ExpandContext): Expression {
+  if (TYPES[type].shape === null) return value
+  return call(
+    ctx.constant((x: Value) => present(type, x), 'present'),
+    value,
+  )
 }
 
 const callNull = (m: Macro): boolean => (m as unknown as () => boolean)()

@@ -9,7 +9,7 @@ import { evaluate } from '../../src/circuit/eval.js'
 import type { CallExpr, Expr, LiteralExpr, Op } from '../../src/circuit/expr.js'
 import { Failure } from '../../src/circuit/scalar.js'
 import { exprKey, canFail as mayFail } from '../../src/circuit/substitute.js'
-import type { Value } from '../../src/schema/types.js'
+import { TYPES, type Value } from '../../src/schema/types.js'
 import { canonicalFloat, uuidToWords } from '../../src/schema/values.js'
 import { readOperand } from '../access.js'
 import { assign, bin, call, cond, exprStmt, ifStmt, lit, member, variable } from '../ast.js'
@@ -18,6 +18,7 @@ import { comparison, distinctness } from './compare.js'
 import { cast } from './convert.js'
 import { datePart } from './dates.js'
 import { choice, coalesce, junction, negation } from './logic.js'
+import { toU128 } from './plain.js'
 import { eitherNull, type Operand, type Scope, zeroExpression } from './scope.js'
 import { text } from './text.js'
 
@@ -112,7 +113,8 @@ function literalOperand({ type, value }: LiteralExpr): Operand {
   }
   const plain = typeof value === 'number' ? canonicalFloat(value) : value
   if (typeof plain === 'bigint' && plain < 0n) {
-    return { type, isNull: null, value: null, decode: scope => scope.negative(plain), literal: plain }
+    const decode = (scope: Scope) => scope.negative(plain)
+    return { type, isNull: null, value: null, decode, literal: plain, ...literalWords(plain, type) }
   }
   return { type, isNull: null, value: lit(plain), literal: plain, ...literalWords(plain, type) }
 }
@@ -122,8 +124,9 @@ function literalWords(value: Exclude<Value, null | Uint8Array>, type: LiteralExp
     const [low, high] = uuidToWords(value)
     return { words: { low: lit(low), high: lit(high) } }
   }
-  if (type !== 'u128' || typeof value !== 'bigint') return {}
-  return { words: { low: lit(BigInt.asUintN(64, value)), high: lit(value >> 64n) } }
+  if (TYPES[type].storage !== 'w128' || typeof value !== 'bigint') return {}
+  const stored = toU128(type, value)
+  return { words: { low: lit(BigInt.asUintN(64, stored)), high: lit(stored >> 64n) } }
 }
 
 const failing = new WeakMap<CallExpr, boolean>()

@@ -5,8 +5,10 @@
  * The state is five words: four of hash, one that counts. Text is its length in bytes and then its UTF-8 bytes in
  * fours, so that a value hashes the same wherever it is stored. Generated code and generic execution share these.
  */
+
+import { DECIMAL_OFFSET } from '../../src/schema/decimal.js'
 import type { TypeName, Value } from '../../src/schema/types.js'
-import { TYPES } from '../../src/schema/types.js'
+import { isDecimal, TYPES } from '../../src/schema/types.js'
 import { uuidToU128 } from '../../src/schema/values.js'
 import { type Heap, INLINE_BYTES } from '../../src/zset/heap.js'
 import { readRemote } from '../../src/zset/remote.js'
@@ -121,7 +123,8 @@ export function wordsOf(type: TypeName, value: Exclude<Value, null>): number[] {
       bits.setBigUint64(0, value as bigint, true)
       return readWords(2)
     case 'w128': {
-      const number = type === 'uuid' ? uuidToU128(value as string) : (value as bigint)
+      const plain = type === 'uuid' ? uuidToU128(value as string) : (value as bigint)
+      const number = isDecimal(type) ? plain + DECIMAL_OFFSET : plain
       bits.setBigUint64(0, number, true)
       bits.setBigUint64(8, number >> 64n, true)
       return readWords(4)
@@ -139,6 +142,6 @@ function readWords(count: number): number[] {
 export function hashValue(state: Int32Array, type: TypeName, value: Value): void {
   if (value === null) hashNull(state)
   else if (type === 'string') hashText(state, value as string)
-  else if (type === 'bytes') hashBytes(state, value as Uint8Array)
+  else if (TYPES[type].storage === 'german') hashBytes(state, value as Uint8Array)
   else for (const word of wordsOf(type, value)) hashWord(state, word)
 }

@@ -165,7 +165,7 @@ function helperCall(scope: Scope, helper: (...args: never[]) => void, ...args: E
 
 function hashColumn(column: Column, operand: Operand, state: Expression, scope: Scope): void {
   const inner = scope.child()
-  if (column.type === 'string' || column.type === 'bytes') {
+  if (column.info.storage === 'german') {
     const { german } = operand
     const [helper, args] = german
       ? ([hashGerman, [german.lanes, german.at, german.heap]] as const)

@@ -2,8 +2,10 @@
  * Reading and writing rows of batches value by value: generic execution, and the cold path that says why a row
  * failed. Written for clearness, on BigInt; the generated code must agree with it on every bit.
  */
+
+import { DECIMAL_OFFSET } from '../../src/schema/decimal.js'
 import type { Column, KeyField, Layout } from '../../src/schema/schema.js'
-import type { Value } from '../../src/schema/types.js'
+import { isDecimal, type TypeName, type Value } from '../../src/schema/types.js'
 import { uuidFromU128, uuidToU128 } from '../../src/schema/values.js'
 import type { Batch } from '../../src/zset/batch.js'
 import { decodeBytes, decodeString, encodeBytes, encodeString } from '../../src/zset/strings.js'
@@ -11,6 +13,7 @@ import { finishHash, HASH_LANES, hashValue, newHash, wordsOf } from './hash.js'
 import { zeroValue } from './scope.js'
 
 type NonNull = Exclude<Value, null>
+const NO_BYTES = new Uint8Array(0)
 
 /** All columns of row `i`, as `TYPES[type].js`. */
 export function readRow(batch: Batch, i: number): Value[] {
@@ -36,7 +39,7 @@ function readCell(batch: Batch, { index, type, info }: Column, i: number): Value
       return (type === 'string' ? decodeString : decodeBytes)(batch.lanes[index], i * 4, batch.heap)
     case 'w128': {
       const value = ((cells[i * 2 + 1] as bigint) << 64n) | (cells[i * 2] as bigint)
-      return type === 'uuid' ? uuidFromU128(value) : value
+      return fromU128(type, value)
     }
     default:
       return type === 'bool' ? cells[i] !== 0 : cells[i]
@@ -69,7 +72,7 @@ function valueOfImage({ type, info }: Column, image: bigint): Value {
       return bits === 64 ? floats.getFloat64(0) : floats.getFloat32(0)
     }
     case 'w128':
-      return type === 'uuid' ? uuidFromU128(image) : image
+      return fromU128(type, image)
     default: {
       if (type === 'bool') return image === 1n
       const value = info.storage.startsWith('i') ? BigInt.asIntN(bits, image ^ sign(bits)) : image
@@ -87,7 +90,7 @@ function imageOfValue({ type, info }: Column, value: NonNull): bigint {
       return (raw & sign(bits)) === 0n ? raw | sign(bits) : BigInt.asUintN(bits, ~raw)
     }
     case 'w128':
-      return type === 'uuid' ? uuidToU128(value as string) : (value as bigint)
+      return toU128(type, value as string | bigint)
     default: {
       const number = BigInt(value as number | bigint | boolean)
       return info.storage.startsWith('i') ? BigInt.asUintN(bits, number) ^ sign(bits) : number
@@ -114,6 +117,17 @@ export function keyLanesOf(layout: Layout, values: readonly Value[]): number[] {
   return Array.from({ length: key.words * 2 }, (_, n) => Number((packed >> BigInt(n * 32)) & 0xffffffffn))
 }
 
+/** A value of 128 bits as it is stored: decimals have an offset. */
+export function toU128(type: TypeName, value: string | bigint): bigint {
+  if (typeof value === 'string') return uuidToU128(value)
+  return isDecimal(type) ? value + DECIMAL_OFFSET : value
+}
+
+function fromU128(type: TypeName, stored: bigint): string | bigint {
+  if (type === 'uuid') return uuidFromU128(stored)
+  return isDecimal(type) ? stored - DECIMAL_OFFSET : stored
+}
+
 /** Writes one cell and its null bit; columns that live in the key just the bit. REQUIRES: the bit was 0. */
 export function writeValue(batch: Batch, column: Column, k: number, value: Value): void {
   const { index, type, info } = column
@@ -124,9 +138,10 @@ export function writeValue(batch: Batch, column: Column, k: number, value: Value
   if (!batch.layout.stored.includes(column)) return
   const filled = value ?? zeroValue(type)
   if (type === 'string') encodeString(filled as string, batch.lanes[index], k * 4, batch.heap)
-  else if (type === 'bytes') encodeBytes(filled as Uint8Array, batch.lanes[index], k * 4, batch.heap)
+  else if (info.storage === 'german')
+    encodeBytes(value === null ? NO_BYTES : (filled as Uint8Array), batch.lanes[index], k * 4, batch.heap)
   else if (info.storage === 'w128') {
-    const number = type === 'uuid' ? uuidToU128(filled as string) : (filled as bigint)
+    const number = value === null ? 0n : toU128(type, value as string | bigint)
     batch.columns[index][k * 2] = BigInt.asUintN(64, number)
     batch.columns[index][k * 2 + 1] = number >> 64n
   } else if (type === 'bool') batch.columns[index][k] = filled === true ? 1 : 0

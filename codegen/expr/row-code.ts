@@ -17,7 +17,7 @@ import { isLit, not, type Operand, type Place, Scope } from './scope.js'
 import { storeRow } from './store.js'
 
 /** The operators that cost more than a few instructions, or allocate. */
-const COSTLY: readonly Op[] = ['concat', 'includes', 'slice', 'upper', 'lower', 'trim', 'udf', 'datePart']
+const COSTLY: readonly Op[] = ['concat', 'includes', 'slice', 'upper', 'lower', 'trim', 'udf', 'datePart', 'function']
 
 function isCostly(expr: Expr, known = new Map<Expr, boolean>()): boolean {
   if (expr.kind !== 'call') return false

@@ -9,9 +9,24 @@
  * branches are *slots*, cells of a typed array, for those types (`join`).
  */
 import type { Expression, Identifier, Statement } from 'estree'
+import { zeroBytes } from '../../src/schema/nested.js'
 import type { Layout } from '../../src/schema/schema.js'
 import { TYPES, type TypeName, type Value } from '../../src/schema/types.js'
-import { assign, bin, constant, construct, exprStmt, ifStmt, index, lit, logic, unary, variable } from '../ast.js'
+import {
+  assign,
+  bin,
+  call,
+  constant,
+  construct,
+  exprStmt,
+  ifStmt,
+  index,
+  lit,
+  logic,
+  member,
+  unary,
+  variable,
+} from '../ast.js'
 import type { ExpandContext } from '../specialise/types.js'
 
 /** A row in generated code: `batch` and `at` are identifiers or literals. */
@@ -240,7 +255,7 @@ export function eitherNull(a: Expression | null, b: Expression | null): Expressi
   return b === null ? a : or(a, b)
 }
 
-/** What stands in a NULL cell. */
+/** Some value of the type: of what is NULL, and of what failed. (A NULL cell holds zeros, whatever the type.) */
 export function zeroValue(type: TypeName): Value {
   switch (TYPES[type].js) {
     case 'boolean':
@@ -252,7 +267,7 @@ export function zeroValue(type: TypeName): Value {
     case 'string':
       return type === 'uuid' ? '00000000-0000-0000-0000-000000000000' : ''
     case 'Uint8Array':
-      return NO_BYTES
+      return TYPES[type].shape === null ? NO_BYTES : zeroBytes(type)
   }
 }
 
@@ -261,5 +276,6 @@ const NO_BYTES = new Uint8Array(0)
 /** The same as code. */
 export function zeroExpression(type: TypeName): Expression {
   const zero = zeroValue(type)
-  return zero instanceof Uint8Array ? construct('Uint8Array', lit(0)) : lit(zero)
+  if (!(zero instanceof Uint8Array)) return lit(zero)
+  return zero.length === 0 ? construct('Uint8Array', lit(0)) : call(member('Uint8Array', 'of'), ...[...zero].map(lit))
 }

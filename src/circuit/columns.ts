@@ -5,8 +5,11 @@
  * row that is inserted must have every column that is not nullable; a nullable one may be left out, which is NULL.
  */
 import { quote, SchemaError, show } from '../base/errors.js'
+import type { Interval } from '../schema/interval.js'
+import type { JsonValue } from '../schema/nested.js'
+import type { IntervalInput } from '../schema/present.js'
 import { type TableSchema, tableSchema } from '../schema/schema.js'
-import { TYPES, type TypeName } from '../schema/types.js'
+import { arrayOf, decimalOf, mapOf, type Part, structOf, TYPES, type TypeName } from '../schema/types.js'
 import {
   type ConstraintSpec,
   columnTerms,
@@ -95,6 +98,68 @@ export const time = make<bigint, bigint | number | string>('time')
 export const timestamp = make<bigint, Instant>('timestamp')
 /** Microseconds since 1970-01-01T00:00:00Z. */
 export const timestamptz = make<bigint, Instant>('timestamptz')
+
+/** Months, days and microseconds. Taken is also text like `1 month 2 days 03:04:05`. */
+export const interval = make<Interval, IntervalInput | string>('interval')
+/** JSON, of any shape or, as far as TypeScript is concerned, of the shape `T`, which nothing checks at run time. */
+export const json = <T = JsonValue>(): ColumnBuilder<T, false, T> => make<T>('json')()
+
+/**
+ * Exact numbers of at most `precision` (up to 38) digits, `scale` of them after the point, read as text like `12.50`.
+ * Throws SchemaError unless 1 <= precision <= 38 and 0 <= scale <= precision.
+ */
+export function decimal(precision: number, scale = 0): ColumnBuilder<string, false, string | number | bigint> {
+  return make<string, string | number | bigint>(checkedType('decimal', () => decimalOf(precision, scale)))()
+}
+
+type Element<C> = C extends ColumnBuilder<infer T, infer N, unknown> ? (N extends true ? T | null : T) : never
+type ElementInput<C> =
+  C extends ColumnBuilder<unknown, infer N, infer I> ? (N extends true ? I | null | undefined : I) : never
+type AnyColumn = ColumnBuilder<unknown, boolean, unknown>
+
+/** Arrays: `array(string())`, or with NULL among the elements `array(string().nullable())`. */
+export function array<C extends AnyColumn>(
+  element: C,
+): ColumnBuilder<readonly Element<C>[], false, readonly ElementInput<C>[]> {
+  return make<readonly Element<C>[], readonly ElementInput<C>[]>(arrayOf(partOf('array', element)))()
+}
+
+type MapInput<K, V> =
+  | ReadonlyMap<K, V>
+  | readonly (readonly [K, V])[]
+  | (K extends string ? { readonly [k: string]: V } : never)
+
+/** Maps: `map(string(), i64())`. Keys are not NULL. Throws SchemaError on nullable keys. */
+export function map<K extends ColumnBuilder<unknown, false, unknown>, V extends AnyColumn>(
+  key: K,
+  value: V,
+): ColumnBuilder<ReadonlyMap<Element<K>, Element<V>>, false, MapInput<ElementInput<K>, ElementInput<V>>> {
+  const { type, nullable } = partOf('map', key)
+  if (nullable) throw new SchemaError('map: expected keys that are not nullable')
+  const name = mapOf(type, partOf('map', value))
+  return make<ReadonlyMap<Element<K>, Element<V>>, MapInput<ElementInput<K>, ElementInput<V>>>(name)()
+}
+
+/** Records: `struct({ street: string(), number: u32().nullable() })`. Throws SchemaError if there is no field. */
+export function struct<C extends ColumnBuilders>(fields: C): ColumnBuilder<Simplify<RowOf<C>>, false, InsertOf<C>> {
+  const given = typeof fields === 'object' && fields !== null ? Object.entries(fields) : []
+  const parts = given.map(([name, field]) => ({ name, ...partOf('struct', field) }))
+  return make<Simplify<RowOf<C>>, InsertOf<C>>(checkedType('struct', () => structOf(parts)))()
+}
+
+function partOf(what: string, column: unknown): Part {
+  if (column instanceof ColumnBuilder) return { type: column.type, nullable: column.isNullable }
+  throw new SchemaError(`${what}: expected a column like string(), found ${show(column)}`)
+}
+
+function checkedType(what: string, makeType: () => TypeName): TypeName {
+  try {
+    return makeType()
+  } catch (problem) {
+    if (problem instanceof RangeError) throw new SchemaError(`${what}: ${problem.message}`)
+    throw problem
+  }
+}
 
 export type ColumnBuilders = Readonly<Record<string, ColumnBuilder<unknown, boolean, unknown>>>
 

@@ -9,7 +9,7 @@
  * - Floats are canonical after every operator: there is no -0 anywhere, hence 1 / (0 * -1) is +Infinity.
  */
 import { assert } from '../base/errors.js'
-import { TYPES, type Value } from '../schema/types.js'
+import { isDecimal, TYPES, type TypeName, type Value } from '../schema/types.js'
 import { canonicalFloat, type NonNullValue } from '../schema/values.js'
 import type { CallExpr, DatePart, Expr } from './expr.js'
 import * as scalar from './scalar.js'
@@ -78,7 +78,17 @@ function strict(expr: CallExpr, values: readonly Value[]): Value {
       return values[0] === null
     case 'udf':
       assert(expr.udf !== null, 'a call of a user function carries it')
-      return scalar.callUdf(expr.udf, expr.type, expr.nullable, values)
+      return scalar.callUdf(
+        expr.udf,
+        expr.type,
+        expr.nullable,
+        values,
+        expr.args.map(a => a.type),
+      )
+    case 'function':
+      return canonical(
+        scalar.callFunction(expr.detail, values, { args: expr.args.map(a => a.type), result: expr.type }),
+      )
     default: {
       for (const value of values) if (value === null) return null
       return canonical(apply(expr, values as readonly NonNullValue[]))
@@ -132,9 +142,24 @@ function arithmetic(expr: CallExpr, values: readonly NonNullValue[]): Value {
     const x = float(expr, values.map(Number))
     return expr.type === 'f32' ? Math.fround(x) : x
   }
+  const types = expr.args.map(arg => arg.type)
+  if (isDecimal(expr.type)) return decimal(expr, types, values as readonly bigint[])
+  if (types.includes('interval')) return temporal(expr, types, values as readonly (number | bigint | Uint8Array)[])
   const [a, b] = values.map(v => BigInt(v as number | bigint))
   const result = integer(expr, a, b)
   return TYPES[expr.type].js === 'bigint' ? result : Number(result)
+}
+
+function decimal(expr: CallExpr, types: readonly TypeName[], [a, b]: readonly bigint[]): bigint {
+  return expr.op === 'neg' ? -a : scalar.decimalArithmetic(expr.op as scalar.DecimalOp, expr.type, types, a, b)
+}
+
+function temporal(
+  expr: CallExpr,
+  types: readonly TypeName[],
+  [a, b]: readonly (number | bigint | Uint8Array)[],
+): Value {
+  return expr.op === 'neg' ? scalar.negateInterval(a as Uint8Array) : scalar.temporalArithmetic(expr.op, types, a, b)
 }
 
 function float(expr: CallExpr, [a, b]: readonly number[]): number {

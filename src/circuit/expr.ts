@@ -9,7 +9,8 @@
 import type { TypeName, Value } from '../schema/types.js'
 
 export type Op =
-  // arithmetic; `type` f64: IEEE; i64/u64: exact, fails on overflow; i32 …: never produced by lambdas
+  // arithmetic; `type` f64: IEEE; i64/u64: exact, fails on overflow; i32 …: never produced by lambdas;
+  // decimals: exact (`scalar/decimals.ts`); intervals with each other, with instants, with numbers (`scalar/temporal.ts`)
   | 'add'
   | 'sub'
   | 'mul'
@@ -52,6 +53,8 @@ export type Op =
   | 'cast'
   // parts of date, time, timestamp(tz) (UTC); `part` in `detail`; f64
   | 'datePart'
+  // functions of nested values and others without an operator of their own; `detail` names one of `scalar/nested.ts`
+  | 'function'
   | 'udf'
 
 export type DatePart =
@@ -96,7 +99,7 @@ export interface CallExpr {
   readonly args: readonly Expr[]
   readonly type: TypeName
   readonly nullable: boolean
-  /** `math`: the function's name; `datePart`: the part; otherwise null. */
+  /** `math`, `function`: the function's name; `datePart`: the part; otherwise null. */
   readonly detail: string | null
   readonly udf: Udf | null
 }

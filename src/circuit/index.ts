@@ -1,11 +1,17 @@
 /** What users of the builder need: tables, views, queries, aggregates, functions for lambdas. */
+
+export type { Interval } from '../schema/interval.js'
+export type { JsonValue } from '../schema/nested.js'
+export type { IntervalInput } from '../schema/present.js'
 export * from './builder/index.js'
 export {
+  array,
   bool,
   bytes,
   ColumnBuilder,
   type ColumnBuilders,
   date,
+  decimal,
   f32,
   f64,
   type InsertOf,
@@ -13,8 +19,12 @@ export {
   i16,
   i32,
   i64,
+  interval,
+  json,
+  map,
   type RowOf,
   string,
+  struct,
   type TableDef,
   type TableOptions,
   table,

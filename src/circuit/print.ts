@@ -3,7 +3,7 @@
  * look like TypeScript; names are quoted where they are no identifiers, so that any name can be told from syntax.
  */
 import { quote } from '../base/errors.js'
-import type { TypeName, Value } from '../schema/types.js'
+import { TYPES, type TypeName, type Value } from '../schema/types.js'
 import { formatValue } from '../schema/values.js'
 import type { CallExpr, Expr, Op } from './expr.js'
 import { inputsOf, nodesOf } from './nodes.js'
@@ -140,6 +140,7 @@ function functionName(expr: CallExpr): string {
     case 'math':
       return `Math.${printName(expr.detail ?? '')}`
     case 'datePart':
+    case 'function':
       return printName(expr.detail ?? '')
     default:
       return expr.udf === null ? expr.op : printName(expr.udf.name)
@@ -150,6 +151,7 @@ function functionName(expr: CallExpr): string {
 function printValue(type: TypeName, value: Value): string {
   if (value === null) return 'null'
   if (typeof value === 'string') return type === 'uuid' ? `uuid(${quote(value)})` : quote(value)
+  if (TYPES[type].shape !== null) return `${type.split('(')[0]}(${formatValue(type, value)})`
   if (value instanceof Uint8Array) return `bytes(${value.length > 16 ? `${value.length} bytes` : [...value]})`
   if (type === 'date' || type === 'time' || type === 'timestamp' || type === 'timestamptz') {
     return `${type}(${quote(formatValue(type, value))})`

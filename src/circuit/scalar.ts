@@ -30,7 +30,19 @@ export {
   secondOfMicros,
   yearOfDays,
 } from './scalar/dates.js'
+export {
+  asDecimalType,
+  commonDecimal,
+  convertDecimal,
+  type DecimalOp,
+  decimalArithmetic,
+  decimalResult,
+  decimalToNumber,
+} from './scalar/decimals.js'
 export { Failure, fail } from './scalar/failure.js'
 export { callMath, isMathFunction, MATH_ARITY } from './scalar/math.js'
+export { callFunction, type FunctionName, functionNamed } from './scalar/nested.js'
+export { negateInterval, TRUNC_UNITS, temporalArithmetic, temporalResult } from './scalar/temporal.js'
 export { concat, lengthOf, lower, prefix, slice, upper } from './scalar/text.js'
 export { callUdf } from './scalar/udf.js'
+export { isZone } from './scalar/zones.js'

@@ -5,9 +5,12 @@
  * Substitution keeps sharing: a sub-expression that occurred once as an object is one object afterwards, so that
  * chains of maps do not blow up and later stages may evaluate it once.
  */
+
+import { zeroBytes } from '../schema/nested.js'
 import type { RowSchema } from '../schema/schema.js'
-import { isFloat, TYPES, type TypeName, type Value } from '../schema/types.js'
+import { isDecimal, isFloat, TYPES, type TypeName, type Value } from '../schema/types.js'
 import type { CallExpr, ColumnExpr, Expr, LiteralExpr, Op } from './expr.js'
+import { functionNamed } from './scalar.js'
 
 /** A reference to column `index` of `schema`, as the row (0) or the right row of a join (1). */
 export function columnOf(schema: RowSchema, index: number, input: 0 | 1 = 0): ColumnExpr {
@@ -39,7 +42,7 @@ export function zeroOf(type: TypeName): LiteralExpr {
     case 'string':
       return literal(type, type === 'uuid' ? '00000000-0000-0000-0000-000000000000' : '')
     case 'Uint8Array':
-      return literal(type, new Uint8Array(0))
+      return literal(type, TYPES[type].shape === null ? new Uint8Array(0) : zeroBytes(type))
   }
 }
 
@@ -48,7 +51,7 @@ export function call(op: Op, args: readonly Expr[], type: TypeName): CallExpr {
   return Object.freeze({ kind: 'call', op, args, type, nullable: nullability(op, args, true), detail: null, udf: null })
 }
 
-function nullability(op: Op, args: readonly Expr[], declared: boolean): boolean {
+export function nullability(op: Op, args: readonly Expr[], declared: boolean, detail: string | null = null): boolean {
   switch (op) {
     case 'is':
     case 'isnt':
@@ -60,14 +63,29 @@ function nullability(op: Op, args: readonly Expr[], declared: boolean): boolean 
       return args[1].nullable || args[2].nullable
     case 'udf':
       return declared
+    case 'function': {
+      const { nulls } = functionNamed(detail)
+      return nulls === 'partial' || (nulls === 'strict' && args.some(a => a.nullable))
+    }
     default:
       return args.some(a => a.nullable)
   }
 }
 
+/** A call that `detail` says more about; nullability follows from the arguments. */
+export function detailed(
+  op: 'math' | 'datePart' | 'function',
+  detail: string,
+  args: readonly Expr[],
+  type: TypeName,
+): CallExpr {
+  const nullable = nullability(op, args, true, detail)
+  return Object.freeze({ kind: 'call', op, args, type, nullable, detail, udf: null })
+}
+
 /** The same call on other arguments, its nullability derived anew. Gives `expr` itself if nothing changed. */
 export function rebuild(expr: CallExpr, args: readonly Expr[]): CallExpr {
-  const nullable = nullability(expr.op, args, expr.nullable)
+  const nullable = nullability(expr.op, args, expr.nullable, expr.detail)
   if (nullable === expr.nullable && args.every((a, i) => a === expr.args[i])) return expr
   return Object.freeze({ ...expr, args, nullable })
 }
@@ -165,6 +183,8 @@ function opCanFail(expr: CallExpr): boolean {
       return !isFloat(expr.type)
     case 'cast':
       return !castIsTotal(expr.args[0].type, expr.type)
+    case 'function':
+      return functionNamed(expr.detail).canFail
     case 'udf':
     // Text may become longer than a string can be.
     case 'concat':
@@ -179,6 +199,8 @@ function opCanFail(expr: CallExpr): boolean {
 function castIsTotal(from: TypeName, to: TypeName): boolean {
   if (from === to) return true
   const [source, target] = [TYPES[from], TYPES[to]]
+  if (isDecimal(from) || isDecimal(to)) return to === 'string' || to === 'f64'
+  if (source.shape !== null || target.shape !== null) return to === 'string' && from === 'interval'
   const integer = (t: TypeName) => /^[iu]\d+$/.test(t)
   if (to === 'string') return from !== 'bytes'
   if (to === 'f64') return from === 'f32' || from === 'bool' || integer(from)

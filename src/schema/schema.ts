@@ -10,7 +10,7 @@
  * equality always confirmed on them, so that a collision is slow and never wrong.
  */
 import { assert, quote, SchemaError } from '../base/errors.js'
-import { TYPES, type TypeInfo, type TypeName } from './types.js'
+import { knownType, TYPES, type TypeInfo, type TypeName } from './types.js'
 
 export interface Column {
   readonly name: string
@@ -59,7 +59,7 @@ export function rowSchema(name: string, specs: readonly ColumnSpec[]): RowSchema
     }
     if (seen.has(spec.name)) throw new SchemaError(`${quote(name)}: two columns are called ${quote(spec.name)}`)
     seen.add(spec.name)
-    const info = TYPES[spec.type]
+    const info = knownType(spec.type) === null ? undefined : TYPES[spec.type]
     if (info === undefined) throw new SchemaError(`${quote(name)}: column ${quote(spec.name)} has no known type`)
     return Object.freeze({
       name: spec.name,

@@ -3,7 +3,8 @@
  * conversions that storage needs.
  *
  * Canonical values, by type: bool boolean; i8…u32, f32, f64 and date (days) number; i64, u64, u128, time and
- * timestamps (µs) bigint; uuid lower-case text with dashes; string a well-formed string; bytes Uint8Array.
+ * timestamps (µs) bigint; uuid lower-case text with dashes; string a well-formed string; bytes Uint8Array; decimals
+ * bigint, in units of their last place; interval, json, arrays, maps and structs Uint8Array (`nested.ts`).
  * There is no -0 and one NaN. NULL is not a value of any type here: callers decide about it first.
  *
  * Order: NULL first; false < true; numbers by size with NaN greatest and equal to itself; strings by their UTF-8
@@ -11,21 +12,20 @@
  */
 import { quote, show } from '../base/errors.js'
 import { formatDate, formatTime, formatTimestamp, parseDate, parseTime, parseTimestamp } from './calendar.js'
+import type { JsonValue } from './nested.js'
+import { describeShape, formatShape, jsonOf as jsonOfShape, normaliseShape, Problem } from './present.js'
 import { MAX_STRING_BYTES, TYPES, type TypeName, type Value } from './types.js'
+import { loneSurrogateAt, utf8Length } from './utf8.js'
+
+export { Problem, parseJson, present } from './present.js'
+export { loneSurrogateAt, utf8Length } from './utf8.js'
 
 export type NonNullValue = Exclude<Value, null>
 
-/** What is wrong with a value; callers add table, column and row. */
-export class Problem {
-  readonly message: string
-  constructor(message: string) {
-    this.message = message
-  }
-}
-
 /** What a column of this type takes, as it reads after "expected ". */
 export function describe(type: TypeName): string {
-  const { js, min, max } = TYPES[type]
+  const { js, min, max, shape } = TYPES[type]
+  if (shape !== null) return describeShape(type, shape)
   switch (type) {
     case 'bool':
       return 'a boolean'
@@ -58,6 +58,8 @@ const mismatch = (type: TypeName, value: unknown): Problem =>
  * ENSURES: a Uint8Array is returned as it is, not copied.
  */
 export function normalise(type: TypeName, value: unknown): NonNullValue | Problem {
+  const { shape } = TYPES[type]
+  if (shape !== null) return normaliseShape(type, shape, value, normalise)
   switch (type) {
     case 'bool':
       return typeof value === 'boolean' ? value : mismatch(type, value)
@@ -218,30 +220,6 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length
 }
 
-/** Position of the first surrogate that is not half of a pair, or -1. */
-export function loneSurrogateAt(text: string): number {
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i)
-    if (unit < 0xd800 || unit > 0xdfff) continue
-    const next = i + 1 < text.length ? text.charCodeAt(i + 1) : 0
-    if (unit >= 0xdc00 || next < 0xdc00 || next > 0xdfff) return i
-    i++
-  }
-  return -1
-}
-
-/** Length in bytes of well-formed text in UTF-8. */
-export function utf8Length(text: string): number {
-  let bytes = text.length
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i)
-    // Each unit of a surrogate pair counts 2 of the 4 bytes.
-    if (unit >= 0x800 && (unit < 0xd800 || unit > 0xdfff)) bytes += 2
-    else if (unit >= 0x80) bytes += 1
-  }
-  return bytes
-}
-
 const encoder = new TextEncoder()
 
 /** UTF-8 bytes of text, or the problem with it (lone surrogate, too long). */
@@ -278,6 +256,8 @@ export const uuidFromWords = (low: bigint, high: bigint): string => uuidFromU128
  * cast. bytes are shown in hexadecimal here (a cast decodes them).
  */
 export function formatValue(type: TypeName, value: NonNullValue): string {
+  const { shape } = TYPES[type]
+  if (shape !== null) return formatShape(type, shape, value, formatValue)
   switch (type) {
     case 'date':
       return formatDate(value as number)
@@ -294,10 +274,19 @@ export function formatValue(type: TypeName, value: NonNullValue): string {
   }
 }
 
+/** A canonical value of any type as JSON: what JSON has no number for as text, bytes in hexadecimal. */
+export const jsonOf = (type: TypeName, value: Value): JsonValue => jsonOfShape(type, value, formatValue)
+
+/** Longest text of a nested value in a message. */
+const MAX_SHOWN = 80
+
 /** A value as it stands in a message about an expression: text is quoted and shortened. */
 export function showValue(type: TypeName, value: Value): string {
   if (value === null) return 'NULL'
   if (type === 'bytes') return `${(value as Uint8Array).length} bytes`
   const text = formatValue(type, value)
+  if (TYPES[type].storage === 'german' && TYPES[type].shape !== null) {
+    return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 3)}...` : text
+  }
   return TYPES[type].js === 'string' ? quote(text) : text
 }

@@ -7,9 +7,9 @@ import type { Row } from '../circuit/interpret.js'
 import type { TableDefinition } from '../circuit/rel.js'
 import type { Column, RowSchema } from '../schema/schema.js'
 import { TYPES, type TypeName } from '../schema/types.js'
-import { compareValues, type NonNullValue, uuidFromU128 } from '../schema/values.js'
+import { compareValues, type NonNullValue, normalise, Problem, uuidFromU128 } from '../schema/values.js'
 import { table } from './nodes.js'
-import { samples } from './samples.js'
+import { SAMPLE_TYPES, samples } from './samples.js'
 
 /** A row whose weight in a table changes by `weight`: negative takes away, also what is not there; 0 does nothing. */
 export interface Change {
@@ -28,7 +28,9 @@ export function valueArb(type: TypeName): fc.Arbitrary<NonNullValue> {
 }
 
 function anyValueArb(type: TypeName): fc.Arbitrary<NonNullValue> {
-  const { js, min, max } = TYPES[type]
+  const { js, min, max, shape } = TYPES[type]
+  // Their samples have all there is to them.
+  if (shape !== null) return shape.kind === 'json' ? anyJsonArb : fc.constantFrom(...samples(type))
   switch (type) {
     case 'bool':
       return fc.boolean()
@@ -49,6 +51,11 @@ function anyValueArb(type: TypeName): fc.Arbitrary<NonNullValue> {
   }
 }
 
+const anyJsonArb = fc.jsonValue({ maxDepth: 3 }).map(value => {
+  const canonical = normalise('json', value)
+  return canonical instanceof Problem ? samples('json')[0] : canonical
+})
+
 /** Values of a column: NULL now and then where it is nullable. */
 export function cellArb(column: Column): fc.Arbitrary<NonNullValue | null> {
   return column.nullable ? fc.option(valueArb(column.type), { nil: null, freq: 3 }) : valueArb(column.type)
@@ -57,7 +64,7 @@ export function cellArb(column: Column): fc.Arbitrary<NonNullValue | null> {
 /** Rows of a schema. */
 export const rowArb = (schema: RowSchema): fc.Arbitrary<Row> => fc.tuple(...schema.columns.map(cellArb))
 
-export const typeArb: fc.Arbitrary<TypeName> = fc.constantFrom(...(Object.keys(TYPES) as TypeName[]))
+export const typeArb: fc.Arbitrary<TypeName> = fc.constantFrom(...SAMPLE_TYPES)
 
 const NAMES = ['a', 'b', 'c', 'total', '__proto__', 'constructor', "x'y", '*/', '\n', '💥', '"); throw 0; ("', 'class']
 

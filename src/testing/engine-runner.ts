@@ -6,7 +6,8 @@ import type { TableDefinition, ViewDefinition } from '../circuit/rel.js'
 import { type Database, type OpenOptions, open } from '../engine/database.js'
 import type { ViewHandle } from '../engine/handles.js'
 import type { RowSchema } from '../schema/schema.js'
-import type { Value } from '../schema/types.js'
+import { TYPES, type Value } from '../schema/types.js'
+import { normalise, Problem } from '../schema/values.js'
 import type { Step } from './arbitraries.js'
 import { type Runner, type RunnerFactory, type RunningView, summed } from './runner.js'
 
@@ -88,4 +89,12 @@ class EngineView implements RunningView {
 const objectOf = (schema: RowSchema, row: Row): RowObject =>
   Object.fromEntries(schema.columns.map(c => [c.name, row[c.index]]))
 
-const rowOf = (schema: RowSchema, row: RowObject): Row => schema.columns.map(c => row[c.name])
+/** The row with canonical values again. */
+const rowOf = (schema: RowSchema, row: RowObject): Row =>
+  schema.columns.map(({ name, type }) => {
+    const value = row[name]
+    if (value === null || TYPES[type].shape === null) return value
+    const canonical = normalise(type, value)
+    if (canonical instanceof Problem) throw new Error(`${name} of a view: ${canonical.message}`)
+    return canonical
+  })

@@ -1,13 +1,15 @@
 /** Random typed expressions over given columns: every operator, failing ones included. */
+
+import { assert } from '../base/errors.js'
 import type { ColumnExpr, DatePart, Expr, Op } from '../circuit/expr.js'
 import { castable, hasDatePart, MATH_ARITY } from '../circuit/scalar.js'
 import { TYPES, type TypeName, type Value } from '../schema/types.js'
-import { canonicalFloat } from '../schema/values.js'
+import { normalise, Problem } from '../schema/values.js'
 import type { Choices } from './choices.js'
 import { call, datePart, literal, math, udf } from './nodes.js'
-import { samples } from './samples.js'
+import { SAMPLE_TYPES, samples } from './samples.js'
 
-export const ALL_TYPES = Object.keys(TYPES) as TypeName[]
+export const ALL_TYPES = SAMPLE_TYPES
 const NUMBERS = ALL_TYPES.filter(t => TYPES[t].js === 'number' && t !== 'date')
 const COMPARISONS: readonly Op[] = ['is', 'isnt', 'eq', 'ne', 'lt', 'le', 'gt', 'ge']
 const ARITHMETIC: readonly Op[] = ['add', 'sub', 'mul', 'div', 'rem']
@@ -32,7 +34,7 @@ export class Expressions {
     const at = this.choices.below(columns.length + 1)
     if (at < columns.length) return columns[at]
     if (nullable && this.choices.oneIn(8)) return literal(type, null)
-    return literal(type, canonical(this.choices.pick(samples(type))))
+    return literal(type, canonical(type, this.choices.pick(samples(type))))
   }
 
   /** Any expression of the type. `depth` limits nesting. */
@@ -57,6 +59,7 @@ export class Expressions {
 
   private castTo(type: TypeName, depth: number): Expr {
     const sources = ALL_TYPES.filter(t => t !== type && castable(t, type))
+    if (sources.length === 0) return this.leaf(type)
     const own = sources.filter(t => this.columns.some(c => c.type === t))
     return call('cast', type, this.of(this.choices.pick(own.length > 0 ? own : sources), depth - 1))
   }
@@ -154,4 +157,8 @@ function comparableWith(type: TypeName): readonly TypeName[] {
   return type === 'i64' || type === 'u64' ? ['i64', 'u64'] : [type]
 }
 
-const canonical = (value: Exclude<Value, null>): Value => (typeof value === 'number' ? canonicalFloat(value) : value)
+function canonical(type: TypeName, value: Exclude<Value, null>): Value {
+  const result = normalise(type, value)
+  assert(!(result instanceof Problem), `a sample of ${type} fits it`)
+  return result
+}

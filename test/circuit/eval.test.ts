@@ -178,7 +178,10 @@ describe('casts', () => {
 
   it('gives canonical values or failures, for every pair of types', () => {
     const types = Object.keys(TYPES) as TypeName[]
-    const samples: Partial<Record<TypeName, Value>> = { bool: true, uuid: '00000000-0000-0000-0000-0000000000ff' }
+    const samples: Partial<Record<TypeName, Value>> = {
+      ...{ bool: true, uuid: '00000000-0000-0000-0000-0000000000ff' },
+      ...{ json: normalise('json', 1) as Value, interval: normalise('interval', '1 day') as Value },
+    }
     for (const from of types) {
       const { js } = TYPES[from]
       const value =

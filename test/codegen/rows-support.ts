@@ -10,6 +10,7 @@ import { Failure } from '../../src/circuit/scalar.js'
 import { flatLayout, type Layout, type RowSchema, rowSchema } from '../../src/schema/schema.js'
 import type { TypeName, Value } from '../../src/schema/types.js'
 import { normalise } from '../../src/schema/values.js'
+import { samples } from '../../src/testing/samples.js'
 import { Batch } from '../../src/zset/batch.js'
 
 export function random(seed: number): (below: number) => number {
@@ -57,7 +58,7 @@ const TEXTS = [
 const MICROS = [0n, 1n, -1n, 999_999_999_999_999n, -62_135_596_800_000_000n, 86_399_999_999n]
 
 /** Values worth trying, by type. */
-export const SAMPLES: Record<TypeName, readonly Value[]> = {
+export const SAMPLES = {
   bool: [false, true],
   i8: integers(8, true),
   i16: integers(16, true),
@@ -81,7 +82,9 @@ export const SAMPLES: Record<TypeName, readonly Value[]> = {
   time: [0n, 1n, 86_399_999_999n],
   timestamp: [...MICROS, 2n ** 63n - 1n, -(2n ** 63n)],
   timestamptz: MICROS,
-}
+  interval: samples('interval'),
+  json: samples('json'),
+} as Record<TypeName, readonly Value[]>
 
 export type Columns = Record<string, string>
 

@@ -5,7 +5,7 @@
  * function's identity. A built-in has no other life: called outside of a lambda it throws.
  */
 import { CompileError, quote, SchemaError, show, UsageError } from '../../base/errors.js'
-import { TYPES, type TypeName, type Value } from '../../schema/types.js'
+import { knownType, type TypeName, type Value } from '../../schema/types.js'
 import { ColumnBuilder } from '../columns.js'
 import type { DatePart, Expr, Udf } from '../expr.js'
 import { cast, coalesce, datePart, isNull, length, math, type Parameter, textOp, udfCall } from '../typing.js'
@@ -167,7 +167,8 @@ export function udf<const P extends readonly UdfType[], R extends UdfType>(
 
 function parameterOf(name: string, which: string, type: UdfType): Parameter {
   if (type instanceof ColumnBuilder) return { type: type.type, nullable: type.isNullable }
-  if (typeof type === 'string' && Object.hasOwn(TYPES, type)) return { type, nullable: false }
+  const known = typeof type === 'string' ? knownType(type) : null
+  if (known !== null) return { type: known, nullable: false }
   throw new SchemaError(
     `udf ${quote(name)}: ${which}: expected a type like 'i64' or i64().nullable(), found ${show(type)}`,
   )

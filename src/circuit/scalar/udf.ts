@@ -2,7 +2,7 @@
 
 import { quote } from '../../base/errors.js'
 import type { TypeName, Value } from '../../schema/types.js'
-import { describe, normalise, Problem } from '../../schema/values.js'
+import { describe, normalise, Problem, present } from '../../schema/values.js'
 import type { Udf } from '../expr.js'
 import { Failure, fail } from './failure.js'
 
@@ -10,13 +10,19 @@ import { Failure, fail } from './failure.js'
 const MAX_REASON = 200
 
 /**
- * Calls `udf` on decoded values (NULL is null) and checks its result against `type`; null and undefined are NULL.
+ * Calls `udf` on values as users see them (NULL is null) and checks its result against `type`; null and undefined are NULL.
  * Fails if the function throws, returns a value that does not fit, or NULL where `nullable` is false.
  */
-export function callUdf(udf: Udf, type: TypeName, nullable: boolean, args: readonly Value[]): Value {
+export function callUdf(
+  udf: Udf,
+  type: TypeName,
+  nullable: boolean,
+  args: readonly Value[],
+  types: readonly TypeName[],
+): Value {
   let result: unknown
   try {
-    result = (udf.fn as (...args: readonly Value[]) => unknown)(...args)
+    result = (udf.fn as (...args: readonly unknown[]) => unknown)(...args.map((a, i) => present(types[i], a)))
   } catch (thrown) {
     return fail(`function ${quote(udf.name)} failed: ${reason(thrown)}`)
   }

@@ -1,8 +1,8 @@
 /** How values, keys and sizes of a directory read. */
 import { readKey, readRow, readValue } from '../../../codegen/expr/plain.js'
 import type { Layout } from '../../schema/schema.js'
-import type { TypeName, Value } from '../../schema/types.js'
-import { formatValue } from '../../schema/values.js'
+import { TYPES, type TypeName, type Value } from '../../schema/types.js'
+import { formatValue, jsonOf } from '../../schema/values.js'
 import { Batch } from '../../zset/batch.js'
 
 /** A row with its weight, as JSON has it: values by column name. */
@@ -22,6 +22,7 @@ export function jsonRow(batch: Batch, i: number): JsonRow {
 function jsonValue(type: TypeName, value: Value): unknown {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return value
   if (typeof value === 'number' && type !== 'date') return Number.isFinite(value) ? value : String(value)
+  if (TYPES[type].shape !== null) return jsonOf(type, value)
   return type === 'bytes' ? valueText(type, value) : formatValue(type, value)
 }
 

@@ -6,7 +6,7 @@
 import { xxh3 } from '../../base/checksum.js'
 import { FormatError, GnitzError, quote } from '../../base/errors.js'
 import { arrangedLayout, type Layout, rowSchema } from '../../schema/schema.js'
-import { TYPES, type TypeName } from '../../schema/types.js'
+import { knownType } from '../../schema/types.js'
 import { MIN_VALUE_THRESHOLD, type PolicyName, type TableDescriptor, VALUE_THRESHOLD } from '../types.js'
 
 const encoder = new TextEncoder()
@@ -43,8 +43,9 @@ export function thresholdOf({ valueThreshold }: TableDescriptor): number | null 
 export function layoutOf(descriptor: TableDescriptor, file: string): Layout {
   const problem = (what: string) => new FormatError(file, null, `table ${quote(descriptor.name)}: ${what}`)
   const columns = descriptor.columns.map(({ name, type, nullable }) => {
-    if (!Object.hasOwn(TYPES, type)) throw problem(`column ${quote(name)} has the unknown type ${quote(type)}`)
-    return { name, type: type as TypeName, nullable }
+    const known = knownType(type)
+    if (known === null) throw problem(`column ${quote(name)} has the unknown type ${quote(type)}`)
+    return { name, type: known, nullable }
   })
   const place = new Map(columns.map((c, index) => [c.name, index]))
   const index = (name: string): number => {
