@@ -85,6 +85,8 @@ describe('all commands', () => {
     [['shard', FIXTURE, '--rows', 'many'], `shard: --rows: expected a whole number, found 'many'`],
     [['wal', FIXTURE, '--fast'], '--fast'],
     [['wal', FIXTURE, '--replay-to', '5'], '--replay-to: expected --table NAME'],
+    [['wal', FIXTURE, '--table', 'people', '--replay-to', '2026-01-31'], `a time like 2026-01-31T12:00:00Z, found`],
+    [['wal', FIXTURE, '--table', 'people', '--replay-to', '2026-02-30T25:00:00Z'], '2026-02-30T25:00:00Z'],
   ])('%j is refused', async (args, message) => {
     const { code, out, err } = await run(...args)
     expect({ code, out }).toEqual({ code: 2, out: '' })
@@ -179,6 +181,40 @@ describe('wal', () => {
     const fails = async (lsn: string) => (await run('wal', FIXTURE, '--table', 'people', '--replay-to', lsn)).err
     expect(await fails('2')).toContain('up to 3 are in its shards already')
     expect(await fails('7')).toContain('the last transaction is 6; there is no 7 yet')
+  })
+
+  it('replays a table up to a time', async () => {
+    const directory = join(root, 'timed')
+    const env = new NodeEnv()
+    const start = Date.UTC(2026, 0, 31, 12)
+    let now = start
+    env.now = () => now
+    const storage = await Storage.open({ env, directory, kernelsOf })
+    const table = storage.createTable(plain)
+    await put(storage, 1, 1)
+    storage.checkpoint()
+    for (const [minute, n] of [
+      [1, 2],
+      [2, 3],
+      [2, 4],
+      [9, 5],
+    ]) {
+      now = start + minute * 60_000
+      await put(storage, n, 1)
+    }
+    const at = (time: string) => run('wal', directory, '--table', table.name, '--replay-to', time)
+    const rows = async (time: string) => (await at(time)).out.trimEnd().split('\n').length
+    expect(await rows('2026-01-31T12:01:00Z')).toBe(2)
+    expect(await rows('2026-01-31T13:02:59.999999+01:00')).toBe(4)
+    expect(await rows('2026-01-31T12:09Z')).toBe(5)
+    expect(await rows('2027-01-01T00:00:00Z')).toBe(5)
+    expect((await at('2026-01-31T12:00:59.999999Z')).err).toContain('is 2, of 2026-01-31T12:01:00.000Z; before it')
+    expect((await run('wal', directory)).out).toContain('transaction 2, 2026-01-31T12:01:00.000Z: ')
+    storage.checkpoint()
+    expect((await at('2026-01-31T12:09Z')).err).toContain('everything up to transaction 5 is in shards')
+    await storage.close()
+    const first = await run('wal', FIXTURE, '--table', 'people', '--replay-to', '2026-01-31T12:09Z')
+    expect(first.err).toContain('transaction 4 has no time; name a transaction')
   })
 
   it('follows a log that another process writes, until Ctrl-C', async () => {

@@ -199,6 +199,18 @@ function mutated(bytes: Uint8Array, other: Uint8Array, prng: Prng): Uint8Array {
   }
 }
 
+/** Files up to the zeros that they end with. */
+function withoutZeros(files: ReadonlyMap<string, Uint8Array>): Map<string, string> {
+  return new Map(
+    [...files].map(([path, bytes]) => [
+      path,
+      Buffer.from(bytes)
+        .toString('hex')
+        .replace(/(00)+$/, ''),
+    ]),
+  )
+}
+
 describe('failures of the disk', () => {
   const open = (env: MemoryEnv, durability: 'commit' | 'interval' | 'none') => openWal(DIR, { env, durability }).wal
 
@@ -223,7 +235,7 @@ describe('failures of the disk', () => {
         }
         for (const result of results) expect(result).toMatchObject({ reason: { code: 'NO_SPACE' } })
         expect(results[0]).toMatchObject({ reason: expect.any(NoSpaceError) })
-        expect(env.image()).toEqual(before)
+        expect(withoutZeros(env.image())).toEqual(withoutZeros(before))
         expect(wal.failure).toBe(null)
         expect(wal.lastLsn).toBe(lsn - 1n)
         await expect(wal.committed(lsn + 1n)).rejects.toThrow(NoSpaceError)
@@ -266,7 +278,7 @@ describe('failures of the disk', () => {
 
   test('a write that cannot be cut back: nobody knows', async () => {
     const env = new MemoryEnv()
-    const wal = open(env, 'commit')
+    const { wal } = openWal(DIR, { env, durability: 'commit', aheadBytes: 0 })
     const prng = new Prng(8)
     await fill(wal, 1, 2, prng)
     env.capacity = env.usedBytes + 100

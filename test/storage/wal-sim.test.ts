@@ -111,7 +111,12 @@ class History {
     // A number that was refused may be used again, or not.
     const lsn = (this.prng.chance(0.5) || this.lastLsn < wal.lastLsn ? wal.lastLsn : this.lastLsn) + 1n
     const { parts, model } = randomGroup(lsn, this.prng, 6)
-    wal.append(lsn, parts)
+    try {
+      wal.append(lsn, parts)
+    } catch (error) {
+      if (error instanceof SimulatedCrash) return
+      throw error
+    }
     this.lastLsn = lsn
     const entry: Entry = { lsn, line: lineOf(model), fate: 'open' }
     this.entries.push(entry)

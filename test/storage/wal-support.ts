@@ -28,7 +28,7 @@ export interface Opened {
 export function openWal(dir: string, options: Partial<WalOptions> = {}): Opened {
   const groups: Model[] = []
   const wal = Wal.open({
-    ...{ env: new NodeEnv(), dir, tableOf: tablesOf('compiled'), afterLsn: 0n, durability: 'none' },
+    ...{ env: new NodeEnv(), dir, tableOf: tablesOf('compiled'), afterLsn: 0n, durability: 'none', aheadBytes: 100 },
     replay: group => {
       groups.push(modelOf(group))
     },

@@ -6,7 +6,7 @@ import { CorruptionError, FormatError, GnitzError, UsageError } from '../../src/
 import { NodeEnv } from '../../src/env/node.js'
 import { arrangedLayout } from '../../src/schema/schema.js'
 import { scanSegment } from '../../src/storage/wal/scan.js'
-import { readGroups } from '../../src/storage/wal/tail.js'
+import { LogReader, readGroups } from '../../src/storage/wal/tail.js'
 import type { Durability } from '../../src/storage/wal/wal.js'
 import { Batch } from '../../src/zset/batch.js'
 import { MODES, runOf, schemaOf } from '../zset/support.js'
@@ -245,7 +245,7 @@ test('callers that run at the same time share a write', async () => {
     }
     return file
   }
-  const { wal } = openWal(dir, { durability: 'commit', env })
+  const { wal } = openWal(dir, { durability: 'commit', env, aheadBytes: 0 })
   let lsn = 0n
   const prng = new Prng(9)
   const acknowledged: bigint[] = []
@@ -388,16 +388,86 @@ test('what the caller owes is checked', async () => {
 
 test('a torn tail is reported and gone after the next opening', async () => {
   const dir = newDirectory()
-  const { wal } = openWal(dir, { durability: 'commit' })
+  const { wal } = openWal(dir, { durability: 'commit', aheadBytes: 0 })
   const written = await fill(wal, 1, 3, new Prng(12))
   await wal.sync()
   const path = join(dir, segmentsIn(dir)[0])
   const size = statSync(path).size
-  appendFileSync(path, Buffer.alloc(100))
+  appendFileSync(path, Buffer.alloc(100, 7))
   const again = openWal(dir)
   expect(lines(again.groups)).toEqual(lines(written))
   expect(again.wal.recovery).toMatchObject({ droppedBytes: 100, file: path, offset: size })
   expect(again.wal.recovery.reason).toMatch(/no block header/)
   expect(statSync(path).size).toBe(size)
   expect(openWal(dir).wal.recovery).toMatchObject({ droppedBytes: 0, file: null, offset: null, reason: null })
+})
+
+test('in commit mode a segment is extended with zeros, which are its end, and go when it is left', async () => {
+  const dir = newDirectory()
+  const { wal } = openWal(dir, { durability: 'commit', aheadBytes: 5000, segmentBytes: 8000 })
+  const written = await fill(wal, 1, 2, new Prng(14), 3)
+  const path = join(dir, segmentsIn(dir)[0])
+  const end = wal.end?.offset as number
+  expect(statSync(path).size).toBeGreaterThan(end + 3000)
+  expect(
+    readFileSync(path)
+      .subarray(end)
+      .every(byte => byte === 0),
+  ).toBe(true)
+  // As a crash leaves it; with a part of a write, not the first, behind zeros; with less than a header of zeros.
+  const again = openWal(copyDirectory(dir), { durability: 'commit' })
+  expect(lines(again.groups)).toEqual(lines(written))
+  expect(again.wal.recovery).toMatchObject({ droppedBytes: 0, file: null })
+  const torn = copyDirectory(dir)
+  const bytes = readFileSync(path)
+  bytes[end + 700] = 1
+  writeFileSync(join(torn, segmentsIn(dir)[0]), bytes)
+  expect(openWal(torn).wal.recovery).toMatchObject({ offset: end, reason: 'zeros in the place of a block' })
+  writeFileSync(join(torn, segmentsIn(dir)[0]), readFileSync(path).subarray(0, end + 9))
+  const short = openWal(torn)
+  expect(short.wal.recovery.droppedBytes).toBe(0)
+  expect(lines(short.groups)).toEqual(lines(written))
+  // A reader beside the writer sees what comes in the place of zeros.
+  const reader = new LogReader({ env: new NodeEnv(), dir, tableOf: tablesOf('compiled'), after: 0n })
+  const seen: string[] = []
+  const look = () => {
+    for (let group = reader.next(); group !== null; group = reader.next()) seen.push(...lines([modelOf(group)]))
+  }
+  look()
+  for (let n = 3; n <= 60; n++) {
+    written.push(...(await fill(wal, n, n, new Prng(n), 4)))
+    if (n % 3 === 0) look()
+  }
+  look()
+  reader.close()
+  expect(seen).toEqual(lines(written))
+  await wal.close()
+  const sizes = segmentsIn(dir).map(name => statSync(join(dir, name)).size)
+  expect(sizes.length).toBeGreaterThan(1)
+  const blocks = segmentsIn(dir).flatMap(name => [...scanSegment(new NodeEnv(), join(dir, name))])
+  expect(blocks.every(block => block.kind === 'block')).toBe(true)
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(blocks.reduce((sum, block) => sum + block.sizeBytes, 0))
+})
+
+test('transactions have a time, that of the writer', async () => {
+  const dir = newDirectory()
+  const env = new NodeEnv()
+  let now = 1_700_000_000_000
+  env.now = () => now
+  const { wal } = openWal(dir, { env, aheadBytes: 0 })
+  for (const [lsn, step] of [
+    [1n, 0],
+    [2n, 0],
+    [3n, 5],
+    [4n, 0],
+    [5n, -3],
+  ] as const) {
+    now += step
+    wal.append(lsn, randomGroup(lsn, new Prng(1)).parts)
+    if (lsn === 3n) wal.rotate()
+  }
+  await wal.close()
+  const times = [...readGroups({ env, dir, tableOf: tablesOf('compiled'), after: 0n })].map(g => g.time)
+  const start = 1_700_000_000_000_000n
+  expect(times).toEqual([start, start, start + 5000n, start + 5000n, start + 2000n])
 })

@@ -17,6 +17,11 @@ export interface Command {
 type Options = NonNullable<ParseArgsConfig['options']>
 type Values = Readonly<Record<string, string | boolean | undefined>>
 
+export type Moment = { readonly lsn: Lsn } | { readonly time: bigint }
+
+/** 2026-01-31T12:00:00Z, with seconds or without, and with any zone. */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)$/
+
 export interface Arguments {
   readonly paths: readonly string[]
   readonly json: boolean
@@ -25,6 +30,8 @@ export interface Arguments {
   /** A whole number, or the fallback. */
   count(name: string, fallback: number): number
   lsn(name: string): Lsn | undefined
+  /** An LSN, or a time as microseconds since 1970. Throws CliError if the option is neither, or not there. */
+  moment(name: string): Moment
 }
 
 /** Reads a command's arguments; `most` paths at most. Throws CliError (2) with the usage. */
@@ -65,5 +72,20 @@ export function readArguments(
       const found = digits(option)
       return found === undefined ? undefined : BigInt(found)
     },
+    moment: option => {
+      const given = text(option) ?? ''
+      if (/^[\d,_]+$/.test(given)) return { lsn: BigInt(digits(option) ?? 0) }
+      const milliseconds = TIME.test(given) ? Date.parse(given) : Number.NaN
+      if (!Number.isNaN(milliseconds)) return { time: BigInt(milliseconds) * 1000n + microseconds(given) }
+      throw wrong(
+        `--${option}: expected the number of a transaction or a time like 2026-01-31T12:00:00Z, found '${given}'`,
+      )
+    },
   }
+}
+
+/** The digits of a time that `Date` leaves out. */
+function microseconds(time: string): bigint {
+  const fraction = /\.(\d+)/.exec(time)?.[1] ?? ''
+  return BigInt(fraction.padEnd(6, '0').slice(3, 6))
 }

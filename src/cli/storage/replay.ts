@@ -1,4 +1,4 @@
-/** A table as it was after one transaction: its shards and the log up to there. */
+/** A table as it was after one transaction, or at one time: its shards and the log up to there. */
 import { MergeCursor } from '../../storage/compaction/cursor.js'
 import { MemTable } from '../../storage/memtable/memtable.js'
 import type { Shard } from '../../storage/shard/reader.js'
@@ -8,15 +8,15 @@ import { readGroups } from '../../storage/wal/tail.js'
 import type { Batch } from '../../zset/batch.js'
 import { CliError } from '../cli-error.js'
 import type { Output } from '../terminal.js'
-import type { Arguments } from './command.js'
+import type { Arguments, Moment } from './command.js'
 import type { Source } from './source.js'
-import { integer, jsonRow, rowText } from './text.js'
+import { integer, jsonRow, rowText, timeText } from './text.js'
 
 /** Throws CliError if the table is not named, not logged, or if its state then can no longer be had. */
 export async function replay(
   source: Source,
   name: string | undefined,
-  to: Lsn,
+  to: Moment,
   given: Arguments,
   output: Output,
 ): Promise<void> {
@@ -41,7 +41,29 @@ export async function replay(
   }
 }
 
-function stateAt(source: Source, table: TableEntry, to: Lsn): { shards: Shard[]; runs: Batch[] } {
+/** The transaction that a moment comes to. Throws CliError if the log does not tell. */
+function lsnAt(source: Source, moment: Moment): Lsn {
+  if ('lsn' in moment) return moment.lsn
+  const checkpoint = source.manifest.globalMaxLsn
+  const log = { env: source.env, dir: source.directory, tableOf: source.kernelsOf.bind(source), after: checkpoint }
+  const fail = (problem: string) => new CliError(`--replay-to ${timeText(moment.time)}: ${problem}`)
+  let found: Lsn | null = null
+  for (const { lsn, time } of readGroups(log)) {
+    if (time === null) throw fail(`transaction ${lsn} has no time; name a transaction`)
+    if (time > moment.time) {
+      if (found !== null) return found
+      throw fail(
+        `the first transaction that is not in shards is ${lsn}, of ${timeText(time)}; before it nothing can be shown`,
+      )
+    }
+    found = lsn
+  }
+  if (found !== null) return found
+  throw fail(`everything up to transaction ${checkpoint} is in shards, and the log does not say when that was`)
+}
+
+function stateAt(source: Source, table: TableEntry, moment: Moment): { shards: Shard[]; runs: Batch[] } {
+  const to = lsnAt(source, moment)
   const { tableId, flushedLsn, kind, descriptor } = table
   const fail = (problem: string) => new CliError(`table ${descriptor.name}: ${problem}`)
   if (kind === 'ephemeral' && to !== flushedLsn) {

@@ -60,6 +60,15 @@ export function keysText(layout: Layout, { minKey, maxKey }: { minKey: bigint; m
   return minKey === maxKey ? from : `${from} … ${keyText(layout, maxKey)}`
 }
 
+/** Microseconds since 1970 as 2026-01-31T12:00:00.000Z; thousandths of what is shown are left out. */
+export function timeText(microseconds: bigint): string {
+  const milliseconds = Number(microseconds / 1000n)
+  return milliseconds <= MAX_TIME ? new Date(milliseconds).toISOString() : `${microseconds} µs`
+}
+
+/** Milliseconds since 1970 of the last day that `Date` knows. */
+const MAX_TIME = 8.64e15
+
 export function hex(value: bigint): string {
   return `0x${value.toString(16).padStart(16, '0')}`
 }

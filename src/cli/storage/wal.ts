@@ -2,7 +2,7 @@
 import { joinPath } from '../../env/env.js'
 import { type Lsn, parseFile } from '../../storage/types.js'
 import type { WalGroup } from '../../storage/wal/groups.js'
-import { scanSegment } from '../../storage/wal/scan.js'
+import { type BlockInfo, scanSegment } from '../../storage/wal/scan.js'
 import { listSegments, type SegmentName } from '../../storage/wal/segment.js'
 import { readGroups, tail } from '../../storage/wal/tail.js'
 import { CliError } from '../cli-error.js'
@@ -10,7 +10,7 @@ import type { Output } from '../terminal.js'
 import { type Arguments, type Command, readArguments } from './command.js'
 import { replay } from './replay.js'
 import { Source, split } from './source.js'
-import { hex, jsonRow, plural, rowText, tableText } from './text.js'
+import { hex, jsonRow, plural, rowText, tableText, timeText } from './text.js'
 
 const usage = `Usage: gnitz wal DIR|FILE [options]
 
@@ -22,7 +22,8 @@ Shows the transactions in the log of a directory, or in one segment of it, with 
   --rows N         this many rows of each table in a transaction (default: 10)
   --follow, -f     goes on with what is written from now on, until Ctrl-C
   --blocks         the blocks as they lie in the files, sound or not; exit code 1 if one is not
-  --replay-to LSN  instead of the log: the rows of a table (--table) as they were after this transaction
+  --replay-to LSN  instead of the log: the rows of a table (--table) as they were after this transaction, or at a time
+                   (2026-01-31T12:00:00Z): after the last transaction that is not later
   --json           JSON lines`
 
 const OPTIONS = {
@@ -43,9 +44,9 @@ export const wal: Command = {
     const given = readArguments(wal, args, OPTIONS)
     const { directory, file } = split(given.paths[0])
     const source = await Source.open(directory)
-    const to = given.lsn('replay-to')
+    const to = given.text('replay-to')
     if (to !== undefined) {
-      await replay(source, given.text('table'), to, given, output)
+      await replay(source, given.text('table'), given.moment('replay-to'), given, output)
       return 0
     }
     const segments = segmentsOf(source, file)
@@ -106,7 +107,7 @@ function beginning({ env }: Source, { path, firstLsn }: SegmentName): Lsn {
 }
 
 async function show(source: Source, group: WalGroup, wanted: number | null, given: Arguments, output: Output) {
-  const { lsn, file, offset, end } = group
+  const { lsn, time, file, offset, end } = group
   const parts = group.parts.filter(p => wanted === null || p.tableId === wanted)
   if (parts.length === 0) return
   const limit = given.count('rows', 10)
@@ -115,15 +116,28 @@ async function show(source: Source, group: WalGroup, wanted: number | null, give
       ...{ tableId, table: source.nameOf(tableId), rowCount: batch.length },
       rows: Array.from({ length: Math.min(limit, batch.length) }, (_, i) => jsonRow(batch, i)),
     }))
-    await output.json({ lsn, file, offset, sizeBytes: end - offset, parts: shown })
+    await output.json({
+      lsn,
+      time: time === null ? null : timeText(time),
+      file,
+      offset,
+      sizeBytes: end - offset,
+      parts: shown,
+    })
     return
   }
-  await output.line(`transaction ${lsn}: ${file}, byte ${offset}, ${plural(end - offset, 'byte')}`)
+  const when = time === null ? '' : `, ${timeText(time)}`
+  await output.line(`transaction ${lsn}${when}: ${file}, byte ${offset}, ${plural(end - offset, 'byte')}`)
   for (const { tableId, batch } of parts) {
     await output.line(`  ${source.nameOf(tableId)}: ${plural(batch.length, 'row')}`)
     for (let i = 0; i < Math.min(limit, batch.length); i++) await output.line(`    ${rowText(batch, i)}`)
     if (limit > 0 && limit < batch.length) await output.line(`    … ${plural(batch.length - limit, 'row')} more`)
   }
+}
+
+function blockJson({ note, checksum, ...rest }: BlockInfo): object {
+  const time = note === null || note.time === null ? null : timeText(note.time)
+  return { ...rest, checksum: hex(checksum), note: note === null ? null : { ...note, time } }
 }
 
 const HEADING = ['>byte', '>bytes', '>LSN', 'table', '>entries', '>tail', 'checksum', 'flags', '']
@@ -141,13 +155,16 @@ async function showBlocks(
       if (found.fault !== null) code = 1
       const { offset, sizeBytes } = found
       if (json) {
-        await output.json(found.kind === 'gap' ? found : { ...found, checksum: hex(found.checksum) })
-      } else if (found.kind === 'gap') {
-        rows.push([String(offset), String(sizeBytes), '', '', '', '', '', '', `no block: ${found.fault}`])
+        await output.json(found.kind === 'block' ? blockJson(found) : found)
+      } else if (found.kind !== 'block') {
+        const what = found.kind === 'gap' ? `no block: ${found.fault}` : 'zeros'
+        rows.push([String(offset), String(sizeBytes), '', '', '', '', '', '', what])
       } else {
         const { note } = found
         const declared = note?.tables.map(t => `${source.nameOf(t.tableId)} of ${t.stride} bytes`).join(', ') ?? ''
-        const says = note === null ? '' : `after ${note.previousLsn}${declared === '' ? '' : `; rows of ${declared}`}`
+        const time = note === null || note.time === null ? '' : `, ${timeText(note.time)}`
+        const says =
+          note === null ? '' : `after ${note.previousLsn}${time}${declared === '' ? '' : `; rows of ${declared}`}`
         rows.push([
           ...[String(offset), String(sizeBytes), String(found.lsn)],
           ...[note === null ? source.nameOf(found.tableId) : 'note', String(found.entryCount), String(found.tailBytes)],

@@ -1,4 +1,10 @@
-/** The segments that the writer of the log has: which bytes are in them, and which of those are durable. */
+/**
+ * The segments that the writer of the log has: which bytes are in them, and which of those are durable.
+ *
+ * Where each write is followed by a sync, a segment is extended ahead with zeros. A sync after a write into them has
+ * only data to make durable; after a write at the end of the file it has its new size, too, which costs a journal as
+ * much again as the data. When a segment is left, its zeros are cut off; those that a crash leaves are no transaction.
+ */
 import { IoError } from '../../base/errors.js'
 import { type Env, type EnvFile, joinPath } from '../../env/env.js'
 import { type LogEnd, type Lsn, walFile } from '../types.js'
@@ -15,6 +21,15 @@ interface Segment {
   /** Bytes that will be durable when the sync under way has succeeded. */
   coveredBytes: number
   syncedBytes: number
+  /** When it has this size it is time to write more zeros. */
+  extendAt: number
+}
+
+export interface LogSize {
+  /** A segment that has reached this size is followed by a new one. */
+  readonly segmentBytes: number
+  /** Zeros that are written at once; 0: segments are not extended ahead. */
+  readonly aheadBytes: number
 }
 
 /** A write that failed. */
@@ -34,16 +49,25 @@ export class LogFiles {
   constructor(
     private readonly env: Env,
     private readonly dir: string,
-    private readonly segmentBytes: number,
+    private readonly size: LogSize,
     found: readonly FoundSegment[],
     /** Whether writing goes on in the last one. */
     goesOn: boolean,
   ) {
     this.segments = found.map(({ path, firstLsn, lastLsn, sizeBytes }) => {
-      return { path, firstLsn, file: null, lastLsn, sizeBytes, coveredBytes: sizeBytes, syncedBytes: sizeBytes }
+      return {
+        path,
+        firstLsn,
+        file: null,
+        lastLsn,
+        sizeBytes,
+        coveredBytes: sizeBytes,
+        syncedBytes: sizeBytes,
+        extendAt: 0,
+      }
     })
     const last = this.segments.at(-1)
-    if (!goesOn || last === undefined || last.sizeBytes >= segmentBytes) return
+    if (!goesOn || last === undefined || last.sizeBytes >= size.segmentBytes) return
     last.file = env.open(last.path, 'write')
     this.current = last
   }
@@ -54,7 +78,7 @@ export class LogFiles {
 
   /** The next write begins a segment. */
   get isFull(): boolean {
-    return this.current === null || this.current.sizeBytes >= this.segmentBytes
+    return this.current === null || this.current.sizeBytes >= this.size.segmentBytes
   }
 
   /** Every byte is durable. */
@@ -73,11 +97,13 @@ export class LogFiles {
   write(bytes: Uint8Array, lastLsn: Lsn, opens: Lsn | null): WriteFailure | null {
     const path = opens === null ? null : joinPath(this.dir, walFile(opens))
     let created: EnvFile | null = null
+    let extendAt = 0
     try {
       if (path !== null) created = this.env.open(path, 'create')
       const file = created ?? (this.current?.file as EnvFile)
       const at = created === null ? (this.current as Segment).sizeBytes : 0
       file.write(bytes, at)
+      extendAt = this.extend(file, at + bytes.length, created === null ? (this.current as Segment).extendAt : 0)
     } catch (error) {
       if (!(error instanceof IoError)) return { error: error as Error, undone: false }
       // A file of that name that recovery has not seen is somebody else's.
@@ -88,18 +114,43 @@ export class LogFiles {
     const segment = this.current as Segment
     segment.sizeBytes += bytes.length
     segment.lastLsn = lastLsn
+    segment.extendAt = extendAt
     return null
+  }
+
+  /** Writes zeros behind the bytes that end at `end`, if it is time; returns when it is time again. */
+  private extend(file: EnvFile, end: number, extendAt: number): number {
+    const until = Math.min(end + this.size.aheadBytes, this.size.segmentBytes)
+    if (end < extendAt || until <= end) return extendAt
+    try {
+      file.write(new Uint8Array(until - end), end)
+    } catch (error) {
+      if (!(error instanceof IoError)) throw error
+      // The transaction is written all the same. What is left of the zeros does no harm.
+    }
+    return until
   }
 
   private begin(file: EnvFile, firstLsn: Lsn): void {
     this.leave()
-    this.current = { path: file.path, firstLsn, file, lastLsn: 0n, sizeBytes: 0, coveredBytes: 0, syncedBytes: 0 }
+    this.current = {
+      path: file.path,
+      firstLsn,
+      file,
+      lastLsn: 0n,
+      sizeBytes: 0,
+      coveredBytes: 0,
+      syncedBytes: 0,
+      extendAt: 0,
+    }
     this.segments.push(this.current)
     this.directoryDirty = true
   }
 
   private cutBack(): boolean {
-    const { file, sizeBytes } = this.current as Segment
+    const current = this.current as Segment
+    const { file, sizeBytes } = current
+    current.extendAt = 0
     try {
       file?.truncate(sizeBytes)
       file?.sync()
@@ -162,8 +213,7 @@ export class LogFiles {
 
   private closeIfDone(segment: Segment): void {
     if (segment.file === null || segment.syncedBytes < segment.sizeBytes) return
-    segment.file.close()
-    segment.file = null
+    finish(segment)
   }
 
   /** Removes segments up to `upTo`, oldest first, not the current one; none that a sync under way may be about. */
@@ -171,18 +221,28 @@ export class LogFiles {
     while (this.segments.length > 0) {
       const segment = this.segments[0]
       if (segment === this.current || segment.lastLsn > upTo || (isSyncing && segment.file !== null)) return
-      segment.file?.close()
-      segment.file = null
+      segment.extendAt = 0
+      finish(segment)
       this.env.remove(segment.path)
       this.segments.shift()
     }
   }
 
   close(): void {
-    for (const segment of this.segments) {
-      segment.file?.close()
-      segment.file = null
-    }
+    for (const segment of this.segments) finish(segment)
     this.current = null
+  }
+}
+
+/** Closes a segment's file, without the zeros at its end. They do no harm if they cannot be cut off. */
+function finish(segment: Segment): void {
+  const { file, sizeBytes, extendAt } = segment
+  segment.file = null
+  try {
+    if (extendAt > sizeBytes) file?.truncate(sizeBytes)
+  } catch (error) {
+    if (!(error instanceof IoError)) throw error
+  } finally {
+    file?.close()
   }
 }

@@ -24,6 +24,8 @@ export interface WalPart {
 /** A transaction as the log has it: its parts are the ones that were appended. */
 export interface WalGroup {
   readonly lsn: Lsn
+  /** Microseconds since 1970 by the writer's clock; null in a log of version 1. */
+  readonly time: bigint | null
   readonly parts: readonly WalPart[]
   readonly file: string
   readonly offset: number
@@ -35,9 +37,15 @@ export type NextGroup =
   | ({ readonly kind: 'group' } & WalGroup)
   /** Its LSN is not one that was asked for; its checksums hold, its rows were not looked at. */
   | { readonly kind: 'skipped'; readonly lsn: Lsn }
-  /** The segment ends here. */
-  | { readonly kind: 'end' }
+  | End
   | Torn
+
+/** The segment ends here. */
+export interface End {
+  readonly kind: 'end'
+  /** There are zeros here, and perhaps something else behind them. */
+  readonly zeros: boolean
+}
 
 /** No whole group. */
 export interface Torn {
@@ -54,8 +62,14 @@ export interface Torn {
 const REASONS: Readonly<Record<NoBlock['problem'], string>> = {
   end: 'the file ends in the middle of a transaction',
   short: 'the file ends in the middle of a block',
+  zeros: 'zeros in the place of a block',
   header: 'no block header with a valid check',
   body: 'a block whose checksum does not hold',
+}
+
+/** What an `End` with zeros is if something follows them. */
+export function tornZeros(offset: number): Torn {
+  return torn({ problem: 'zeros', resumeAt: offset + 1 }, offset, offset)
 }
 
 function torn({ problem, resumeAt }: NoBlock, offset: number, at: number): Torn {
@@ -82,6 +96,10 @@ export class GroupReader {
   /** Rows that were unpacked. */
   rowCount = 0
   readonly declared = new Map<TableId, Declaration>()
+  /** Format of the segment; 0 until `opening` has returned a note. */
+  version = 0
+  /** What the last note says. */
+  private time: bigint | null = null
   /** LSN that the next block may have at least. */
   private floor: Lsn = 0n
   /** Declared by the group that is being read. */
@@ -109,6 +127,7 @@ export class GroupReader {
     }
     const note = this.noteOf(block)
     if (!header.more || note.previousLsn >= header.lsn) throw this.corrupt(0, 'this note cannot open a segment')
+    this.version = note.version
     this.lastLsn = note.previousLsn
     this.floor = header.lsn
     return { kind: 'opening', previousLsn: note.previousLsn, synced: header.synced }
@@ -149,13 +168,18 @@ export class GroupReader {
     this.lastLsn = lsn
     this.floor = lsn + 1n
     if (lsn <= after) return { kind: 'skipped', lsn }
-    return { kind: 'group', lsn, parts: this.unpack(blocks), file: this.segment.path, offset: start, end: at }
+    const place = { file: this.segment.path, offset: start, end: at }
+    return { kind: 'group', lsn, time: this.time, parts: this.unpack(blocks), ...place }
   }
 
   /** No block at `at`, which belongs to the group from `start` on. */
   private stop(found: NoBlock, start: number, at: number): NextGroup {
     for (const tableId of this.fresh) this.declared.delete(tableId)
-    return at === start && start > 0 && found.problem === 'end' ? { kind: 'end' } : torn(found, start, at)
+    const { problem } = found
+    if (at === start && start > 0 && (problem === 'end' || problem === 'zeros')) {
+      return { kind: 'end', zeros: problem === 'zeros' }
+    }
+    return torn(found, start, at)
   }
 
   private firstBlock({ lsn }: BlockHeader, at: number): Lsn {
@@ -167,6 +191,9 @@ export class GroupReader {
     const { header, offset } = block
     const note = this.noteOf(block)
     if (!first) throw this.corrupt(offset, 'a note that is not the first block of its transaction')
+    if (note.version !== this.version) {
+      throw this.corrupt(offset, `a note of version ${note.version} in a segment of version ${this.version}`)
+    }
     if (note.previousLsn !== this.lastLsn) {
       throw this.corrupt(
         offset,
@@ -174,6 +201,7 @@ export class GroupReader {
       )
     }
     if (!header.more && note.tables.length > 0) throw this.corrupt(offset, 'a mark that declares tables')
+    this.time = note.time
     for (const table of note.tables) {
       if (this.declared.has(table.tableId)) throw this.corrupt(offset, `table ${table.tableId} is declared twice`)
       this.declared.set(table.tableId, table)

@@ -4,8 +4,9 @@
  * The first block of every segment is a note. It carries magic and version, links the segment to the one before it,
  * and declares the tables whose blocks follow, with the length and the shape of their rows; a table that comes later
  * is declared by a note in its group. So a segment can be read without any other file, one that is missing is
- * noticed, and blocks of another schema are refused before their bytes are taken for rows. A note that stands alone,
- * a mark, closes the log: with it, every byte before is known to have been durable.
+ * noticed, and blocks of another schema are refused before their bytes are taken for rows. And a note says when: its
+ * transaction and those after it, up to the next note, are of its time. A note that stands alone, a mark, is what
+ * earlier programs put at the end of a log that was closed.
  */
 import { xxh3 } from '../../base/checksum.js'
 import { CorruptionError, FormatError } from '../../base/errors.js'
@@ -17,7 +18,8 @@ import type { Lsn, TableId } from '../types.js'
 export const NOTE_TABLE: TableId = 0
 /** The ASCII bytes GNITZWAL. */
 export const WAL_MAGIC = 0x4c41575a54494e47n
-export const WAL_VERSION = 1
+/** The version that is written; every earlier one is read. */
+export const WAL_VERSION = 2
 
 const FIXED_BYTES = 32
 const DECLARATION_BYTES = 16
@@ -30,8 +32,12 @@ export interface Declaration {
 }
 
 export interface Note {
+  /** Of the segment's format. */
+  readonly version: number
   /** LSN of the last group before this block in the log, in whatever segment; 0 if there never was one. */
   readonly previousLsn: Lsn
+  /** Microseconds since 1970 by the writer's clock; null in version 1. */
+  readonly time: bigint | null
   readonly tables: readonly Declaration[]
 }
 
@@ -57,14 +63,15 @@ export function declarationOf(tableId: TableId, kernels: Kernels): Declaration {
   return { tableId, stride: kernels.packedStride, layoutHash: layoutHash(kernels.layout) }
 }
 
-/** The tail of a note's block. */
-export function encodeNote(note: Note): Uint8Array {
+/** The tail of a note's block, in the version that is written. */
+export function encodeNote(note: Omit<Note, 'version'>): Uint8Array {
   const bytes = new Uint8Array(FIXED_BYTES + note.tables.length * DECLARATION_BYTES)
   const view = new DataView(bytes.buffer)
   view.setBigUint64(0, WAL_MAGIC, true)
   view.setUint32(8, WAL_VERSION, true)
   view.setUint32(12, note.tables.length, true)
   view.setBigUint64(16, note.previousLsn, true)
+  view.setBigUint64(24, note.time ?? 0n, true)
   note.tables.forEach(({ tableId, stride, layoutHash }, i) => {
     const at = FIXED_BYTES + i * DECLARATION_BYTES
     view.setUint32(at, tableId, true)
@@ -83,14 +90,15 @@ export function decodeNote(view: DataView, at: number, length: number, file: str
     throw new FormatError(file, offset, 'expected a note of a gnitz log, found another magic number')
   }
   const version = view.getUint32(at + 8, true)
-  if (version !== WAL_VERSION) {
-    throw new FormatError(file, offset + 8, `expected a log of version ${WAL_VERSION}, found version ${version}`)
+  if (version < 1 || version > WAL_VERSION) {
+    throw new FormatError(file, offset + 8, `expected a log of version 1 to ${WAL_VERSION}, found version ${version}`)
   }
   const count = length < FIXED_BYTES ? 0 : view.getUint32(at + 12, true)
   if (length !== FIXED_BYTES + count * DECLARATION_BYTES) {
     throw new CorruptionError(file, offset, `a note of ${count} tables cannot have ${length} bytes`)
   }
-  if (view.getBigUint64(at + 24, true) !== 0n) {
+  const time = view.getBigUint64(at + 24, true)
+  if (version === 1 && time !== 0n) {
     throw new CorruptionError(file, offset + 24, 'expected zero in the reserved bytes of a note')
   }
   const tables: Declaration[] = []
@@ -103,7 +111,7 @@ export function decodeNote(view: DataView, at: number, length: number, file: str
     }
     tables.push({ tableId, stride, layoutHash: view.getBigUint64(at + from + 8, true) })
   }
-  return { previousLsn: view.getBigUint64(at + 16, true), tables }
+  return { version, previousLsn: view.getBigUint64(at + 16, true), time: version === 1 ? null : time, tables }
 }
 
 /** One key word and the weight. */

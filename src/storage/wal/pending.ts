@@ -14,6 +14,8 @@ export class Pending {
   /** Whether the buffer begins a segment. */
   opens = false
   private readonly buffer = new BlockBuffer()
+  /** What the last note of the segment says, in milliseconds; NaN if that is not known. */
+  private time = Number.NaN
   /** Tables that the current segment declares: on disk, and in the buffer. */
   private declared: Set<TableId>
   private readonly declaring = new Set<TableId>()
@@ -30,23 +32,25 @@ export class Pending {
   }
 
   /**
-   * Adds a transaction; `opens` says whether the buffer, if this is its first, begins a segment.
-   * Throws UsageError if it is too large or of an unknown table; then nothing was added.
+   * Adds a transaction of the time `now` (milliseconds); `opens` says whether the buffer, if this is its first, begins a
+   * segment. Throws UsageError if it is too large or of an unknown table; then nothing was added.
    */
-  add(lsn: Lsn, previousLsn: Lsn, parts: readonly WalPart[], opens: boolean): void {
+  add(lsn: Lsn, previousLsn: Lsn, parts: readonly WalPart[], opens: boolean, now: number): void {
     const before = this.buffer.length
     if (before === 0) this.opens = opens
     const fresh = this.undeclared(parts)
     try {
-      if (fresh.length > 0 || (before === 0 && opens)) {
+      if (fresh.length > 0 || (before === 0 && opens) || now !== this.time) {
         const tables = fresh.map(tableId => declarationOf(tableId, this.kernelsOf(tableId)))
-        this.buffer.addBytes(lsn, NOTE_TABLE, encodeNote({ previousLsn, tables }), true)
+        const time = BigInt(Math.trunc(now)) * 1000n
+        this.buffer.addBytes(lsn, NOTE_TABLE, encodeNote({ previousLsn, time, tables }), true)
       }
       this.addParts(lsn, parts, before)
     } catch (error) {
       this.buffer.cut(before)
       throw error
     }
+    this.time = now
     for (const tableId of fresh) this.declaring.add(tableId)
     this.lsns.push(lsn)
   }
@@ -61,11 +65,16 @@ export class Pending {
   taken(): void {
     if (this.opens) this.declared.clear()
     for (const tableId of this.declaring) this.declared.add(tableId)
-    this.discard()
+    this.empty()
   }
 
   /** The buffer will not be written. */
   discard(): void {
+    this.time = Number.NaN
+    this.empty()
+  }
+
+  private empty(): void {
     this.declaring.clear()
     this.buffer.clear()
     this.lsns = []

@@ -1,7 +1,7 @@
 /**
  * Recovery: what a crash has left of the log is read, handed out, cut to whole transactions, and made durable.
  *
- * The log is good up to the first block that does not verify. If a sound block after it says SYNCED, the bad one had
+ * The log is good up to the first block that does not verify, or up to zeros that go on to the end of the file. If a sound block after it says SYNCED, the bad one had
  * been durable, so it was damaged since: CorruptionError. Otherwise it was being written when the machine went down,
  * nobody has been told that it is durable, and it is cut off, with everything behind it. A log that ends before the
  * place at which the manifest says it ended is damaged, too.
@@ -13,8 +13,8 @@
 import { CorruptionError } from '../../base/errors.js'
 import { type Env, joinPath } from '../../env/env.js'
 import { type LogEnd, type Lsn, type TableId, walFile } from '../types.js'
-import { GroupReader, type Opening, type TableLookup, type Torn, type WalGroup } from './groups.js'
-import type { Declaration } from './note.js'
+import { GroupReader, type Opening, type TableLookup, type Torn, tornZeros, type WalGroup } from './groups.js'
+import { type Declaration, WAL_VERSION } from './note.js'
 import { listSegments, SegmentFile, type SegmentName, type StrideOf } from './segment.js'
 
 export interface RecoveryProgress {
@@ -57,8 +57,8 @@ export interface Recovered {
   readonly report: WalRecovery
   readonly segments: readonly FoundSegment[]
   /**
-   * What is known of the last segment, if writing can go on in it: it has been read to its end, and nothing that is in
-   * the shards is missing after it.
+   * What is known of the last segment, if writing can go on in it: it has been read to its end, it is of the version that
+   * is written, and nothing that is in the shards is missing after it.
    */
   readonly open: { readonly declared: ReadonlyMap<TableId, Declaration> } | null
 }
@@ -115,7 +115,8 @@ class Recoverer {
       offset: dropped?.torn.offset ?? null,
       reason: dropped?.torn.reason ?? null,
     }
-    return { report, segments: this.kept, open: this.logLsn === this.lastLsn ? this.last : null }
+    const goesOn = this.logLsn === this.lastLsn && this.last?.version === WAL_VERSION
+    return { report, segments: this.kept, open: goesOn ? this.last : null }
   }
 
   /** Segments whose transactions are all in the shards are kept unread until they are pruned. */
@@ -156,7 +157,8 @@ class Recoverer {
       const previous = this.last
       this.last = reader
       for (;;) {
-        const next = reader.next(afterLsn)
+        let next = reader.next(afterLsn)
+        if (next.kind === 'end' && next.zeros && !segment.isZeroFrom(reader.offset)) next = tornZeros(reader.offset)
         if (next.kind === 'end' || next.kind === 'torn') {
           if (reader.offset > 0) this.keep(i, reader)
           else this.last = previous

@@ -37,14 +37,29 @@ export interface GapInfo {
   readonly fault: string
 }
 
-const FAULTS = { short: 'ends too early', header: 'no valid block header', body: 'checksum does not hold', end: '' }
+/** Zeros that a segment ends with. */
+export interface ZerosInfo {
+  readonly kind: 'zeros'
+  readonly file: string
+  readonly offset: number
+  readonly sizeBytes: number
+  readonly fault: null
+}
+
+const FAULTS = {
+  zeros: 'zeros in the place of a block',
+  short: 'ends too early',
+  header: 'no valid block header',
+  body: 'checksum does not hold',
+  end: '',
+}
 
 /**
- * Everything in one segment, in order: blocks, and the gaps between them if it is damaged. It needs no schema, since a
+ * Everything in one segment, in order: blocks, the gaps between them if it is damaged, zeros at its end. It needs no schema, since a
  * segment declares the length of its rows; so it looks at headers, checksums and LSNs, not into rows.
  * Throws IoError.
  */
-export function* scanSegment(env: Env, path: string): Generator<BlockInfo | GapInfo, void, void> {
+export function* scanSegment(env: Env, path: string): Generator<BlockInfo | GapInfo | ZerosInfo, void, void> {
   const segment = new SegmentFile(env.open(path, 'read'))
   const strides = new Map<TableId, number>()
   const strideOf: StrideOf = tableId => strides.get(tableId) ?? null
@@ -71,7 +86,7 @@ function scanBlock(
   offset: number,
   strideOf: StrideOf,
   group: { lsn: Lsn; more: boolean },
-): BlockInfo | GapInfo {
+): BlockInfo | GapInfo | ZerosInfo {
   const file = segment.path
   let fault: string
   let resumeAt = offset + 1
@@ -89,6 +104,9 @@ function scanBlock(
         ...{ kind: 'block', file, offset, sizeBytes: end - offset, ...header },
         ...{ note: typeof note === 'string' ? null : note, fault: fault === '' ? null : fault },
       }
+    }
+    if (block.problem === 'zeros' && segment.isZeroFrom(offset)) {
+      return { kind: 'zeros', file, offset, sizeBytes: segment.sizeBytes - offset, fault: null }
     }
     fault = FAULTS[block.problem]
     resumeAt = block.resumeAt

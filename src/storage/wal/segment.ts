@@ -44,9 +44,9 @@ export interface Block {
   readonly bodyAt: number
 }
 
-/** Why there is no sound block: the file ends here, ends too early, or holds other bytes. */
+/** Why there is no sound block: the file ends here, ends too early, holds zeros where a header would be, or other bytes. */
 export interface NoBlock {
-  readonly problem: 'end' | 'short' | 'header' | 'body'
+  readonly problem: 'end' | 'short' | 'zeros' | 'header' | 'body'
   /** First byte that a block after this one could have. */
   readonly resumeAt: number
 }
@@ -55,6 +55,8 @@ export interface NoBlock {
 export type StrideOf = (tableId: TableId) => number | null
 
 const WINDOW_BYTES = 4 * 1024 * 1024
+/** After another look at a file that grows there is little to read; then twice as much each time. */
+const GLANCE_BYTES = 4 * 1024
 
 export class SegmentFile {
   readonly path: string
@@ -65,6 +67,8 @@ export class SegmentFile {
   /** The part of the file that is in the window. */
   private from = 0
   private to = 0
+  /** Bytes to read at once. */
+  private stretch: number
 
   constructor(
     private readonly file: EnvFile,
@@ -72,6 +76,7 @@ export class SegmentFile {
   ) {
     this.path = file.path
     this.sizeBytes = file.size()
+    this.stretch = windowBytes
   }
 
   /** Looks at the file again; true if it has another size than before. */
@@ -80,6 +85,7 @@ export class SegmentFile {
     this.sizeBytes = this.file.size()
     this.from = 0
     this.to = 0
+    this.stretch = Math.min(GLANCE_BYTES, this.windowBytes)
     return this.sizeBytes !== before
   }
 
@@ -99,9 +105,10 @@ export class SegmentFile {
    */
   block(offset: number, strideOf: StrideOf): Block | NoBlock {
     const left = this.sizeBytes - offset
-    if (left < HEADER_BYTES) return { problem: left === 0 ? 'end' : 'short', resumeAt: this.sizeBytes }
-    let at = this.load(offset, HEADER_BYTES)
-    if (at < 0) return { problem: 'short', resumeAt: this.sizeBytes }
+    if (left === 0) return { problem: 'end', resumeAt: offset }
+    let at = this.load(offset, Math.min(left, HEADER_BYTES))
+    if (at >= 0 && this.zeros(at, Math.min(left, HEADER_BYTES))) return { problem: 'zeros', resumeAt: offset + 1 }
+    if (at < 0 || left < HEADER_BYTES) return { problem: 'short', resumeAt: this.sizeBytes }
     const header = parseHeader(this.view, at)
     if (header === null) return { problem: 'header', resumeAt: offset + 1 }
     const length = bodyBytes(header, this.strideFor(header, offset, strideOf))
@@ -117,6 +124,24 @@ export class SegmentFile {
       return { problem: 'body', resumeAt: end }
     }
     return { header, offset, end, view: this.view, bodyAt }
+  }
+
+  /** Whether there is nothing but zeros from `offset` on. */
+  isZeroFrom(offset: number): boolean {
+    for (let from = offset; from < this.sizeBytes; ) {
+      const at = this.load(from, 1)
+      if (at < 0) return true
+      if (!this.zeros(at, this.to - from)) return false
+      from = this.to
+    }
+    return true
+  }
+
+  /** Whether `count` bytes of the window are zero. */
+  private zeros(at: number, count: number): boolean {
+    const { window } = this
+    for (let i = at; i < at + count; i++) if (window[i] !== 0) return false
+    return true
   }
 
   private strideFor(header: BlockHeader, offset: number, strideOf: StrideOf): number {
@@ -176,7 +201,8 @@ export class SegmentFile {
   /** Position in the window of byte `offset` with `count` bytes after it; -1 if the file has become shorter. */
   private load(offset: number, count: number): number {
     if (offset >= this.from && offset + count <= this.to) return offset - this.from
-    const want = Math.min(Math.max(count, this.windowBytes), this.sizeBytes - offset)
+    const want = Math.min(Math.max(count, this.stretch), this.sizeBytes - offset)
+    this.stretch = Math.min(this.stretch * 2, this.windowBytes)
     if (this.window.length < want) {
       this.window = new Uint8Array(want)
       this.view = new DataView(this.window.buffer)

@@ -11,7 +11,15 @@ import { CorruptionError, IoError } from '../../base/errors.js'
 import type { Env } from '../../env/env.js'
 import type { Lsn } from '../types.js'
 import { HEADER_BYTES } from './block.js'
-import { GroupReader, type NextGroup, type TableLookup, type Torn, type WalGroup } from './groups.js'
+import {
+  type End,
+  GroupReader,
+  type NextGroup,
+  type TableLookup,
+  type Torn,
+  tornZeros,
+  type WalGroup,
+} from './groups.js'
 import { listSegments, SegmentFile, type SegmentName } from './segment.js'
 
 export interface LogReaderOptions {
@@ -34,8 +42,8 @@ interface Place {
   /** The block header at `seenAt`, which has been read and must stay. */
   seenAt: number
   seen: Uint8Array | null
-  /** The bytes up to here hold nothing sound behind a bad block. */
-  searchedTo: number
+  /** How often it was looked, in vain, for what comes next since the file had another size. */
+  looks: number
 }
 
 export class LogReader {
@@ -60,16 +68,27 @@ export class LogReader {
     for (;;) {
       const place = this.place ?? this.begin()
       if (place === null) return null
-      const found = this.step(place)
-      if (found.kind === 'group') {
-        this.lastLsn = found.lsn
-        place.seenAt = found.offset
-        place.seen = place.reader.segment.peek(found.offset, HEADER_BYTES)
-        return found
+      let found = this.step(place)
+      let after: SegmentName | undefined
+      if (found.kind === 'end' || found.kind === 'torn') {
+        // What was read may be old. And since the writer ends a segment before it begins the next, what is not there
+        // once there is a next one will never be.
+        after = this.segmentAfter(place)
+        this.lookAgain(place)
+        found = this.step(place)
       }
-      if (found.kind === 'skipped' || this.grown(place)) continue
-      if (!this.advance(place, found)) return null
+      if (found.kind === 'group') return this.take(place, found)
+      if (found.kind === 'skipped') continue
+      if (!this.advance(place, found, after)) return null
     }
+  }
+
+  private take(place: Place, group: WalGroup): WalGroup {
+    this.lastLsn = group.lsn
+    place.seenAt = group.offset
+    place.seen = place.reader.segment.peek(group.offset, HEADER_BYTES)
+    place.looks = 0
+    return group
   }
 
   close(): void {
@@ -110,7 +129,7 @@ export class LogReader {
     try {
       const segment = new SegmentFile(this.options.env.open(name.path, 'read'))
       const reader = new GroupReader(segment, name.firstLsn, this.options.tableOf)
-      this.place = { name, reader, follows, opened: false, seenAt: 0, seen: null, searchedTo: segment.sizeBytes }
+      this.place = { name, reader, follows, opened: false, seenAt: 0, seen: null, looks: 0 }
       return this.place
     } catch (error) {
       if (error instanceof IoError && error.errno === 'ENOENT') return null
@@ -118,29 +137,27 @@ export class LogReader {
     }
   }
 
-  /** Looks at the file again: true if it has changed. Throws ESTALE if what has been read is no longer there. */
-  private grown(place: Place): boolean {
+  private segmentAfter({ name }: Place): SegmentName | undefined {
+    return listSegments(this.options.env, this.options.dir).find(s => s.firstLsn > name.firstLsn)
+  }
+
+  /** Looks at the file again. Throws ESTALE if what has been read is no longer there. */
+  private lookAgain(place: Place): void {
     const { segment, offset } = place.reader
-    const changed = segment.refresh()
+    if (segment.refresh()) place.looks = 0
     if (segment.sizeBytes < offset) throw this.takenBack(place)
-    if (changed && place.seen !== null && !same(place.seen, segment.peek(place.seenAt, HEADER_BYTES))) {
-      throw this.takenBack(place)
-    }
-    return changed
+    if (place.seen !== null && !same(place.seen, segment.peek(place.seenAt, HEADER_BYTES))) throw this.takenBack(place)
   }
 
   /** At the end of what can be read: true if it is worth while to go on. */
-  private advance(place: Place, found: { kind: 'end' } | Torn): boolean {
-    const { env, dir } = this.options
-    const after = listSegments(env, dir).find(s => s.firstLsn > place.name.firstLsn)
-    // The writer ends a segment before it begins the next, so what is not there now will never be.
-    if (after !== undefined && this.grown(place)) return true
+  private advance(place: Place, found: End | Torn, after: SegmentName | undefined): boolean {
     if (found.kind === 'end') {
       if (after !== undefined) {
         if (this.enter(after, place.reader.lastLsn) === null) this.close()
         return true
       }
       if (this.isReplaced(place)) throw this.takenBack(place)
+      if (found.zeros) this.refuseDamage(place, tornZeros(place.reader.offset), undefined)
       return false
     }
     this.refuseDamage(place, found, after)
@@ -157,19 +174,20 @@ export class LogReader {
     return info.sizeBytes !== segment.sizeBytes && !segment.refresh()
   }
 
-  /** What is not whole will be, unless something later is durable already. */
+  /** What is not whole will be, unless something later is durable already. It is searched for more and more rarely. */
   private refuseDamage(place: Place, torn: Torn, after: SegmentName | undefined): void {
     const { segment, declared } = place.reader
-    const { tableOf } = this.options
-    if (segment.sizeBytes > place.searchedTo) {
-      const from = Math.max(torn.resumeAt, place.searchedTo)
-      place.searchedTo = segment.sizeBytes
-      const strideOf = (id: number) => declared.get(id)?.stride ?? tableOf(id)?.packedStride ?? null
-      const found = segment.find(from, strideOf, true, header => header.lsn > this.lastLsn)
-      if (found >= 0) throw damage(place, torn, `at byte ${found}`)
+    const { tableOf, env } = this.options
+    const strideOf = (id: number) => declared.get(id)?.stride ?? tableOf(id)?.packedStride ?? null
+    place.looks++
+    if ((place.looks & (place.looks - 1)) === 0) {
+      const found = segment.find(torn.resumeAt, strideOf, true, header => header.lsn > this.lastLsn)
+      segment.refresh()
+      // It was written when this had been, perhaps after this was read.
+      if (found >= 0 && 'problem' in segment.block(torn.at, strideOf)) throw damage(place, torn, `at byte ${found}`)
     }
     if (after === undefined) return
-    const next = new SegmentFile(this.options.env.open(after.path, 'read'))
+    const next = new SegmentFile(env.open(after.path, 'read'))
     try {
       const opening = new GroupReader(next, after.firstLsn, tableOf).opening()
       if (opening.kind === 'opening' && opening.synced) throw damage(place, torn, `in ${after.path}`)

@@ -8,7 +8,7 @@ import { joinPath } from '../../env/env.js'
 import { type LogEnd, type Lsn, type Manifest, walFile } from '../types.js'
 import type { Findings } from '../verify.js'
 import type { TableLookup } from './groups.js'
-import { type BlockInfo, type GapInfo, scanSegment } from './scan.js'
+import { type BlockInfo, type GapInfo, scanSegment, type ZerosInfo } from './scan.js'
 import { listSegments, type SegmentName } from './segment.js'
 import { readGroups } from './tail.js'
 
@@ -92,6 +92,7 @@ class LogScan {
   ) {}
 
   segment(name: SegmentName): void {
+    const before = this.blocks
     let end = 0
     let begun: BlockInfo | null = null
     for (const found of scanSegment(this.env, name.path)) {
@@ -103,22 +104,22 @@ class LogScan {
           this.lastLsn = found.lsn
           this.reached = { file: found.file, offset: found.offset + found.sizeBytes }
         }
-      } else {
+      } else if (found.kind === 'gap') {
         this.breaks(found.file, begun?.offset ?? found.offset, found.fault)
         begun = null
       }
       end = found.offset + found.sizeBytes
     }
     this.sizeBytes += end
-    if (end === 0) this.breaks(name.path, 0, 'the file is empty')
+    if (this.blocks === before) this.breaks(name.path, 0, 'the file is empty')
     if (begun !== null) this.breaks(name.path, begun.offset, `the file ends in the middle of transaction ${begun.lsn}`)
     this.segments++
     if (this.lastLsn <= this.checkpoint && this.broken === null) this.coveredSegments = this.segments
   }
 
   /** The first block says what came before. */
-  private opening({ path, firstLsn }: SegmentName, found: BlockInfo | GapInfo): void {
-    if (found.kind === 'gap') return
+  private opening({ path, firstLsn }: SegmentName, found: BlockInfo | GapInfo | ZerosInfo): void {
+    if (found.kind !== 'block') return
     if (found.lsn !== firstLsn) this.damage(path, 0, `its name says ${firstLsn}, its first block ${found.lsn}`)
     const previous = found.note?.previousLsn
     if (previous === undefined || !found.more) {

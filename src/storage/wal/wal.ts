@@ -38,6 +38,8 @@ export interface WalOptions {
   readonly intervalMs?: number
   /** A segment that has reached this size is followed by a new one; 64 MiB by default. */
   readonly segmentBytes?: number
+  /** In `commit` mode segments are extended by so many zeros ahead; 512 KiB by default, 0: never. */
+  readonly aheadBytes?: number
   /** Transactions up to this one are in the shards: they are not replayed. */
   readonly afterLsn: Lsn
   /** Where the log ended when that was last recorded. A log that ends earlier is refused, unless the shards have it all. */
@@ -49,6 +51,7 @@ export interface WalOptions {
 
 const INTERVAL_MS = 100
 const SEGMENT_BYTES = 64 * 1024 * 1024
+const AHEAD_BYTES = 512 * 1024
 /** More than this does not wait in memory for the end of the turn, nor for a sync. */
 const PENDING_BYTES = 8 * 1024 * 1024
 /** After so many rounds in which one caller was alone, it is not made to wait for another thread. */
@@ -102,7 +105,11 @@ export class Wal {
     this.env = options.env
     this.mode = options.durability ?? 'commit'
     this.intervalMs = options.intervalMs ?? INTERVAL_MS
-    this.files = new LogFiles(options.env, options.dir, options.segmentBytes ?? SEGMENT_BYTES, segments, open !== null)
+    const size = {
+      segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
+      aheadBytes: this.mode === 'commit' ? (options.aheadBytes ?? AHEAD_BYTES) : 0,
+    }
+    this.files = new LogFiles(options.env, options.dir, size, segments, open !== null)
     this.pending = new Pending(options.tableOf, open?.declared.keys() ?? [])
     this.appended = report.lastLsn
     this.written = report.lastLsn
@@ -153,7 +160,7 @@ export class Wal {
   append(lsn: Lsn, parts: readonly WalPart[]): void {
     this.mustBeUsable()
     assert(lsn > this.appended && lsn <= MAX_LSN, `transaction ${lsn} comes after ${this.appended}`)
-    this.pending.add(lsn, this.appended, parts, this.files.isFull)
+    this.pending.add(lsn, this.appended, parts, this.files.isFull, this.env.now())
     this.rejected.delete(lsn)
     this.appended = lsn
     if (this.pending.sizeBytes >= PENDING_BYTES) this.write()
