@@ -1,7 +1,7 @@
 /** `gnitz inspect`: compiles the views of a module in an empty database and shows what will run. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { open, type ViewDef } from '../index.js'
+import { type Database, open, type ViewDef } from '../index.js'
 import { CliError } from './cli-error.js'
 import { loadViews } from './load-module.js'
 import { statsText } from './stats-text.js'
@@ -21,7 +21,7 @@ export interface InspectOptions {
   readonly outDir: string | null
 }
 
-type Handle = ReturnType<ReturnType<typeof open>['createView']>
+type Handle = ReturnType<Database['createView']>
 
 const RENDER: Readonly<Record<Part, { extension: string; text: (view: Handle) => string }>> = {
   plan: { extension: 'plan.txt', text: view => view.plan() },

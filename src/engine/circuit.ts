@@ -9,7 +9,8 @@ import type { CodeContext } from '../../codegen/steps.js'
 import { lower } from '../circuit/lower.js'
 import { optimise } from '../circuit/optimise.js'
 import type { Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
-import { flatLayout, type RowSchema } from '../schema/schema.js'
+import { flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
+import type { Batch } from '../zset/batch.js'
 import { Store } from '../zset/store.js'
 import { arrangeRowsOf } from './arranging.js'
 import { backfill, type Progress } from './backfill.js'
@@ -24,6 +25,17 @@ import { type Catalog, Planner } from './planner.js'
 import { groupReader, type Reader, storeLayout, storeReader } from './read.js'
 import type { SharedArrangement } from './sharing.js'
 
+/** A table in the circuit. */
+export interface BuiltTable {
+  readonly operator: SourceOperator
+  readonly reader: Reader
+  /** Of its store. */
+  readonly layout: Layout
+  /** Makes a consolidated run of it, of flat rows or of rows that have the layout already. */
+  arrange(flat: Batch): Batch
+  rearrange(raw: Batch): Batch
+}
+
 /** A view in the circuit. */
 export interface BuiltView {
   readonly root: SinkOperator | ReduceOperator
@@ -32,27 +44,50 @@ export interface BuiltView {
   readonly milliseconds: number
 }
 
+/** What the circuit asks of the database. */
+export interface CircuitHost {
+  producerOf(relation: Relation): Producer
+  /** Tells relations apart, in this process and later ones. */
+  numberOf(relation: Relation): number
+  /** Where operators' state lasts; null if it does not. */
+  readonly state: StateKeeper | null
+}
+
+export interface StateKeeper {
+  /** Gives new operators the state they had; false if they have none, and are to catch up. */
+  bind(operators: readonly Operator[]): boolean
+  release(operators: Iterable<Operator>): void
+  /** Called while a view catches up, when memory may be short. */
+  relieve(): void
+}
+
 export class Circuit {
   readonly scheduler = new Scheduler()
   private readonly arrangements = new Map<string, { operator: ArrangeOperator; shared: SharedArrangement | null }>()
-  private readonly numbers = new WeakMap<Relation, number>()
-  private relationCount = 0
 
   constructor(
     readonly mode: Mode,
-    private readonly producerOf: (relation: Relation) => Producer,
+    private readonly host: CircuitHost,
   ) {}
 
   contextOf({ kind, schema }: Relation): CodeContext {
     return { mode: this.mode, unit: schema.name, provenance: [`${kind} ${schema.name}`] }
   }
 
-  addTable(definition: TableDefinition, key: readonly number[]): { operator: SourceOperator; reader: Reader } {
+  addTable(definition: TableDefinition, key: readonly number[]): BuiltTable {
     const { schema, stream } = definition
-    const store = stream ? null : this.storeOf(schema, key, this.contextOf(definition))
-    const operator = new SourceOperator(schema.name, store, flatLayout(schema))
+    const store = this.storeOf(schema, key, this.contextOf(definition))
+    const layout = this.host.state === null ? flatLayout(schema) : store.layout
+    const operator = new SourceOperator(schema.name, stream ? null : store, layout)
     this.scheduler.add([operator])
-    return { operator, reader: store === null ? NOTHING : this.readerOf(store, operator, key) }
+    const reader = stream ? NOTHING : this.readerOf(store, operator, key)
+    return {
+      operator,
+      reader,
+      layout: store.layout,
+      arrange: flat => store.arrange(flat),
+      rearrange: raw => store.rearrange(raw),
+    }
   }
 
   /** Compiles a view and brings it up to date. What it throws leaves the circuit as it was. */
@@ -61,11 +96,11 @@ export class Circuit {
     const rel = optimise(lower(definition.rel))
     const context = this.contextOf(definition)
     const added: string[] = []
-    const planner = new Planner(this.catalog(added), context, rel)
+    const planner = new Planner(this.catalog(added), context, rel, definition)
     try {
       const root = this.rootOf(planner, rel, definition, context)
       const milliseconds = performance.now() - started
-      backfill(this.scheduler, planner.operators, progress)
+      this.catchUp(planner.operators, progress)
       const reader = this.viewReader(definition, root)
       this.scheduler.add(planner.operators)
       return { root, reader, milliseconds }
@@ -73,6 +108,16 @@ export class Circuit {
       this.discard(new Set(planner.operators), added)
       throw error
     }
+  }
+
+  /** New operators go on from the state that they find, or see what is there as if it had just come in. */
+  private catchUp(operators: readonly Operator[], progress: Progress | undefined): void {
+    const { state } = this.host
+    if (state?.bind(operators) === true) return
+    backfill(this.scheduler, operators, (done, total) => {
+      state?.relieve()
+      progress?.(done, total)
+    })
   }
 
   /** Compiles an arrangement of a table and brings it up to date; `order` is what it is sorted by after the key. */
@@ -85,10 +130,10 @@ export class Circuit {
     progress?: Progress,
   ): ArrangeOperator {
     const added: string[] = []
-    const planner = new Planner(this.catalog(added), this.contextOf(table), rel)
+    const planner = new Planner(this.catalog(added), this.contextOf(table), rel, table)
     try {
       const operator = planner.arrangementOf(rel, key, order, false, purpose)
-      backfill(this.scheduler, planner.operators, progress)
+      this.catchUp(planner.operators, progress)
       this.scheduler.add(planner.operators)
       return operator
     } catch (error) {
@@ -106,7 +151,7 @@ export class Circuit {
     const sink = new SinkOperator(this.storeOf(definition.schema, definition.key, context), definition.schema.name)
     const { tail } = sink.store
     planner.attachBatch(feeds, definition.schema, tail.layout, tail, sink.errors, sink.feeds)
-    planner.finish(sink)
+    planner.finish(sink, rel)
     return sink
   }
 
@@ -127,8 +172,8 @@ export class Circuit {
 
   private catalog(added: string[]): Catalog {
     return {
-      producerOf: this.producerOf,
-      numberOf: relation => this.numberOf(relation),
+      producerOf: relation => this.host.producerOf(relation),
+      numberOf: relation => this.host.numberOf(relation),
       findArrangement: key => this.arrangements.get(key)?.operator,
       sharedArrangements: () => [...this.arrangements.values()].flatMap(({ shared }) => shared ?? []),
       addArrangement: (key, operator, shared) => {
@@ -136,15 +181,6 @@ export class Circuit {
         added.push(key)
       },
     }
-  }
-
-  private numberOf(relation: Relation): number {
-    let number = this.numbers.get(relation)
-    if (number === undefined) {
-      number = ++this.relationCount
-      this.numbers.set(relation, number)
-    }
-    return number
   }
 
   /** Removes operators that none of these ends of tables and views needs. */
@@ -164,6 +200,7 @@ export class Circuit {
       }
     }
     this.scheduler.remove(operators)
+    this.host.state?.release(operators)
   }
 }
 

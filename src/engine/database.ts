@@ -1,28 +1,26 @@
 /**
- * The database: tables, views over them, and transactions that move both. In memory.
+ * The database: tables, views over them, and transactions that move both; in memory, or durable in a directory (`open`).
  *
  * Every transaction is one epoch with its own LSN. Views of one LSN become visible together: readers run between
  * epochs, never during one.
  */
-import { rowEncoder } from '../../codegen/encode.js'
 import { GnitzError, quote, show, UsageError } from '../base/errors.js'
 import { type IndexSpec, indexDefinition } from '../circuit/builder/rules.js'
-import { sourceOwners } from '../circuit/builder/sources.js'
 import type { RowType, ViewDef } from '../circuit/builder/types.js'
 import type { TableDef } from '../circuit/columns.js'
-import { nodesOf } from '../circuit/nodes.js'
-import type { IndexDefinition, Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
-import type { RowSchema } from '../schema/schema.js'
-import { Batch } from '../zset/batch.js'
+import type { TableDefinition, ViewDefinition } from '../circuit/rel.js'
+import type { Change } from '../storage/storage.js'
+import type { Batch } from '../zset/batch.js'
 import type { Progress } from './backfill.js'
-import { Circuit } from './circuit.js'
-import { TableHandle, ViewHandle } from './handles.js'
-import { buildIndex } from './indexes/build.js'
+import { Commit } from './commit.js'
+import { type Changes, Definitions } from './definitions.js'
+import type { Durability, Owner } from './durable/durability.js'
+import type { Ledger } from './durable/ledger.js'
+import type { TableHandle, ViewHandle } from './handles.js'
 import type { IndexHandle } from './indexes/handle.js'
 import type { ColumnsInput } from './ingest.js'
 import { type DumpView, dumpViews } from './inspect.js'
-import type { Producer } from './operators/operator.js'
-import { RelationReader } from './relation.js'
+import { type Defined, type Entry, label, type TableEntry } from './registry.js'
 import { type PendingTable, type TableRef, Transaction } from './transaction.js'
 
 export interface OpenOptions {
@@ -35,24 +33,6 @@ export interface CreateViewOptions {
   readonly onProgress?: Progress
 }
 
-/** What a transaction gives back. */
-export interface Commit {
-  readonly lsn: bigint
-}
-
-interface TableState extends PendingTable {
-  readonly handle: TableHandle<unknown, unknown>
-}
-
-/** How the subscribers of a relation are served. */
-interface Follower {
-  readonly definition: Relation
-  capture(): boolean
-  deliver(failures: unknown[]): void
-}
-
-type Entry = TableState | ViewHandle<unknown>
-
 type State = 'idle' | 'transaction' | 'epoch' | 'notifying' | 'building' | 'closed'
 
 const BUSY: Readonly<Record<Exclude<State, 'idle'>, string>> = {
@@ -63,26 +43,23 @@ const BUSY: Readonly<Record<Exclude<State, 'idle'>, string>> = {
   closed: 'the database is closed',
 }
 
-/** Opens an empty database in memory. */
-export function open(options: OpenOptions = {}): Database {
-  return new Database(options)
-}
-
 export class Database {
-  private readonly byDefinition = new Map<Relation, Entry>()
-  private readonly byName = new Map<string, Entry>()
-  private readonly circuit: Circuit
-  private readonly mode: 'compiled' | 'generic'
+  /** Internal: tables and views by name. */
+  readonly definitions: Definitions
   private state: State = 'idle'
   private currentLsn = 0n
-  private followed: Follower[] = []
   /** Some subscriber is to be called after the running epoch. */
   private captured = false
+  private closing: Promise<void> = Promise.resolve()
+  /** Keeps the catalog of a durable database; set by `open`. */
+  private ledger: Ledger | null = null
 
   /** Use `open`. */
-  constructor(options: OpenOptions) {
-    this.mode = options.mode ?? 'compiled'
-    this.circuit = new Circuit(this.mode, relation => this.producerOf(relation))
+  constructor(
+    options: OpenOptions,
+    private readonly durability: Durability | null = null,
+  ) {
+    this.definitions = new Definitions(this, options.mode ?? 'compiled', durability)
   }
 
   /** The LSN of the last transaction; 0 before the first. */
@@ -91,56 +68,31 @@ export class Database {
   }
 
   get tables(): TableHandle<unknown, unknown>[] {
-    return [...this.byName.values()].filter((r): r is TableState => !(r instanceof ViewHandle)).map(t => t.handle)
+    return this.entries.flatMap(e => (e.kind === 'table' && !e.isSystem ? [e.handle] : []))
   }
 
   get views(): ViewHandle<unknown>[] {
-    return [...this.byName.values()].filter((r): r is ViewHandle<unknown> => r instanceof ViewHandle)
+    return this.entries.flatMap(e => (e.kind === 'view' ? [e.handle] : []))
+  }
+
+  private get entries(): Entry[] {
+    return this.definitions.registry.all()
   }
 
   // ---- definitions
 
-  /** Creates a table. Throws UsageError if the name is taken. */
+  /**
+   * Creates a table. Throws UsageError if the name is taken. A durable database gives the table of that name that its
+   * directory holds; throws SchemaError, naming the differences, if that one has another definition.
+   */
   createTable<R, I>(definition: TableDef<R, I>): TableHandle<R, I> {
     this.mustBeIdle('createTable')
     if (definition?.kind !== 'table') throw new UsageError(`createTable: expected a table, found ${show(definition)}`)
-    return this.addTable(definition)
+    const { registry } = this.definitions
+    if (registry.unclaimedLike(definition) !== undefined) return this.table(definition)
+    const entry = this.define(({ created }) => this.definitions.addTable(definition, created))
+    return entry.handle as unknown as TableHandle<R, I>
   }
-
-  private addTable<R, I>(definition: TableDef<R, I>): TableHandle<R, I> {
-    const { schema } = definition
-    this.mustBeFree(schema.name)
-    const [constraint] = definition.constraints ?? []
-    if (constraint !== undefined) throw new UsageError(`table ${quote(schema.name)}: constraints cannot be kept yet`)
-    const key = keyOrAll(schema, schema.primaryKey)
-    const { operator, reader } = this.circuit.addTable(definition, key)
-    const context = this.circuit.contextOf(definition)
-    const relation = new RelationReader<R>(definition, key, context, reader, () => operator.version)
-    const handle = new TableHandle<R, I>(this, definition, operator, relation)
-    const entry: TableState = {
-      name: schema.name,
-      handle: handle as TableHandle<unknown, unknown>,
-      pending: new Batch(operator.layout),
-      whole: null,
-      single: [null],
-      // Compiled with the first row.
-      encode: (rows, batch, weight) => {
-        entry.encode = rowEncoder(schema, this.mode).fn
-        return entry.encode(rows, batch, weight)
-      },
-    }
-    this.register(definition, entry)
-    this.follow(definition, operator, relation)
-    try {
-      for (const index of definition.indexes ?? []) this.addIndex(handle, index)
-    } catch (error) {
-      this.remove(definition)
-      throw error
-    }
-    return handle
-  }
-
-  // ---- indexes
 
   /**
    * Adds a secondary index to a table, which may hold rows: the index catches up with them in chunks. Throws
@@ -153,191 +105,119 @@ export class Database {
     options: CreateViewOptions = {},
   ): IndexHandle<R> {
     this.mustBeIdle('createIndex')
-    const handle = this.handleOf(table, 'createIndex')
-    const definition = indexDefinition(handle.definition.schema, name, spec as IndexSpec<never>)
-    if (handle.definition.stream)
-      throw new UsageError(`createIndex: ${quote(handle.name)} is a stream: it keeps no rows`)
-    this.state = 'building'
-    try {
-      return this.addIndex(handle, definition, options.onProgress)
-    } finally {
-      this.state = 'idle'
-    }
-  }
-
-  private addIndex<R, I>(handle: TableHandle<R, I>, definition: IndexDefinition, progress?: Progress): IndexHandle<R> {
-    const { name } = definition
-    if (handle.indexMap.has(name)) {
-      throw new UsageError(`table ${quote(handle.name)} has an index ${quote(name)} already`)
-    }
-    const version = () => handle.operator.version
-    const index = buildIndex<R>(this.circuit, handle.definition, handle, definition, version, progress)
-    handle.indexMap.set(name, index)
-    return index
+    const entry = this.tableEntry(table, 'createIndex')
+    const definition = indexDefinition(entry.definition.schema, name, spec as IndexSpec<never>)
+    if (entry.definition.stream) throw new UsageError(`createIndex: ${quote(entry.name)} is a stream: it keeps no rows`)
+    const change = this.define(changes => {
+      const made = this.definitions.addIndex(entry, definition, options.onProgress)
+      changes.created.push(made)
+      return made
+    })
+    return change.handle as unknown as IndexHandle<R>
   }
 
   /** Drops an index, and its rows unless a view or constraint needs them. Throws UsageError if there is none. */
   dropIndex<R, I>(table: TableRef<R, I> | string, name: string): void {
     this.mustBeIdle('dropIndex')
-    const handle = this.handleOf(table, 'dropIndex')
-    handle.index(name).dropped = true
-    handle.indexMap.delete(name)
-    this.collect()
+    const entry = this.tableEntry(table, 'dropIndex')
+    const handle = entry.handle.index(name)
+    this.define(({ removed }) => {
+      const index = { kind: 'index', name, table: entry, definition: handle.definition, handle } as const
+      removed.push(...this.definitions.unregister(index))
+    })
   }
 
-  private handleOf<R, I>(table: TableRef<R, I> | string, call: string): TableHandle<R, I> {
-    const found = this.find(table)
-    if (found !== undefined && !(found instanceof ViewHandle)) return found.handle as unknown as TableHandle<R, I>
+  private tableEntry(table: unknown, call: string): TableEntry {
+    const found = this.definitions.registry.find(table)
+    if (found?.kind === 'table' && !found.isSystem) return found
     throw new UsageError(`${call}: there is no table ${label(table)}`)
   }
 
-  /** Forgets operators that nothing needs any more. */
-  private collect(): void {
-    const indexes = this.tables.flatMap(t => t.indexes.map(i => i.operator))
-    this.circuit.collect([...[...this.byName.values()].map(producerOf), ...indexes])
-  }
-
-  // ---- views
-
   /**
-   * Compiles a view and brings it up to date. Tables and views it reads are created if they are not there yet.
+   * Compiles a view and brings it up to date. Tables and views it reads are created if they are not there yet. A durable
+   * database gives the view of that name that its directory holds, and makes it anew if its circuit has changed.
    * Throws CompileError or UsageError, and changes nothing then.
    */
   createView<D extends ViewDefinition>(definition: D, options: CreateViewOptions = {}): ViewHandle<RowType<D>> {
     this.mustBeIdle('createView')
     if (definition?.kind !== 'view') throw new UsageError(`createView: expected a view, found ${show(definition)}`)
-    const created: Relation[] = []
+    const { registry } = this.definitions
+    const stored = registry.unclaimedLike(definition)
+    if (stored !== undefined && registry.find(definition) === stored) return stored.handle as ViewHandle<RowType<D>>
+    const entry = this.define(changes => {
+      if (stored !== undefined) return this.definitions.replaceView(definition, stored, options.onProgress, changes)
+      return this.definitions.addView(definition, options.onProgress, changes.created)
+    })
+    return entry.handle as ViewHandle<RowType<D>>
+  }
+
+  /** Runs a change of definitions: all of it or, if it throws, nothing. */
+  private define<T>(change: (changes: Changes) => T): T {
+    const changes: Changes = { created: [], removed: [] }
+    const { created, removed } = changes
+    let result: T
+    let failure: GnitzError | null
     this.state = 'building'
     try {
-      return this.addView<RowType<D>>(definition as D & ViewDef<RowType<D>>, options.onProgress, created)
+      result = change(changes)
+      failure = this.record(created, removed)
     } catch (error) {
-      for (const relation of created.reverse()) this.remove(relation)
+      this.definitions.restore(removed)
+      this.definitions.remove(created.reverse())
+      this.durability?.settle()
       throw error
     } finally {
       this.state = 'idle'
     }
-  }
-
-  /** `created` lists what came along, sources first. */
-  private addView<R>(definition: ViewDef<R>, progress: Progress | undefined, created: Relation[]): ViewHandle<R> {
-    const { schema, key, rel } = definition
-    this.mustBeFree(schema.name)
-    this.mustBeOwn(rel, schema.name)
-    this.addSources(rel, schema.name, created)
-    const { root, reader, milliseconds } = this.circuit.addView(definition, progress)
-    const context = this.circuit.contextOf(definition)
-    const relation = new RelationReader<R>(definition, key, context, reader, () => root.version)
-    const handle = new ViewHandle<R>(this, definition, root, relation, milliseconds)
-    this.register(definition, handle as ViewHandle<unknown>)
-    this.follow(definition, root, relation)
-    created.push(definition)
-    return handle
-  }
-
-  private addSources(rel: Rel, view: string, created: Relation[]): void {
-    for (const node of nodesOf(rel)) {
-      if (node.kind !== 'source' || this.byDefinition.has(node.relation)) continue
-      const { relation } = node
-      if (relation.schema.name === view)
-        throw new UsageError(`view ${quote(view)} and something it reads have one name`)
-      if (relation.kind === 'view') this.addView(relation as ViewDef<unknown>, undefined, created)
-      else {
-        this.addTable(relation as TableDef<unknown, unknown>)
-        created.push(relation)
-      }
-    }
-  }
-
-  private producerOf(relation: Relation): Producer {
-    const found = this.byDefinition.get(relation)
-    if (found === undefined) throw new GnitzError('INTERNAL', `relation ${quote(relation.schema.name)} is not there`)
-    return producerOf(found)
-  }
-
-  private mustBeOwn(rel: Rel, view: string): void {
-    for (const node of nodesOf(rel)) {
-      const owner = node.kind === 'source' ? sourceOwners.get(node) : undefined
-      if (owner !== undefined && owner !== this) {
-        throw new UsageError(
-          `view ${quote(view)} reads ${quote(node.schema.name)}, which is a handle of another database`,
-        )
-      }
-    }
-  }
-
-  private register(definition: Relation, entry: Entry): void {
-    this.byDefinition.set(definition, entry)
-    this.byName.set(definition.schema.name, entry)
-  }
-
-  private mustBeFree(name: string): void {
-    const taken = this.byName.get(name)
-    if (taken !== undefined) {
-      throw new UsageError(`the name ${quote(name)} is taken by a ${taken instanceof ViewHandle ? 'view' : 'table'}`)
-    }
+    this.definitions.remove(removed)
+    if (failure !== null) throw failure
+    return result
   }
 
   /** Drops a view and every operator that only it used. Throws UsageError if another view reads it. */
   dropView<R>(view: ViewHandle<R> | ViewDefinition | string): void {
-    this.mustBeIdle('dropView')
-    const handle = this.find(view)
-    if (!(handle instanceof ViewHandle)) throw new UsageError(`dropView: there is no view ${label(view)}`)
-    this.mustBeUnread(handle.definition, 'view')
-    this.remove(handle.definition)
+    this.drop('view', 'dropView', view)
   }
 
   /** Drops a table. Throws UsageError if a view reads it. */
   dropTable<R, I>(table: TableHandle<R, I> | TableDefinition | string): void {
-    this.mustBeIdle('dropTable')
-    const found = this.find(table)
-    if (found === undefined || found instanceof ViewHandle)
-      throw new UsageError(`dropTable: there is no table ${label(table)}`)
-    this.mustBeUnread(found.handle.definition, 'table')
-    this.remove(found.handle.definition)
+    this.drop('table', 'dropTable', table)
   }
 
-  private mustBeUnread(relation: Relation, kind: string): void {
-    for (const view of this.views) {
-      if (nodesOf(view.definition.rel).some(n => n.kind === 'source' && n.relation === relation)) {
-        throw new UsageError(
-          `${kind} ${quote(relation.schema.name)} is read by view ${quote(view.name)}; drop that first`,
-        )
-      }
+  private drop(kind: Entry['kind'], call: string, ref: unknown): void {
+    this.mustBeIdle(call)
+    const entry = this.definitions.registry.find(ref)
+    if (entry?.kind !== kind || isSystem(entry)) throw new UsageError(`${call}: there is no ${kind} ${label(ref)}`)
+    this.definitions.mustBeUnread(entry)
+    this.define(({ removed }) => {
+      removed.push(...this.definitions.unregister(entry))
+    })
+  }
+
+  /** Puts a change of definitions into the catalog, durably. Returns what a subscriber of the catalog threw. */
+  private record(created: readonly Defined[], removed: readonly Defined[]): GnitzError | null {
+    if (this.ledger === null || this.durability === null || this.durability.silent) return null
+    try {
+      this.step(this.offer(this.ledger.write(created, removed)))
+      this.durability.sync()
+    } finally {
+      this.ledger.clear()
     }
-  }
-
-  /** Forgets a relation that nothing reads, and operators that nothing needs any more. */
-  private remove(relation: Relation): void {
-    const entry = this.byDefinition.get(relation)
-    if (entry === undefined) return
-    const handle = entry instanceof ViewHandle ? entry : entry.handle
-    handle.dropped = true
-    this.byDefinition.delete(relation)
-    this.byName.delete(relation.schema.name)
-    this.followed = this.followed.filter(f => f.definition !== relation)
-    this.collect()
+    return this.notify()
   }
 
   /** A table of this database by definition or name. Throws UsageError if there is none. */
   table<R, I>(table: TableDef<R, I> | string): TableHandle<R, I> {
-    const found = this.find(table)
-    if (found === undefined || found instanceof ViewHandle) throw new UsageError(`there is no table ${label(table)}`)
+    const found = this.definitions.registry.find(table)
+    if (found?.kind !== 'table') throw new UsageError(`there is no table ${label(table)}`)
     return found.handle as unknown as TableHandle<R, I>
   }
 
   /** A view of this database by definition or name. Throws UsageError if there is none. */
   view<R>(view: ViewDef<R> | string): ViewHandle<R> {
-    const found = this.find(view)
-    if (!(found instanceof ViewHandle)) throw new UsageError(`there is no view ${label(view)}`)
-    return found as ViewHandle<R>
-  }
-
-  private find(ref: unknown): Entry | undefined {
-    if (typeof ref === 'string') return this.byName.get(ref)
-    if (ref instanceof ViewHandle || ref instanceof TableHandle) {
-      return ref.database === this && !ref.dropped ? this.byDefinition.get(ref.definition) : undefined
-    }
-    return this.byDefinition.get(ref as Relation)
+    const found = this.definitions.registry.find(view)
+    if (found?.kind !== 'view') throw new UsageError(`there is no view ${label(view)}`)
+    return found.handle as ViewHandle<R>
   }
 
   // ---- writing
@@ -349,22 +229,17 @@ export class Database {
   transact(write: (tx: Transaction) => void): Commit {
     this.mustBeIdle('transact')
     if (typeof write !== 'function') throw new UsageError(`transact: expected a function tx => …, found ${show(write)}`)
+    this.durability?.mustHaveRoom()
     const tx = new Transaction(this.resolve)
     this.state = 'transaction'
     try {
       refuseAsync(write(tx))
       if (tx.failure !== null) throw tx.failure
-      let rows = 0
-      for (let t = 0; t < tx.touched.length; t++) {
-        const target = tx.touched[t]
-        const batch = target.whole ?? target.pending
-        ;(target as TableState).handle.operator.offer(batch)
-        rows += batch.length
-      }
-      return this.epoch(rows)
+      return this.epoch(this.offer(tx.touched as unknown as readonly TableEntry[]))
     } finally {
       tx.end()
       this.state = 'idle'
+      this.durability?.settle()
     }
   }
 
@@ -387,45 +262,89 @@ export class Database {
   }
 
   private readonly resolve = (table: unknown): PendingTable => {
-    const found = this.find(table)
-    if (found === undefined || found instanceof ViewHandle) {
-      const known = this.tables.map(t => quote(t.name)).join(', ') || 'none'
-      throw new UsageError(`expected a table of this database, found ${label(table)}; its tables: ${known}`)
+    const found = this.definitions.registry.find(table)
+    if (found?.kind === 'table' && !found.isSystem) return found
+    const known = this.tables.map(t => quote(t.name)).join(', ') || 'none'
+    throw new UsageError(`expected a table of this database, found ${label(table)}; its tables: ${known}`)
+  }
+
+  /**
+   * Hands the rows that a transaction wrote to the circuit, and to the log. Returns how many there are.
+   * Throws WeightOverflowError; then nothing was handed on.
+   */
+  private offer(entries: readonly TableEntry[]): number {
+    const { durability } = this
+    let rows = 0
+    if (durability === null) {
+      for (let e = 0; e < entries.length; e++) {
+        const batch = entries[e].whole ?? entries[e].pending
+        entries[e].handle.operator.offer(batch)
+        rows += batch.length
+      }
+      return rows
     }
-    return found
+    const deltas = entries.map(entry => entry.arrange(entry.whole ?? entry.pending))
+    for (const [e, { handle, tree }] of entries.entries()) {
+      const delta = deltas[e]
+      if (delta.length === 0 || tree === null) continue
+      handle.operator.offer(delta)
+      durability.add(tree, delta)
+      rows += delta.length
+    }
+    return rows
   }
 
   private epoch(rows: number): Commit {
+    const commit = this.step(rows)
+    const failure = this.notify()
+    if (failure !== null) throw failure
+    return commit
+  }
+
+  /** One epoch of the rows that were offered. Throws what a step or the log throws; then it has not happened. */
+  private step(rows: number, lsn = this.nextLsn()): Commit {
     this.state = 'epoch'
-    const lsn = this.currentLsn + 1n
     this.captured = false
-    this.circuit.scheduler.run(rows, this.capture)
-    this.currentLsn = lsn
-    if (this.captured) this.notify(lsn)
-    return { lsn }
+    const { durability } = this
+    let durable: Promise<void> | null = null
+    try {
+      this.definitions.circuit.scheduler.run(rows, () => {
+        this.capture(lsn)
+        if (durability !== null && !durability.silent) durable = durability.log(lsn)
+      })
+      this.currentLsn = lsn
+    } catch (error) {
+      this.captured = false
+      for (const follower of this.definitions.followers) follower.discard()
+      throw error
+    } finally {
+      durability?.afterEpoch(rows)
+    }
+    return new Commit(lsn, durable)
   }
 
-  private readonly capture = (): void => {
-    const { followed } = this
-    for (let f = 0; f < followed.length; f++) if (followed[f].capture()) this.captured = true
+  /** A transaction that the log refused has used up its number. */
+  private nextLsn(): bigint {
+    return (this.durability?.lsn ?? this.currentLsn) + 1n
   }
 
-  private notify(lsn: bigint): void {
+  private capture(lsn: bigint): void {
+    const { followers } = this.definitions
+    for (let f = 0; f < followers.length; f++) if (followers[f].capture(lsn)) this.captured = true
+  }
+
+  /** Calls the subscribers of what the last epoch changed. Returns the error to throw if one of them throws. */
+  private notify(): GnitzError | null {
+    if (!this.captured) return null
+    this.captured = false
     this.state = 'notifying'
     const failures: unknown[] = []
-    for (const relation of this.followed) relation.deliver(failures)
-    if (failures.length === 0) return
+    for (const follower of this.definitions.followers) follower.deliver(failures)
+    if (failures.length === 0) return null
     const [cause] = failures
     const text = cause instanceof Error ? cause.message : show(cause)
-    throw new GnitzError('USAGE', `a subscriber threw after transaction ${lsn} was committed: ${text}`, { cause })
-  }
-
-  private follow<R>(definition: Relation, producer: Producer, relation: RelationReader<R>): void {
-    this.followed.push({
-      definition,
-      capture: () => relation.isFollowed && relation.capture(producer.delta(), this.currentLsn + 1n),
-      deliver: failures => relation.deliver(failures),
-    })
+    const message = `a subscriber threw after transaction ${this.currentLsn} was committed: ${text}`
+    return new GnitzError('USAGE', message, { cause })
   }
 
   private mustBeIdle(call: string): void {
@@ -442,28 +361,83 @@ export class Database {
     return dumpViews(dir, this.views as readonly DumpView[])
   }
 
-  /** Ends the database; its handles can still be read. */
-  close(): void {
-    if (this.state !== 'closed') this.mustBeIdle('close')
+  // ---- durability
+
+  /**
+   * Makes a checkpoint: what is in memory moves to the directory, and the next open replays only what comes after.
+   * Throws IoError; then nothing is lost. In memory it does nothing.
+   */
+  checkpoint(): void {
+    this.mustBeIdle('checkpoint')
+    this.durability?.checkpoint()
+  }
+
+  /** Ends the database. A durable one makes a checkpoint; others can still be read afterwards. Throws IoError. */
+  close(): Promise<void> {
+    if (this.state === 'closed') return this.closing
+    this.mustBeIdle('close')
     this.state = 'closed'
+    if (this.durability !== null) this.closing = this.durability.close()
+    return this.closing
+  }
+
+  /** Internal: what `open` connects. */
+  connect(ledger: Ledger): Connection {
+    this.ledger = ledger
+    const isIdle = () => this.state === 'idle'
+    return {
+      get isIdle() {
+        return isIdle()
+      },
+      takeBack: changes => this.takeBack(changes),
+      replay: (lsn, parts) => this.replay(lsn, parts),
+      setLsn: lsn => {
+        this.currentLsn = lsn
+      },
+    }
+  }
+
+  /** An epoch of rows that are in the log already. */
+  private replay(lsn: bigint, parts: readonly (readonly [TableEntry, Batch])[]): void {
+    let rows = 0
+    for (const [entry, batch] of parts) {
+      entry.handle.operator.offer(batch)
+      rows += batch.length
+    }
+    try {
+      this.step(rows, lsn)
+    } finally {
+      this.state = 'idle'
+    }
+  }
+
+  /** An epoch that undoes transactions which the log has refused after all. */
+  private takeBack(changes: readonly Change[]): void {
+    const { ledger, state } = this
+    if (ledger === null) return
+    try {
+      let rows = 0
+      for (const [entry, batch] of ledger.negated(changes)) {
+        entry.handle.operator.offer(batch)
+        rows += batch.length
+      }
+      this.step(rows)
+      ledger.followChanges(changes)
+      // Nobody is there who could be told of an error.
+      this.notify()
+    } finally {
+      this.state = state
+    }
   }
 }
 
-const producerOf = (entry: Entry): Producer => (entry instanceof ViewHandle ? entry.root : entry.handle.operator)
-
-function keyOrAll(schema: RowSchema, key: readonly number[]): readonly number[] {
-  return key.length > 0 ? key : schema.columns.map(c => c.index)
+/** What a durable database lets its directory do with it. */
+export interface Connection extends Owner {
+  replay(lsn: bigint, parts: readonly (readonly [TableEntry, Batch])[]): void
+  setLsn(lsn: bigint): void
 }
 
-function label(ref: unknown): string {
-  if (typeof ref === 'string') return quote(ref)
-  if (typeof ref === 'object' && ref !== null) {
-    const { name, schema } = ref as { name?: unknown; schema?: { name?: unknown } }
-    const found = typeof name === 'string' ? name : schema?.name
-    if (typeof found === 'string') return quote(found)
-  }
-  return show(ref)
-}
+const isSystem = (entry: Entry): boolean => entry.kind === 'table' && entry.isSystem
 
 /** An async function would go on after the transaction has ended; what it throws then is reported here already. */
 function refuseAsync(result: unknown): void {

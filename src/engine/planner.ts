@@ -42,6 +42,7 @@ import { accumulatorOf, columnIndex, mapRel, planAggregate, specOf, uniqueSchema
 import { both, describeFeed, type FeedPlan, onto, reachesFailure } from './plan-feeds.js'
 import { relKey } from './relkey.js'
 import { findShared, ontoSides, projectionOf, type SharedArrangement, type Side } from './sharing.js'
+import { StateNames } from './state/names.js'
 
 /** A join operator with the arrangements that serve its sides. */
 interface PlannedJoin {
@@ -69,13 +70,17 @@ export class Planner {
   private readonly joins = new Map<Rel, PlannedJoin>()
   private readonly readers: Map<Rel, number>
   private readonly keys = new Map<Rel, string>()
+  private readonly names: StateNames
 
+  /** `owner`: the view whose plan it is. */
   constructor(
     private readonly catalog: Catalog,
     private readonly context: CodeContext,
     root: Rel,
+    owner: Relation,
   ) {
     this.readers = countReaders(root)
+    this.names = new StateNames(owner, relation => catalog.numberOf(relation))
   }
 
   /** The feeds that make up `rel`, its linear part fused into them. */
@@ -148,6 +153,7 @@ export class Planner {
     if (producer === undefined) {
       const feeds = this.fuse(rel)
       const operator = new LinearOperator(rel.schema)
+      operator.stateName = this.names.own(rel)
       this.attachBatch(feeds, rel.schema, flatLayout(rel.schema), operator.out, operator.errors, operator.feeds)
       producer = this.add(operator)
       this.producers.set(rel, producer)
@@ -158,8 +164,10 @@ export class Planner {
   producerOf(rel: Rel): Producer {
     let producer = this.producers.get(rel)
     if (producer === undefined) {
+      const before = this.operators.length
       producer = this.makeProducer(rel)
       this.producers.set(rel, producer)
+      this.names.giveTo(this.operators.slice(before), rel)
     }
     return producer
   }
@@ -212,6 +220,7 @@ export class Planner {
       operator = new ArrangeOperator(kernelsOf(layout, this.context.mode), purpose)
       const errors = silent ? SILENT : operator.errors
       this.attachBatch(feeds, rel.schema, layout, operator.raw, errors, operator.feeds)
+      operator.stateName = this.names.arrangement(rel, [keyColumns, order, silent])
       this.add(operator)
       const { base, columns } = projectionOf(rel)
       const by = keyColumns.map(k => columns[k])
@@ -341,7 +350,8 @@ export class Planner {
   }
 
   /** Adds the end of a view, whose feeds are attached. */
-  finish(root: Operator): void {
+  finish(root: Operator, rel: Rel): void {
+    root.stateName = this.names.own(rel)
     this.add(root)
   }
 

@@ -300,6 +300,11 @@ export class RelationReader<R> {
     return true
   }
 
+  /** Forgets captured changes: the epoch has not happened. */
+  discard(): void {
+    this.captured = null
+  }
+
   /** Hands captured changes to all subscribers; collects what they throw. */
   deliver(failures: unknown[]): void {
     const delta = this.captured

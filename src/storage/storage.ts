@@ -69,7 +69,7 @@ export interface StorageOptions {
    */
   readonly replay?: (group: WalGroup) => void
   /** Hears of transactions of `append` that are not in the log after all, before the next one is logged. */
-  readonly onRejected?: (lsns: readonly Lsn[]) => void
+  readonly onRejected?: (lsns: readonly Lsn[], error: Error) => void
   /** Told what happens. It must not call the storage; what it throws is dropped. */
   readonly onEvent?: (event: StorageEvent) => void
 }
@@ -146,9 +146,9 @@ export class Storage {
     this.lastLsn = recovery.lsn
     this.nextTableId = manifest.nextTableId
     context.staleValues = () => context.values.stale(this.shards)
-    wal.onRejected = lsns => {
+    wal.onRejected = (lsns, error) => {
       for (const lsn of lsns) this.takeBack(lsn)
-      options.onRejected?.(lsns)
+      options.onRejected?.(lsns, error)
     }
   }
 
@@ -207,7 +207,7 @@ export class Storage {
 
   /** The table of that name, or undefined. */
   table(name: string): Tree | undefined {
-    return this.tables.find(t => t.name === name)
+    return this.tables.find(t => t.name === name && !this.doomed.has(t))
   }
 
   /**
@@ -244,21 +244,23 @@ export class Storage {
     return tree
   }
 
+  /** Do the rows of a table lie as `layout` says? Names do not matter. */
+  fits(table: Tree, layout: Layout): boolean {
+    const { policy, weights, valueThreshold } = table.table.descriptor
+    return schemaHash(describe(layout, policy, weights, valueThreshold)) === table.table.schemaHash
+  }
+
   /**
-   * Gives a table that was just opened another layout object, or other names. REQUIRES: nobody reads it yet.
+   * Gives a table another layout object and name. REQUIRES: it was just opened or made, nobody uses it yet.
    * Throws FormatError if rows would lie otherwise in files.
    */
-  retype(table: Tree, layout: Layout): Tree {
+  retype(table: Tree, layout: Layout, name = layout.schema.name): Tree {
     const { policy, weights, valueThreshold } = table.table.descriptor
-    const descriptor = describe(layout, policy, weights, valueThreshold)
-    const hash = schemaHash(descriptor)
-    if (hash !== table.table.schemaHash) {
+    const descriptor = { ...describe(layout, policy, weights, valueThreshold), name }
+    if (!this.fits(table, layout)) {
       const [expected, found] = [canonical(descriptor), canonical(table.table.descriptor)]
-      throw new FormatError(
-        this.options.directory,
-        null,
-        `table ${quote(table.name)}: expected ${expected}, found ${found}`,
-      )
+      const problem = `table ${quote(table.name)}: expected ${expected}, found ${found}`
+      throw new FormatError(this.options.directory, null, problem)
     }
     const tree = new Tree(this.context, { ...table.table, descriptor }, this.options.kernelsOf(layout), table.entries)
     table.close()
@@ -287,6 +289,17 @@ export class Storage {
     const durable = this.log(lsn, [], parts)
     durable.catch(() => undefined)
     return { lsn, durable }
+  }
+
+  /** Every transaction up to this one is in the shards of the published manifest. */
+  get checkpointLsn(): Lsn {
+    return this.manifest.globalMaxLsn
+  }
+
+  /** Makes every transaction of the log durable before it returns. Throws IoError; `onRejected` hears which are lost. */
+  sync(): void {
+    this.mustBeOpen()
+    this.wal.sync()
   }
 
   /** Bytes of the log. */

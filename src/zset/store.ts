@@ -108,6 +108,21 @@ export class Store {
     return all === null ? [] : [all]
   }
 
+  /** Flat rows as a consolidated run of the store's layout, which does not get them. */
+  arrange(flat: Batch): Batch {
+    return this.arrangeAll(flat)
+  }
+
+  /** The same for rows that have the layout, in any order. */
+  rearrange(rows: Batch): Batch {
+    const { raw } = this.arranger
+    const run = new Batch(this.kernels.layout)
+    appendRows(rows, 0, rows.length, raw)
+    this.arranger.arrange(run)
+    raw.clear()
+    return run
+  }
+
   private arrangeAll(flat: Batch): Batch {
     const { raw } = this.arranger
     const run = new Batch(this.kernels.layout)

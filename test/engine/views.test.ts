@@ -29,7 +29,7 @@ import { anyTable, expectError, expectExact, expectRefused, picker } from './sup
 
 /** All operators of the views and tables of a database. */
 function operators(db: Database, kind?: string): Operator[] {
-  const { scheduler } = (db as unknown as { circuit: { scheduler: { list(): Operator[] } } }).circuit
+  const { scheduler } = db.definitions.circuit
   return scheduler.list().filter(o => kind === undefined || o.kind === kind)
 }
 

@@ -19,6 +19,11 @@ const meanings = new WeakMap<object, Build>()
 export const buildOf = (value: unknown): Build | undefined =>
   typeof value === 'function' ? meanings.get(value) : undefined
 
+const udfs = new WeakMap<object, Udf>()
+
+/** The definition of a user function, or undefined if `value` is none. */
+export const udfOf = (value: unknown): Udf | undefined => (typeof value === 'function' ? udfs.get(value) : undefined)
+
 type Nullish = null | undefined
 /** null where the argument may be null. */
 type NullIf<T> = T extends Nullish ? null : never
@@ -162,6 +167,7 @@ export function udf<const P extends readonly UdfType[], R extends UdfType>(
     return body(...args)
   }
   meanings.set(callable, args => udfCall(definition, given, result, args))
+  udfs.set(callable, definition)
   return callable as unknown as UdfFunction<P, R>
 }
 

@@ -100,6 +100,22 @@ function named(json: JsonObject, names: Names): unknown {
   return '$schema' in json ? schemaFromJson(json.$schema) : null
 }
 
+/** The user functions that a node and those below it call. */
+export function udfsIn(root: object): Map<string, Udf> {
+  const udfs = new Map<string, Udf>()
+  const seen = new Set<object>()
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null || seen.has(value)) return
+    seen.add(value)
+    const { kind, fn, name } = value as { [key: string]: unknown }
+    if (kind === 'table' || kind === 'view') return
+    if (typeof fn === 'function') udfs.set(name as string, value as Udf)
+    else for (const inner of Object.values(value)) visit(inner)
+  }
+  visit(root)
+  return udfs
+}
+
 /** Names of relations and functions that a text refers to. */
 export function namesIn(text: string): { relations: string[]; udfs: string[] } {
   const list = JSON.parse(text) as JsonObject[]

@@ -6,6 +6,7 @@
  * until all steps have succeeded. Then every operator commits; if a step throws, every operator that ran aborts, and
  * the epoch has not happened.
  */
+import { GnitzError } from '../../base/errors.js'
 import type { Layout } from '../../schema/schema.js'
 import type { Batch } from '../../zset/batch.js'
 import type { StatePart } from '../state/part.js'
@@ -40,6 +41,11 @@ export interface StateSize {
 
 export const NO_STATE: StateSize = Object.freeze({ rows: 0, usedBytes: 0, allocatedBytes: 0 })
 
+/** The name of state that nobody has named. */
+export const UNNAMED = (): string => {
+  throw new GnitzError('INTERNAL', 'an operator has no name to find its state by')
+}
+
 export abstract class Operator {
   /** Position in the database's order: producers come before consumers. */
   id = 0
@@ -73,6 +79,12 @@ export abstract class Operator {
    * again when it is needed. In a durable database they last; in another they are not asked for.
    */
   abstract parts(): readonly StatePart[]
+
+  /**
+   * Names what the operator computes, the same in every process: by it a durable database finds the parts again. The
+   * planner sets it.
+   */
+  stateName: () => string = UNNAMED
 
   /** Called once the parts have been attached to what was found of them, before the first step. */
   restored(): void {}

@@ -75,7 +75,7 @@ export class Wal {
   /** What opening found. */
   readonly recovery: WalRecovery
   /** Hears of transactions that are not in the log, before anybody can build on them: `committed` tells later. */
-  onRejected: (lsns: readonly Lsn[]) => void = () => {}
+  onRejected: (lsns: readonly Lsn[], error: Error) => void = () => {}
   private readonly env: Env
   private readonly mode: Durability
   private readonly intervalMs: number
@@ -324,7 +324,7 @@ export class Wal {
     }
     this.pending.discard()
     this.appended = this.written
-    this.onRejected(lsns)
+    this.onRejected(lsns, error)
     const lost = this.waiters.filter(w => w.lsn > this.written)
     this.waiters = this.waiters.filter(w => w.lsn <= this.written)
     for (const waiter of lost) waiter.reject(error)

@@ -1,0 +1,351 @@
+/**
+ * Making and removing tables and views: their operators in the circuit, their state in the directory, their handles. What
+ * a definition is called and when it may be made is the database's business.
+ */
+import type { Mode } from '../../codegen/build.js'
+import { rowEncoder } from '../../codegen/encode.js'
+import { GnitzError, quote, UsageError } from '../base/errors.js'
+import { sourceOwners } from '../circuit/builder/sources.js'
+import type { ViewDef } from '../circuit/builder/types.js'
+import type { TableDef } from '../circuit/columns.js'
+import type { Udf } from '../circuit/expr.js'
+import { nodesOf } from '../circuit/nodes.js'
+import type { IndexDefinition, Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
+import { circuitOf, circuitText, udfsIn } from '../circuit/serialise/circuit.js'
+import { flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
+import type { Tree } from '../storage/tree.js'
+import { Batch } from '../zset/batch.js'
+import type { Progress } from './backfill.js'
+import { Circuit } from './circuit.js'
+import type { Database } from './database.js'
+import { SYSTEM_PREFIX } from './durable/catalog.js'
+import type { Durability } from './durable/durability.js'
+import { TableHandle, ViewHandle } from './handles.js'
+import { buildIndex } from './indexes/build.js'
+import type { Producer } from './operators/operator.js'
+import type { SourceOperator } from './operators/source.js'
+import { type Defined, type Entry, type IndexEntry, Registry, type TableEntry, type ViewEntry } from './registry.js'
+import { RelationReader } from './relation.js'
+
+/** How the subscribers of a relation are served. */
+export interface Follower {
+  readonly entry: Entry
+  capture(lsn: bigint): boolean
+  /** Forgets what was captured. */
+  discard(): void
+  deliver(failures: unknown[]): void
+}
+
+/** What the directory knows of a definition that is not new. */
+export interface Stored {
+  readonly id: number
+  readonly tree: Tree | null
+  readonly isSystem?: boolean
+}
+
+/** Changes of definitions, sources first: what was made, and what goes once everything else has succeeded. */
+export interface Changes {
+  readonly created: Defined[]
+  readonly removed: Defined[]
+}
+
+export class Definitions {
+  readonly registry = new Registry()
+  readonly circuit: Circuit
+  followers: Follower[] = []
+  private lastId = 0
+  private readonly ids = new WeakMap<Relation, number>()
+
+  constructor(
+    private readonly database: Database,
+    private readonly mode: Mode,
+    private readonly durability: Durability | null,
+  ) {
+    this.circuit = new Circuit(mode, {
+      producerOf: relation => this.producerOf(relation),
+      numberOf: relation => this.numberOf(relation),
+      state: durability,
+    })
+  }
+
+  /** Makes a table of the catalog, which is there before anything else. */
+  addSystemTable(definition: TableDefinition, id: number, tree: Tree): void {
+    this.addTable(definition, [], { id, tree, isSystem: true }).unclaimed = false
+  }
+
+  /**
+   * Makes a table with its indexes; `created` lists all of it. `stored`: it is in the directory already; its indexes come by
+   * themselves. Throws UsageError if the name is taken, and IoError.
+   */
+  addTable(definition: TableDefinition, created: Defined[], stored: Stored | null = null): TableEntry {
+    const entry = this.makeTable(definition, stored)
+    created.push(entry)
+    if (stored !== null) return entry
+    for (const index of definition.indexes ?? []) created.push(this.addIndex(entry, index))
+    return entry
+  }
+
+  private makeTable(definition: TableDefinition, stored: Stored | null): TableEntry {
+    const { schema } = definition
+    this.registry.mustBeFree(schema.name)
+    const [constraint] = definition.constraints ?? []
+    if (constraint !== undefined) throw new UsageError(`table ${quote(schema.name)}: constraints cannot be kept yet`)
+    const isSystem = stored?.isSystem === true
+    if (!isSystem && this.durability !== null && schema.name.startsWith(SYSTEM_PREFIX)) {
+      throw new UsageError(`table ${quote(schema.name)}: names that begin with ${SYSTEM_PREFIX} belong to the catalog`)
+    }
+    const key = keyOrAll(schema, schema.primaryKey)
+    const { operator, reader, arrange, rearrange, layout } = this.circuit.addTable(definition, key)
+    const tree = this.treeOf(definition, layout, operator, stored)
+    const context = this.circuit.contextOf(definition)
+    const relation = new RelationReader<unknown>(definition, key, context, reader, () => operator.version)
+    const typed = definition as TableDef<unknown, unknown>
+    const entry: TableEntry = {
+      kind: 'table',
+      id: this.numbered(definition, stored),
+      unclaimed: stored !== null,
+      definition,
+      tree,
+      layout,
+      isSystem,
+      name: schema.name,
+      handle: new TableHandle<unknown, unknown>(this.database, typed, operator, relation),
+      pending: new Batch(flatLayout(schema)),
+      whole: null,
+      single: [null],
+      // Compiled with the first row.
+      encode: (rows, batch, weight) => {
+        entry.encode = rowEncoder(schema, this.mode).fn
+        return entry.encode(rows, batch, weight)
+      },
+      arrange,
+      rearrange,
+    }
+    this.registry.add(entry)
+    this.follow(entry, operator, relation)
+    return entry
+  }
+
+  /** Where the table lies in the directory; null in memory. */
+  private treeOf(
+    { schema }: TableDefinition,
+    layout: Layout,
+    operator: SourceOperator,
+    stored: Stored | null,
+  ): Tree | null {
+    if (this.durability === null) return null
+    const { storage, parts } = this.durability
+    try {
+      const tree =
+        stored?.tree ?? storage.createTable({ ...layout, schema: { ...layout.schema, name: this.free(schema.name) } })
+      return parts.bindTable(operator, tree, layout)
+    } catch (error) {
+      this.collect()
+      throw error
+    }
+  }
+
+  /** Makes an index. Throws UsageError if the name is taken. */
+  addIndex(table: TableEntry, definition: IndexDefinition, progress?: Progress): IndexEntry {
+    const { name } = definition
+    const { handle } = table
+    if (handle.indexMap.has(name)) {
+      throw new UsageError(`table ${quote(table.name)} has an index ${quote(name)} already`)
+    }
+    const version = () => handle.operator.version
+    const index = buildIndex<unknown>(this.circuit, table.definition, handle, definition, version, progress)
+    handle.indexMap.set(name, index)
+    return { kind: 'index', name, table, definition, handle: index }
+  }
+
+  /** A name that no table of the directory has: one that was dropped is there until the next checkpoint. */
+  private free(name: string): string {
+    const taken = new Set(this.durability?.storage.tables.map(t => t.name))
+    let free = name
+    for (let n = 2; taken.has(free); n++) free = `${name} ${n}`
+    return free
+  }
+
+  /**
+   * Makes a view, and what it reads if that is not there yet; `created` lists all of it, sources first. Throws what
+   * compiling and catching up throw; then what is in `created` is to be removed.
+   */
+  addView(
+    definition: ViewDefinition,
+    progress: Progress | undefined,
+    created: Defined[],
+    stored: Stored | null = null,
+  ): ViewEntry {
+    const { schema, key, rel } = definition
+    this.registry.mustBeFree(schema.name)
+    this.mustBeOwn(rel, schema.name)
+    this.addSources(rel, schema.name, created)
+    const id = this.numbered(definition, stored)
+    const { root, reader, milliseconds } = this.circuit.addView(definition, progress)
+    const context = this.circuit.contextOf(definition)
+    const relation = new RelationReader<unknown>(definition, key, context, reader, () => root.version)
+    const handle = new ViewHandle<unknown>(this.database, definition as ViewDef<unknown>, root, relation, milliseconds)
+    const entry: ViewEntry = { kind: 'view', id, unclaimed: stored !== null, definition, name: schema.name, handle }
+    this.registry.add(entry)
+    this.follow(entry, root, relation)
+    created.push(entry)
+    return entry
+  }
+
+  private addSources(rel: Rel, view: string, created: Defined[]): void {
+    for (const node of nodesOf(rel)) {
+      if (node.kind !== 'source' || this.registry.find(node.relation) !== undefined) continue
+      const { relation } = node
+      if (relation.schema.name === view)
+        throw new UsageError(`view ${quote(view)} and something it reads have one name`)
+      if (relation.kind === 'view') this.addView(relation, undefined, created)
+      else this.addTable(relation, created)
+    }
+  }
+
+  private numbered(definition: Relation, stored: Stored | null): number {
+    const id = stored?.id ?? this.lastId + 1
+    this.lastId = Math.max(this.lastId, id)
+    this.ids.set(definition, id)
+    return id
+  }
+
+  /** The number of a relation that is there, or that is being made. */
+  numberOf(relation: Relation): number {
+    const id = this.registry.find(relation)?.id ?? this.ids.get(relation)
+    if (id === undefined) throw new GnitzError('INTERNAL', `relation ${quote(relation.schema.name)} has no number`)
+    return id
+  }
+
+  private producerOf(relation: Relation): Producer {
+    const found = this.registry.find(relation)
+    if (found === undefined) throw new GnitzError('INTERNAL', `relation ${quote(relation.schema.name)} is not there`)
+    return producerOf(found)
+  }
+
+  private mustBeOwn(rel: Rel, view: string): void {
+    for (const node of nodesOf(rel)) {
+      const owner = node.kind === 'source' ? sourceOwners.get(node) : undefined
+      if (owner !== undefined && owner !== this.database) {
+        throw new UsageError(
+          `view ${quote(view)} reads ${quote(node.schema.name)}, which is a handle of another database`,
+        )
+      }
+    }
+  }
+
+  /** Views that read a table or view. */
+  readersOf(entry: Entry): ViewEntry[] {
+    const reads = (view: ViewEntry) =>
+      nodesOf(view.definition.rel).some(n => n.kind === 'source' && this.registry.find(n.relation) === entry)
+    return this.registry.all().filter((e): e is ViewEntry => e.kind === 'view' && e !== entry && reads(e))
+  }
+
+  mustBeUnread(entry: Entry): void {
+    const [reader] = this.readersOf(entry)
+    if (reader === undefined) return
+    throw new UsageError(`${entry.kind} ${quote(entry.name)} is read by view ${quote(reader.name)}; drop that first`)
+  }
+
+  /**
+   * Makes a view anew that the directory has with another circuit, and the views over it as they are stored. Throws
+   * UsageError if its columns changed and another view reads them.
+   */
+  replaceView(definition: ViewDefinition, old: Entry, progress: Progress | undefined, changes: Changes): ViewEntry {
+    const readers = this.readersOf(old)
+    if (readers.length > 0 && !sameColumns(definition.schema, old.definition.schema)) {
+      throw new UsageError(
+        `view ${quote(old.name)} has other columns now, and view ${quote(readers[0].name)} reads it; drop that first`,
+      )
+    }
+    changes.removed.push(...this.unregister(old))
+    const view = this.addView(definition, progress, changes.created)
+    for (const reader of readers) {
+      const rel = circuitOf(circuitText(reader.definition.rel), {
+        relation: name => this.registry.named(name)?.definition as Relation,
+        udf: name => udfIn(reader.definition.rel, name),
+      }) as Rel
+      const again = this.replaceView({ ...reader.definition, rel }, reader, undefined, changes)
+      again.unclaimed = true
+    }
+    return view
+  }
+
+  /** Forgets relations that nothing reads, and operators that nothing needs any more. */
+  remove(entries: readonly Defined[]): void {
+    if (entries.length === 0) return
+    for (const entry of entries) {
+      entry.handle.dropped = true
+      this.unregister(entry)
+      if (entry.kind === 'table' && entry.tree !== null) this.durability?.storage.doom(entry.tree)
+    }
+    this.collect()
+  }
+
+  /** Puts back what was only unregistered. */
+  restore(entries: readonly Defined[]): void {
+    for (const entry of entries) {
+      if (entry.kind === 'index') entry.table.handle.indexMap.set(entry.name, entry.handle)
+      else {
+        this.registry.add(entry)
+        this.follow(entry, producerOf(entry), entry.handle.relation)
+      }
+    }
+  }
+
+  /**
+   * Takes a relation or index out of the database, a table with its indexes; returns all of that. Its operators stay until
+   * `remove`, or until it is put back (`restore`).
+   */
+  unregister(entry: Defined): Defined[] {
+    if (entry.kind === 'index') {
+      entry.table.handle.indexMap.delete(entry.name)
+      return [entry]
+    }
+    this.registry.remove(entry)
+    this.followers = this.followers.filter(f => f.entry !== entry)
+    return entry.kind === 'table' ? [entry, ...indexesOf(entry)] : [entry]
+  }
+
+  /** Forgets operators that nothing needs any more. */
+  private collect(): void {
+    const entries = this.registry.all()
+    const indexes = entries.flatMap(e => (e.kind === 'table' ? e.handle.indexes.map(i => i.operator) : []))
+    this.circuit.collect([...entries.map(producerOf), ...indexes])
+  }
+
+  private follow(entry: Entry, producer: Producer, relation: RelationReader<unknown>): void {
+    this.followers.push({
+      entry,
+      capture: lsn => relation.isFollowed && relation.capture(producer.delta(), lsn),
+      discard: () => relation.discard(),
+      deliver: failures => relation.deliver(failures),
+    })
+  }
+}
+
+function udfIn(rel: Rel, name: string): Udf {
+  const udf = udfsIn(rel).get(name)
+  if (udf === undefined) throw new GnitzError('INTERNAL', `function ${quote(name)} is not there`)
+  return udf
+}
+
+function sameColumns(a: RowSchema, b: RowSchema): boolean {
+  const text = ({ columns }: RowSchema) => JSON.stringify(columns.map(c => [c.name, c.type, c.nullable]))
+  return text(a) === text(b)
+}
+
+export const indexesOf = (table: TableEntry): IndexEntry[] =>
+  table.handle.indexes.map(handle => ({
+    kind: 'index',
+    name: handle.definition.name,
+    table,
+    definition: handle.definition,
+    handle,
+  }))
+
+const producerOf = (entry: Entry): Producer => (entry.kind === 'view' ? entry.handle.root : entry.handle.operator)
+
+function keyOrAll(schema: RowSchema, key: readonly number[]): readonly number[] {
+  return key.length > 0 ? key : schema.columns.map(c => c.index)
+}

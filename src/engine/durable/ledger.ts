@@ -1,0 +1,179 @@
+/**
+ * The ledger keeps the catalog and the database in step. Definitions that a program makes or drops become rows of the
+ * catalog; rows of the catalog that come out of a directory, or are taken back, become definitions.
+ */
+import { GnitzError, quote } from '../../base/errors.js'
+import type { Udf } from '../../circuit/expr.js'
+import type { Relation } from '../../circuit/rel.js'
+import type { Change, Storage } from '../../storage/storage.js'
+import { appendRows } from '../../zset/append.js'
+import { Batch } from '../../zset/batch.js'
+import { type Definitions, indexesOf } from '../definitions.js'
+import type { Defined, TableEntry } from '../registry.js'
+import {
+  CATALOG,
+  columnRows,
+  type IndexRow,
+  indexOf,
+  indexRow,
+  sourcesOf,
+  type TableRow,
+  tableOf,
+  tableRow,
+  type ViewRow,
+  viewOf,
+  viewRow,
+} from './catalog.js'
+
+export class Ledger {
+  private readonly tables: TableEntry
+  private readonly views: TableEntry
+  private readonly columns: TableEntry
+  private readonly indexes: TableEntry
+
+  /** REQUIRES: the tables of the catalog are there. */
+  constructor(
+    private readonly definitions: Definitions,
+    private readonly storage: Storage,
+    private readonly udfs: ReadonlyMap<string, Udf>,
+  ) {
+    const own = (definition: Relation): TableEntry => {
+      const entry = definitions.registry.find(definition)
+      if (entry?.kind !== 'table') throw new GnitzError('INTERNAL', `${definition.schema.name} is not there`)
+      return entry
+    }
+    this.tables = own(CATALOG.tables)
+    this.views = own(CATALOG.views)
+    this.columns = own(CATALOG.columns)
+    this.indexes = own(CATALOG.indexes)
+  }
+
+  /** Writes what was made and what goes as rows; returns the tables they are pending in. `clear` must follow. */
+  write(created: readonly Defined[], removed: readonly Defined[]): TableEntry[] {
+    for (const entry of removed) this.put(entry, -1n)
+    for (const entry of created) this.put(entry, 1n)
+    return this.own
+  }
+
+  private get own(): TableEntry[] {
+    return [this.tables, this.views, this.columns, this.indexes]
+  }
+
+  private put(entry: Defined, weight: bigint): void {
+    if (entry.kind === 'index') return put(this.indexes, [indexRow(entry.table.id, entry.definition)], weight)
+    const { id, definition } = entry
+    if (entry.kind === 'table') {
+      put(this.tables, [tableRow(id, entry.tree?.tableId ?? 0, entry.definition)], weight)
+    } else put(this.views, [viewRow(id, entry.definition)], weight)
+    put(this.columns, columnRows(id, definition), weight)
+  }
+
+  /** Forgets the rows that were written. */
+  clear(): void {
+    for (const { pending } of this.own) pending.clear()
+  }
+
+  /** Does a table of the directory hold part of the catalog? */
+  isCatalog(tableId: number): boolean {
+    return this.own.some(t => t.tree?.tableId === tableId)
+  }
+
+  /** The entry whose rows are in a table of the directory. */
+  entryOf(tableId: number): TableEntry | undefined {
+    for (const entry of this.definitions.registry.all()) {
+      if (entry.kind === 'table' && entry.tree?.tableId === tableId) return entry
+    }
+    return undefined
+  }
+
+  /** The same, if such changes are part of the catalog. */
+  followChanges(changes: readonly Change[]): void {
+    if (changes.some(c => this.isCatalog(c.table.tableId))) this.follow()
+  }
+
+  /** Makes the database have the tables and views that the catalog lists, and no others. */
+  follow(): void {
+    const { registry } = this.definitions
+    const tables = this.tables.handle.rows() as TableRow[]
+    const views = (this.views.handle.rows() as ViewRow[]).sort((a, b) => a.id - b.id)
+    const listed = new Set([...tables, ...views].map(row => row.id))
+    const gone = registry.all().filter(e => !(e.kind === 'table' && e.isSystem) && !listed.has(e.id))
+    for (const entry of gone) this.definitions.unregister(entry)
+    this.definitions.remove(gone)
+    const known = new Set(registry.all().map(e => e.id))
+    for (const row of tables) if (!known.has(row.id)) this.addTable(row)
+    this.followIndexes(tables)
+    this.addViews(views.filter(row => !known.has(row.id)))
+  }
+
+  private addTable(row: TableRow): void {
+    const tree = this.storage.tables.find(t => t.tableId === row.store) ?? null
+    if (tree === null) throw new GnitzError('CORRUPT', `table ${quote(row.name)} has lost its table ${row.store}`)
+    this.definitions.addTable(tableOf(row), [], { id: row.id, tree })
+  }
+
+  private followIndexes(tables: readonly TableRow[]): void {
+    const rows = this.indexes.handle.rows() as IndexRow[]
+    for (const { id, name } of tables) {
+      const table = this.definitions.registry.named(name)
+      if (table?.kind !== 'table') continue
+      const listed = new Map(rows.filter(r => r.table === id).map(r => [r.name, r]))
+      const gone = indexesOf(table).filter(i => !listed.has(i.name))
+      this.definitions.remove(gone)
+      for (const [index, row] of listed) {
+        if (!table.handle.indexMap.has(index))
+          this.definitions.addIndex(
+            table,
+            indexOf(row, name => this.udfs.get(name)),
+          )
+      }
+    }
+  }
+
+  /** What a view reads comes first, whatever the numbers are. */
+  private addViews(rows: readonly ViewRow[]): void {
+    const { registry } = this.definitions
+    const waiting = new Map(rows.map(row => [row.name, row]))
+    const add = (row: ViewRow): void => {
+      waiting.delete(row.name)
+      for (const source of sourcesOf(row)) {
+        const first = waiting.get(source)
+        if (first !== undefined) add(first)
+      }
+      const relation = (name: string): Relation => {
+        const entry = registry.named(name)
+        if (entry === undefined) {
+          throw new GnitzError(
+            'CORRUPT',
+            `view ${quote(row.name)} reads ${quote(name)}, which the catalog does not list`,
+          )
+        }
+        return entry.definition
+      }
+      const definition = viewOf(row, { relation, udf: name => this.udfs.get(name) })
+      this.definitions.addView(definition, undefined, [], { id: row.id, tree: null })
+    }
+    for (const row of rows) if (waiting.has(row.name)) add(row)
+  }
+
+  /** What undoes changes of tables. */
+  negated(changes: readonly Change[]): (readonly [TableEntry, Batch])[] {
+    const byTable = new Map<TableEntry, Batch>()
+    for (const { table, delta } of changes) {
+      const entry = this.entryOf(table.tableId)
+      if (entry === undefined) continue
+      const all = byTable.get(entry) ?? new Batch(delta.layout)
+      appendRows(delta, 0, delta.length, all)
+      byTable.set(entry, all)
+    }
+    return [...byTable].map(([entry, all]) => {
+      for (let i = 0; i < all.length; i++) all.weights[i] = -all.weights[i]
+      return [entry, entry.rearrange(all)] as const
+    })
+  }
+}
+
+function put(entry: TableEntry, rows: readonly unknown[], weight: bigint): void {
+  entry.pending.reserve(rows.length)
+  entry.pending.length = entry.encode(rows as never, entry.pending, weight)
+}

@@ -1,0 +1,193 @@
+/** Opening databases: in memory, or in a directory. */
+import { kernelsOf } from '../../codegen/kernels.js'
+import { show, UsageError } from '../base/errors.js'
+import type { Udf } from '../circuit/expr.js'
+import { udfOf } from '../circuit/lambda/functions.js'
+import type { Env } from '../env/env.js'
+import { NodeEnv } from '../env/node.js'
+import type { Layout } from '../schema/schema.js'
+import { Storage } from '../storage/storage.js'
+import type { Recovery, StorageEvent, Tree } from '../storage/tree.js'
+import type { ShardIo } from '../storage/types.js'
+import type { WalGroup } from '../storage/wal/groups.js'
+import type { Durability as DurabilityMode } from '../storage/wal/wal.js'
+import { type Connection, Database, type OpenOptions } from './database.js'
+import { SYSTEM_TABLES } from './durable/catalog.js'
+import { Durability } from './durable/durability.js'
+import { Ledger } from './durable/ledger.js'
+import { ReplayQueue, sumOf } from './durable/replay.js'
+import { storeLayout } from './read.js'
+import type { TableEntry } from './registry.js'
+
+export interface OpenDirectoryOptions extends OpenOptions {
+  /**
+   * When a transaction is acknowledged: `commit` (default), when it is durable; `interval`, when it is written, and it is
+   * durable within `intervalMs` (100); `none`, when it is written.
+   */
+  readonly durability?: DurabilityMode
+  readonly intervalMs?: number
+  /** Memory for rows and state that are not in files yet: bytes, or text like `'512MiB'` (the default). */
+  readonly memory?: number | string
+  /** Length of the log at which a checkpoint is made: 64 MiB by default. */
+  readonly walBytes?: number | string
+  /** Time between checkpoints, if there is anything to do: 60,000 by default; Infinity for never. */
+  readonly checkpointMs?: number
+  /** Functions that stored views call. */
+  readonly udfs?: readonly ((...args: never[]) => unknown)[]
+  /** How files are read: mapped into memory, by plain reads, or as it works (the default). */
+  readonly io?: ShardIo
+  /** Told of seals, flushes, compactions, checkpoints and recovery. It must not call the database. */
+  readonly onEvent?: (event: StorageEvent) => void
+  /** Internal: files, clock and lock. */
+  readonly env?: Env
+}
+
+/** Opens an empty database in memory. */
+export function open(options?: OpenOptions): Database
+/**
+ * Opens the database of a directory, or makes one: all tables and views are as they were after the last acknowledged
+ * transaction. Throws LockedError if another process has it open, CorruptionError and FormatError if its files are not
+ * what was written, IoError, and UsageError on options that cannot be.
+ */
+export function open(directory: string, options?: OpenDirectoryOptions): Promise<Database>
+export function open(
+  first: string | OpenOptions = {},
+  options: OpenDirectoryOptions = {},
+): Database | Promise<Database> {
+  if (typeof first === 'string') return openDirectory(first, options)
+  if (typeof first !== 'object' || first === null) {
+    throw new UsageError(`open: expected a directory or options, found ${show(first)}`)
+  }
+  return new Database(first)
+}
+
+async function openDirectory(directory: string, options: OpenDirectoryOptions): Promise<Database> {
+  const mode = options.mode ?? 'compiled'
+  const limits = {
+    walBytes: bytesOf('walBytes', options.walBytes ?? '64MiB'),
+    memoryBytes: bytesOf('memory', options.memory ?? '512MiB'),
+    checkpointMs: options.checkpointMs ?? 60_000,
+  }
+  const udfs = udfsOf(options.udfs ?? [])
+  const groups: WalGroup[] = []
+  let durability: Durability | null = null
+  const storage = await Storage.open({
+    env: options.env ?? new NodeEnv(),
+    directory,
+    kernelsOf: layout => kernelsOf(layout, mode),
+    durability: options.durability,
+    intervalMs: options.intervalMs,
+    io: options.io,
+    walBytes: limits.walBytes,
+    onEvent: options.onEvent,
+    replay: group => void groups.push(group),
+    onRejected: (lsns, error) => durability?.onRejected(lsns, error),
+  })
+  try {
+    durability = new Durability(storage, (layout: Layout) => kernelsOf(layout, mode), limits)
+    return restore(new Database(options, durability), durability, groups, udfs, mode)
+  } catch (error) {
+    await storage.close({ checkpoint: false })
+    throw error
+  }
+}
+
+/** Builds what the catalog lists as of the last checkpoint, then runs the rest of the log through it. */
+function restore(
+  database: Database,
+  durability: Durability,
+  groups: readonly WalGroup[],
+  udfs: ReadonlyMap<string, Udf>,
+  mode: 'compiled' | 'generic',
+): Database {
+  const { storage } = durability
+  const { definitions } = database
+  durability.silent = true
+  for (const [n, definition] of SYSTEM_TABLES.entries()) {
+    const { schema } = definition
+    const tree = storage.table(schema.name) ?? storage.createTable(storeLayout(schema, schema.primaryKey))
+    definitions.addSystemTable(definition, n - SYSTEM_TABLES.length, tree)
+  }
+  const ledger = new Ledger(definitions, storage, udfs)
+  const connection = database.connect(ledger)
+  durability.owner = connection
+  ledger.follow()
+  replay(connection, ledger, groups, mode)
+  removeOrphans(durability, ledger)
+  connection.setLsn(storage.lsn)
+  durability.silent = false
+  return database
+}
+
+function replay(
+  connection: Connection,
+  ledger: Ledger,
+  groups: readonly WalGroup[],
+  mode: 'compiled' | 'generic',
+): void {
+  const queue = new ReplayQueue()
+  const run = (): void => {
+    if (queue.isEmpty) return
+    const parts = queue.take().flatMap(({ tableId, batches }) => {
+      const entry = ledger.entryOf(tableId)
+      // A table that was dropped later, and whose directory entry has gone already.
+      return entry === undefined ? [] : [[entry, sumOf(entry.layout, mode, batches)] as const]
+    })
+    connection.replay(
+      queue.lsn,
+      parts.filter(([, batch]) => batch.length > 0),
+    )
+  }
+  for (const group of groups) {
+    const defines = group.parts.some(part => ledger.isCatalog(part.tableId))
+    // Rows that came before a definition go into what was there before it.
+    if (defines) run()
+    queue.add(group)
+    if (!defines && !queue.isFull) continue
+    run()
+    if (defines) ledger.follow()
+  }
+  run()
+}
+
+/** Tables of the directory that a crash left between their making and the catalog. */
+function removeOrphans(durability: Durability, ledger: Ledger): void {
+  const { storage, parts } = durability
+  const used = new Set<Tree>(parts.trees)
+  for (const tree of storage.tables) {
+    if (!used.has(tree) && ledger.entryOf(tree.tableId) === undefined) storage.doom(tree)
+  }
+}
+
+function udfsOf(functions: readonly unknown[]): Map<string, Udf> {
+  const udfs = new Map<string, Udf>()
+  for (const given of functions) {
+    const udf = udfOf(given)
+    if (udf === undefined) throw new UsageError(`open: expected functions made with udf(…), found ${show(given)}`)
+    udfs.set(udf.name, udf)
+  }
+  return udfs
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  B: 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+}
+
+/** Throws UsageError if it is no number of bytes above 0. */
+function bytesOf(name: string, given: number | string): number {
+  const match = typeof given === 'string' ? /^\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*$/.exec(given) : null
+  const unit = match === null ? undefined : UNITS[match[2]]
+  const bytes =
+    typeof given === 'number' ? given : unit === undefined ? Number.NaN : Math.floor(Number(match?.[1]) * unit)
+  if (bytes >= 1 && Number.isSafeInteger(bytes)) return bytes
+  throw new UsageError(`option ${name}: expected bytes, or text like '512MiB', found ${show(given)}`)
+}
+
+export type { Recovery, StorageEvent, TableEntry }

@@ -1,0 +1,174 @@
+/**
+ * The tables and views of a database by name and by definition.
+ *
+ * What a durable database finds in its directory is *unclaimed* at first: the program has not named it yet. The program's
+ * own definition object, when it turns up, is compared with the stored one and stands for the same table or view from
+ * then on.
+ */
+import { quote, SchemaError, show, UsageError } from '../base/errors.js'
+import type { IndexDefinition, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
+import { circuitText } from '../circuit/serialise/circuit.js'
+import type { Layout, TableSchema } from '../schema/schema.js'
+import type { Tree } from '../storage/tree.js'
+import type { Batch } from '../zset/batch.js'
+import { TableHandle, ViewHandle } from './handles.js'
+import type { IndexHandle } from './indexes/handle.js'
+import type { PendingTable } from './transaction.js'
+
+interface Registered {
+  /** The number it has in the catalog, and in names of state. */
+  readonly id: number
+  /** No definition of the program stands for it yet. */
+  unclaimed: boolean
+}
+
+export interface TableEntry extends Registered, PendingTable {
+  readonly kind: 'table'
+  readonly definition: TableDefinition
+  readonly handle: TableHandle<unknown, unknown>
+  /** Its table in the directory; null in memory. */
+  readonly tree: Tree | null
+  /** Of its rows, in the log and in shards. */
+  readonly layout: Layout
+  /** It belongs to the catalog: users read it only. */
+  readonly isSystem: boolean
+  /** Flat rows as a consolidated run of that layout. */
+  arrange(flat: Batch): Batch
+  /** The same for rows that have the layout, in any order. */
+  rearrange(raw: Batch): Batch
+}
+
+export interface ViewEntry extends Registered {
+  readonly kind: 'view'
+  readonly name: string
+  readonly definition: ViewDefinition
+  readonly handle: ViewHandle<unknown>
+}
+
+export type Entry = TableEntry | ViewEntry
+
+/** A secondary index; it goes by its table. */
+export interface IndexEntry {
+  readonly kind: 'index'
+  readonly name: string
+  readonly table: TableEntry
+  readonly definition: IndexDefinition
+  readonly handle: IndexHandle<unknown>
+}
+
+/** What can be made and dropped. */
+export type Defined = Entry | IndexEntry
+
+export class Registry {
+  private readonly byDefinition = new Map<Relation, Entry>()
+  private readonly byName = new Map<string, Entry>()
+
+  all(): Entry[] {
+    return [...this.byName.values()]
+  }
+
+  add(entry: Entry): void {
+    this.byDefinition.set(entry.definition, entry)
+    this.byName.set(entry.name, entry)
+  }
+
+  remove(entry: Entry): void {
+    for (const [definition, other] of this.byDefinition) if (other === entry) this.byDefinition.delete(definition)
+    if (this.byName.get(entry.name) === entry) this.byName.delete(entry.name)
+  }
+
+  named(name: string): Entry | undefined {
+    return this.byName.get(name)
+  }
+
+  /** By definition, handle or name; undefined if there is none. Throws SchemaError if a stored definition differs. */
+  find(ref: unknown): Entry | undefined {
+    if (typeof ref === 'string') return this.byName.get(ref)
+    if (ref instanceof ViewHandle || ref instanceof TableHandle) {
+      const entry = this.byDefinition.get(ref.definition)
+      return entry?.handle === ref && !ref.dropped ? entry : undefined
+    }
+    return this.byDefinition.get(ref as Relation) ?? this.claim(ref)
+  }
+
+  /** The unclaimed entry that a definition of the program stands for; its circuit may be another now. */
+  unclaimedLike(definition: Relation): Entry | undefined {
+    const entry = this.byName.get(definition.schema.name)
+    return entry?.unclaimed === true && entry.kind === definition.kind ? entry : undefined
+  }
+
+  private claim(ref: unknown): Entry | undefined {
+    if (typeof ref !== 'object' || ref === null || !('schema' in ref) || !('kind' in ref)) return undefined
+    const definition = ref as Relation
+    if (definition.kind !== 'table' && definition.kind !== 'view') return undefined
+    const entry = this.unclaimedLike(definition)
+    if (entry === undefined) return undefined
+    if (definition.kind === 'table' && entry.kind === 'table') mustAgree(definition, entry.definition)
+    else if (definition.kind === 'view' && entry.kind === 'view' && !this.agrees(definition, entry)) return undefined
+    this.adopt(definition, entry)
+    return entry
+  }
+
+  /** Lets a definition stand for an entry. */
+  adopt(definition: Relation, entry: Entry): void {
+    entry.unclaimed = false
+    this.byDefinition.set(definition, entry)
+  }
+
+  /** Is it the same view, over the same tables and views? */
+  private agrees(definition: ViewDefinition, { definition: stored }: ViewEntry): boolean {
+    const sameKey = `${definition.key}` === `${stored.key}`
+    return sameKey && circuitText(definition.rel, r => this.nameOf(r)) === circuitText(stored.rel, r => this.nameOf(r))
+  }
+
+  /** A text that two definitions have in common if they stand for one entry. */
+  private nameOf(relation: Relation): string {
+    const entry = this.find(relation)
+    return entry === undefined ? `new ${relation.schema.name}` : `${entry.id}`
+  }
+
+  mustBeFree(name: string): void {
+    const taken = this.byName.get(name)
+    if (taken !== undefined) throw new UsageError(`the name ${quote(name)} is taken by a ${taken.kind}`)
+  }
+}
+
+/** Throws SchemaError, with what differs, unless two definitions of a table are the same. */
+export function mustAgree(given: TableDefinition, stored: TableDefinition): void {
+  const differences = tableDifferences(given, stored)
+  if (differences.length === 0) return
+  const hint = 'alterTable brings the stored table to this definition'
+  throw new SchemaError(`table ${quote(given.schema.name)} is not as it is stored: ${differences.join('; ')} (${hint})`)
+}
+
+/** What one has to do to the stored table to make it the given one, in words. */
+export function tableDifferences(given: TableDefinition, stored: TableDefinition): string[] {
+  const out: string[] = []
+  const typeOf = ({ type, nullable }: { type: string; nullable: boolean }) => `${type}${nullable ? ', nullable' : ''}`
+  const before = new Map(stored.schema.columns.map(c => [c.name, c]))
+  for (const column of given.schema.columns) {
+    const old = before.get(column.name)
+    before.delete(column.name)
+    const name = `column ${quote(column.name)}`
+    if (old === undefined) out.push(`${name} (${typeOf(column)}) is new`)
+    else if (typeOf(old) !== typeOf(column)) out.push(`${name} is ${typeOf(column)}, stored as ${typeOf(old)}`)
+    else if (old.index !== column.index) out.push(`${name} is number ${column.index + 1}, stored as ${old.index + 1}`)
+  }
+  for (const { name } of before.values()) out.push(`column ${quote(name)} is stored, and not defined`)
+  const keyOf = ({ columns, primaryKey }: TableSchema) =>
+    primaryKey.map(k => quote(columns[k].name)).join(', ') || 'none'
+  const [key, oldKey] = [keyOf(given.schema), keyOf(stored.schema)]
+  if (key !== oldKey) out.push(`the primary key is ${key}, stored as ${oldKey}`)
+  if (given.stream !== stored.stream) out.push(`it is ${given.stream ? '' : 'not '}a stream`)
+  return out
+}
+
+export function label(ref: unknown): string {
+  if (typeof ref === 'string') return quote(ref)
+  if (typeof ref === 'object' && ref !== null) {
+    const { name, schema } = ref as { name?: unknown; schema?: { name?: unknown } }
+    const found = typeof name === 'string' ? name : schema?.name
+    if (typeof found === 'string') return quote(found)
+  }
+  return show(ref)
+}
