@@ -1,39 +1,39 @@
 /** The loops of grouped aggregation: accumulate and settle, with everything they need to know of the aggregates. */
 import { WeightOverflowError } from '../src/base/errors.js'
-import { fromUnits, toUnits } from '../src/base/exact-sum.js'
-import {
-  type Column,
-  flatLayout,
-  type Layout,
-  layoutFingerprint,
-  type RowSchema,
-  rowSchema,
-} from '../src/schema/schema.js'
+import { aggregateKey } from '../src/circuit/nodes.js'
+import { flatLayout, type Layout, layoutFingerprint, type RowSchema, rowSchema } from '../src/schema/schema.js'
+import type { TypeName } from '../src/schema/types.js'
 import type { Batch } from '../src/zset/batch.js'
-import type { GroupTable, Present, Spill } from '../src/zset/groups.js'
-import { type RecordLayout, type Records, recordLayout, usedLanes } from '../src/zset/records.js'
+import type { Present } from '../src/zset/groups.js'
+import { type RecordLayout, recordLayout, usedLanes } from '../src/zset/records.js'
 import { hashLanes } from '../src/zset/slots.js'
 import { compareGerman, copyString } from '../src/zset/strings.js'
-import { $addFloat, $addInt, $addRow, fetchGroups, pairsAccumulate, scanAccumulate } from '../templates/accumulate.js'
+import {
+  $addBits,
+  $addCount,
+  $addFloat,
+  $addFloatProduct,
+  $addInt,
+  $addIntProduct,
+  $addRow,
+  $addTo,
+  $addXor,
+  $expand,
+  fetchGroups,
+  pairsAccumulate,
+  scanAccumulate,
+} from '../templates/accumulate.js'
 import { $compareColumns, comparePayload } from '../templates/compare.js'
 import { $copyRow } from '../templates/copy.js'
 import { $write, present, settle } from '../templates/settle.js'
+import { type AccumulatorCode, type AggregateCode, problemOf, resultOf, spillOf } from './accumulators.js'
 import type { Statics } from './build.js'
 import { moveString } from './kernels.js'
 import type { RowOutput } from './rows.js'
 import { external } from './specialise/types.js'
 import { type CodeContext, loopStatics, make, makeLazily, type PipelineSpec, pipelineKey, SourceList } from './steps.js'
 
-export interface AggregateCode {
-  readonly fn: 'count' | 'sum' | 'avg' | 'min' | 'max'
-  readonly kind: 'count' | 'int' | 'float' | 'extreme'
-  /** The argument may be NULL. */
-  readonly counted: boolean
-  /** Output of the row program that is the argument; -1 for count(*). */
-  readonly argument: number
-  /** Output column. */
-  readonly column: Column
-}
+export type { AccumulatorCode, AggregateCode }
 
 export interface ReduceSpec {
   /** Outputs of the pipeline: group columns first, then arguments. */
@@ -42,125 +42,95 @@ export interface ReduceSpec {
   readonly keyLayout: Layout
   readonly keyCount: number
   readonly schema: RowSchema
+  /** The output that tells whether a row counts for the existence of its group; -1 if all do. */
+  readonly counts: number
+  readonly accumulators: readonly AccumulatorCode[]
   readonly aggregates: readonly AggregateCode[]
 }
 
-const NO_SPILL: Spill = Object.freeze({ units: 0n, nan: 0n, plus: 0n, minus: 0n })
+const BIG: readonly TypeName[] = ['i64', 'u64', 'time', 'timestamp', 'timestamptz']
 
-/** Statics of one aggregate: constants for the templates, helpers for the slow paths. */
-function aggregateStatics(spec: AggregateCode, index: number, output: RowOutput | null, record: RecordLayout) {
-  const isBigInt = output !== null && ['i64', 'u64', 'time', 'timestamp', 'timestamptz'].includes(output.type)
-  const at = record.fields[index]
-  const values = spec.counted ? at.valid : record.count
-  const add = spec.kind === 'int' ? spillInt(index) : spillFloat(index)
+/** Statics of one accumulator. */
+function accumulatorStatics(spec: AccumulatorCode, index: number, outputs: readonly RowOutput[], record: RecordLayout) {
+  const [first, second = null] = spec.arguments.map(n => outputs[n])
+  const spill = spillOf(spec.kind, index)
   return {
     ...spec,
-    index,
-    argument: output,
-    isBigInt,
-    isUnsigned: output?.type === 'u64',
-    at,
-    /** The word that counts the rows with a value. */
-    values,
-    spill: external(add, 'addExactly'),
-    fits: external(fits(index, values), 'fits'),
-    result: external(exactResult(spec, index, values), 'exactResult'),
+    at: record.fields[index],
+    first,
+    second,
+    isBigInt: BIG.includes(first.type),
+    isSecondBigInt: second !== null && BIG.includes(second.type),
+    isUnsigned: first.type === 'u64',
+    isSecondUnsigned: second?.type === 'u64',
+    spill: spill === null ? null : external(spill as (...args: never[]) => unknown, 'addExactly'),
   }
 }
 
-/** sum += w * x with a bigint: any weight, any size. Moves what the fast path holds into the spill as needed. */
-function spillInt(a: number) {
-  return (table: GroupTable, slot: number, w: bigint, x: number | bigint): void => {
-    const { record, records } = table
-    const sum = slot * record.words + record.fields[a].sum
-    const spill = table.spillOf(a, slot, false)?.units ?? 0n
-    const total = records.ints[sum] + spill + w * BigInt(x)
-    const fits = BigInt.asIntN(64, total) === total
-    records.ints[sum] = fits ? total : 0n
-    if (!fits || spill !== 0n) table.setSpill(a, slot, fits ? undefined : { ...NO_SPILL, units: total })
-  }
-}
-
-function spillFloat(a: number) {
-  return (table: GroupTable, slot: number, w: bigint, x: number): void => {
-    const { record, records } = table
-    const base = slot * record.words
-    const { high, low } = record.fields[a]
-    const old = table.spillOf(a, slot, false) ?? NO_SPILL
-    let { units, nan, plus, minus } = old
-    if (Number.isNaN(x)) nan += w
-    else if (x === Infinity) plus += w
-    else if (x === -Infinity) minus += w
-    else {
-      units += toUnits(records.floats[base + high]) + toUnits(records.floats[base + low]) + w * toUnits(x)
-      records.floats[base + high] = 0
-      records.floats[base + low] = 0
+/** Accumulators by the output that must not be NULL. Those that get NULL only, from this feed, are left out. */
+function guardsOf({ accumulators, pipeline }: ReduceSpec, outputs: readonly RowOutput[], record: RecordLayout) {
+  const guards: { nullable: boolean; test: RowOutput; accumulators: ReturnType<typeof accumulatorStatics>[] }[] = []
+  accumulators.forEach((spec, index) => {
+    if (spec.kind === 'tally') return
+    const [at] = spec.arguments
+    const expr = pipeline.exprs[at]
+    if (expr.kind === 'literal' && expr.value === null) return
+    const test = outputs[at]
+    let guard = guards.find(g => g.test === test)
+    if (guard === undefined) {
+      guard = { nullable: test.nullable, test, accumulators: [] }
+      guards.push(guard)
     }
-    const empty = units === 0n && nan === 0n && plus === 0n && minus === 0n
-    if (!empty || old !== NO_SPILL) table.setSpill(a, slot, empty ? undefined : { units, nan, plus, minus })
-  }
+    guard.accumulators.push(accumulatorStatics(spec, index, outputs, record))
+  })
+  return guards
 }
 
-function exactFloat(high: number, low: number, spill: Spill | undefined): number {
-  if (spill === undefined) return high + low
-  const { nan, plus, minus } = spill
-  const rises = plus > 0n || minus < 0n
-  const falls = plus < 0n || minus > 0n
-  if (nan !== 0n || (rises && falls)) return Number.NaN
-  if (rises) return Infinity
-  if (falls) return -Infinity
-  return fromUnits(spill.units + toUnits(high) + toUnits(low))
+/** Do this feed's rows count for the existence of groups? */
+function countsOf({ counts, pipeline }: ReduceSpec): 'always' | 'never' | 'ask' {
+  if (counts < 0) return 'always'
+  const expr = pipeline.exprs[counts]
+  return expr.kind !== 'literal' ? 'ask' : expr.value === true ? 'always' : 'never'
 }
 
-function exactInt(table: GroupTable, a: number, records: Records, base: number, slot: number, old: boolean): bigint {
-  return records.ints[base + table.record.fields[a].sum] + (table.spillOf(a, slot, old)?.units ?? 0n)
-}
-
-/** Returns 0 if an integer sum of some values is beyond i64, else 1. */
-function fits(a: number, values: number) {
-  return (table: GroupTable, records: Records, base: number, slot: number, old: boolean): number => {
-    if (records.ints[base + values] === 0n) return 1
-    const total = exactInt(table, a, records, base, slot, old)
-    return BigInt.asIntN(64, total) === total ? 1 : 0
-  }
-}
-
-/** Writes a sum or average into row k of `out`, what has spilled included. REQUIRES: there are values; it fits. */
-function exactResult({ fn, kind, column }: AggregateCode, a: number, values: number) {
-  return (
-    table: GroupTable,
-    records: Records,
-    base: number,
-    slot: number,
-    old: boolean,
-    out: Batch,
-    k: number,
-  ): void => {
-    const { high, low } = table.record.fields[a]
-    const sum =
-      kind === 'float'
-        ? exactFloat(records.floats[base + high], records.floats[base + low], table.spillOf(a, slot, old))
-        : exactInt(table, a, records, base, slot, old)
-    out.columns[column.index][k] = fn === 'avg' ? Number(sum) / Number(records.ints[base + values]) + 0 : sum
+/** Statics of one aggregate: constants for the templates, helpers for the slow paths. */
+function aggregateStatics(spec: ReduceSpec, aggregate: AggregateCode, record: RecordLayout) {
+  const { values, parts, kind } = aggregate
+  const { check, problem } = problemOf(spec.accumulators, aggregate, record)
+  return {
+    ...aggregate,
+    counted: values >= 0,
+    /** The word that counts the rows with a value. */
+    values: values < 0 ? record.count : record.fields[values],
+    at: parts.length === 0 ? -1 : record.fields[parts[0]],
+    check,
+    problem: external(problem, 'problem'),
+    result:
+      kind === 'stored' || kind === 'count'
+        ? null
+        : external(resultOf(spec.accumulators, aggregate, record), 'exactResult'),
   }
 }
 
 /** What the code of an aggregation depends on, beside its pipeline. */
-function aggregateKey({ aggregates, keyCount, keyLayout }: ReduceSpec): unknown[] {
+function reduceKey({ aggregates, accumulators, keyCount, keyLayout, counts }: ReduceSpec): unknown[] {
   return [
     keyCount,
     usedLanes(keyLayout.key),
-    ...aggregates.map(a => [a.fn, a.kind, a.counted, a.argument, a.column.index]),
+    counts,
+    ...accumulators.map(a => [a.kind, a.bits, a.arguments]),
+    // Names are in messages, user functions go by identity.
+    ...aggregates.map(a => [aggregateKey(a.spec), a.spec.name, a.kind, a.values, a.parts, a.column.index]),
   ]
 }
 
-const recordOf = ({ keyLayout, aggregates }: ReduceSpec): RecordLayout =>
-  recordLayout(usedLanes(keyLayout.key), aggregates)
+const recordOf = ({ keyLayout, accumulators }: ReduceSpec): RecordLayout =>
+  recordLayout(usedLanes(keyLayout.key), accumulators)
 
 /** Parts of an output row: the group columns, and what the table keeps beside its records. */
 function parts({ schema, keyCount, aggregates }: ReduceSpec) {
   const flat = flatLayout(schema)
-  const extremes = aggregates.filter(a => a.kind === 'extreme').map(a => a.column)
+  const extremes = aggregates.filter(a => a.kind === 'stored').map(a => a.column)
   return {
     flat,
     group: { ...flat, stored: schema.columns.slice(0, keyCount) },
@@ -178,7 +148,7 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec) {
   const key = (inputs: readonly Layout[]) => [
     ...pipelineKey(pipeline),
     [...inputs, keyLayout, flat].map(layoutFingerprint),
-    aggregateKey(spec),
+    reduceKey(spec),
   ]
   const hashed = keyLayout.key.kind === 'hash'
   // Made here, not where the loop is: a loop that was made before still has to show it among its sources.
@@ -206,9 +176,9 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec) {
       compareKeys,
       storeGroup: base.$row.storeColumns,
       groupColumns: { layout: flat, columns },
-      aggregates: spec.aggregates.map((a, i) =>
-        aggregateStatics(a, i, a.argument < 0 ? null : base.$row.outputs[a.argument], record),
-      ),
+      counts: countsOf(spec),
+      counted: spec.counts < 0 ? null : base.$row.outputs[spec.counts],
+      guards: guardsOf(spec, base.$row.outputs, record),
       hash: external(hashLanes, 'hash'),
       overflow: external(() => {
         throw new WeightOverflowError(`a group of ${JSON.stringify(context.unit)}`)
@@ -216,8 +186,15 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec) {
       copyRow: $copyRow,
       moveString: external(moveString),
       addRow: $addRow,
+      addTo: $addTo,
+      addCount: $addCount,
       addInt: $addInt,
       addFloat: $addFloat,
+      addIntProduct: $addIntProduct,
+      addFloatProduct: $addFloatProduct,
+      expand: external($expand, 'expand'),
+      addBits: $addBits,
+      addXor: $addXor,
     }
     return { ...base, $g }
   }
@@ -258,7 +235,7 @@ export function settleCode<F>(context: CodeContext, spec: ReduceSpec) {
   const sources = new SourceList()
   const flat = flatLayout(spec.schema)
   const aggregateOrder = spec.aggregates.map(({ column }) => ({ column, descending: false }))
-  const key = [layoutFingerprint(flat), aggregateKey(spec)]
+  const key = [layoutFingerprint(flat), reduceKey(spec)]
   // Needed only where somebody wants the changes.
   const compare = makeLazily<Compare>(context, sources, 'compareAggregates', comparePayload, key, () =>
     compareStatics({ ...flat, order: aggregateOrder }),
@@ -266,7 +243,7 @@ export function settleCode<F>(context: CodeContext, spec: ReduceSpec) {
   const $g = {
     ...parts(spec),
     record: recordOf(spec),
-    aggregates: spec.aggregates.map((a, i) => aggregateStatics(a, i, null, recordOf(spec))),
+    aggregates: spec.aggregates.map(a => aggregateStatics(spec, a, recordOf(spec))),
     always: spec.keyCount === 0,
     write: $write,
     sameRow: external(
@@ -279,6 +256,8 @@ export function settleCode<F>(context: CodeContext, spec: ReduceSpec) {
   const lazyPresent = makeLazily<Present>(context, sources, 'present', present, key, () => ({ $g }))
   return {
     settle: make<F>(context, sources, 'settle', settle, key, () => ({ $g })),
+    /** Are there values that may not exist, whether or not anything has spilled? */
+    checks: $g.aggregates.some(a => a.check === 'always'),
     present: ((table, from, to) => lazyPresent()(table, from, to)) as Present,
     get sources() {
       return sources.texts

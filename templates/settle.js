@@ -3,14 +3,15 @@
  * record as it was and the row that follows from it as it is are written to `out`, and stay there, with weights -1 and
  * +1, if they differ. `present` writes the rows of groups for readers.
  *
- * `$g.aggregates` as in accumulate.js; `$g.always` keeps the one group of a global aggregate alive. MIN and MAX
- * columns have been brought up to date before.
+ * `$g.aggregates` as in accumulate.js; `$g.always` keeps the one group of a global aggregate alive. What
+ * ordered aggregates (MIN, MAX …) found is in the table's rows already. An aggregate whose value may not exist says so
+ * by `problem`: `check` it always, or only where something has `spilled`.
  */
 
 /**
  * Returns the new length of `out`; it is the caller's to set, so that this loop is left by nothing but a return (code
  * that V8 has replaced in the middle of a loop knows nothing of what follows it, and would be thrown out there).
- * `failures` learns of groups whose integer sums do not fit; they have no row. Rows go out only if `emit`.
+ * `failures` learns of groups where a value does not exist, and why; they have no row. Rows go out only if `emit`.
  * REQUIRES: `out` then has room for two rows per touched group; same flat layout as `table.rows`.
  */
 export function settle($g, table, out, emit, failures) {
@@ -28,24 +29,24 @@ export function settle($g, table, out, emit, failures) {
     const base = slot * $record.words
     const old = t * $record.words
     let exists = $g.always || records.ints[base + $record.count] > 0n
-    if (exists && spilled) {
-      for (const $a of $g.aggregates) {
-        if ($a.kind === 'int' && $a.fn === 'sum') {
-          const fits = $a.fits(table, records, base, slot, false)
-          if (fits === 0) {
+    for (const $a of $g.aggregates) {
+      if ($a.check !== 'never') {
+        if (exists && ($a.check === 'always' || spilled)) {
+          const problem = $a.problem(table, records, base, slot, false)
+          if (problem !== null) {
             exists = false
-            failures.add($a.index, slot)
+            failures.add(slot, problem)
           }
         }
       }
     }
     if (emit) {
       let existed = $g.always ? table.seeded : undo.ints[old + $record.count] > 0n
-      if (existed && spilled) {
-        for (const $a of $g.aggregates) {
-          if ($a.kind === 'int' && $a.fn === 'sum') {
-            const fitted = $a.fits(table, undo, old, slot, true)
-            if (fitted === 0) existed = false
+      for (const $a of $g.aggregates) {
+        if ($a.check !== 'never') {
+          if (existed && ($a.check === 'always' || spilled)) {
+            const trouble = $a.problem(table, undo, old, slot, true)
+            if (trouble !== null) existed = false
           }
         }
       }
@@ -83,11 +84,11 @@ export function present($g, table, from, to) {
   for (let slot = from; slot < to; slot++) {
     const base = slot * $record.words
     let exists = $g.always ? table.seeded : records.ints[base + $record.count] > 0n
-    if (exists && spilled) {
-      for (const $a of $g.aggregates) {
-        if ($a.kind === 'int' && $a.fn === 'sum') {
-          const fits = $a.fits(table, records, base, slot, false)
-          if (fits === 0) exists = false
+    for (const $a of $g.aggregates) {
+      if ($a.check !== 'never') {
+        if (exists && ($a.check === 'always' || spilled)) {
+          const problem = $a.problem(table, records, base, slot, false)
+          if (problem !== null) exists = false
         }
       }
     }
@@ -101,12 +102,14 @@ export function present($g, table, from, to) {
 
 /**
  * Writes the value of one aggregate into row k of `out`. `records[base…]` is the group's record, now or (`old`) as it was
- * before the step. REQUIRES: the group exists then; MIN and MAX are there already.
+ * before the step. REQUIRES: the group exists then.
  */
 export function $write($g, $a, table, records, base, slot, old, spilled, out, k) {
   if ($a.kind === 'count') {
     out.columns[$a.column.index][k] = records.ints[base + $a.values]
-  } else if ($a.kind !== 'extreme') {
+  } else if ($a.kind === 'linear') {
+    $a.result(table, records, base, slot, old, out, k)
+  } else if ($a.kind !== 'stored') {
     let missing = 0
     if ($a.counted || $g.always) {
       if (records.ints[base + $a.values] === 0n) missing = 1
@@ -123,9 +126,9 @@ export function $write($g, $a, table, records, base, slot, old, spilled, out, k)
     } else if (spilled || $a.fn === 'avg') {
       $a.result(table, records, base, slot, old, out, k)
     } else if ($a.kind === 'int') {
-      out.columns[$a.column.index][k] = records.ints[base + $a.at.sum]
+      out.columns[$a.column.index][k] = records.ints[base + $a.at]
     } else {
-      out.columns[$a.column.index][k] = records.floats[base + $a.at.high] + records.floats[base + $a.at.low]
+      out.columns[$a.column.index][k] = records.floats[base + $a.at] + records.floats[base + $a.at + 1]
     }
   }
 }

@@ -19,11 +19,12 @@
  * - keys and arguments of aggregates, keys and order of topK are columns; inputs of plus have equal columns;
  * - the same rows come out and the same failures are recorded as `rel.ts` defines.
  */
-import type { ColumnExpr, Expr } from './expr.js'
+import type { ColumnExpr } from './expr.js'
+import { lowerAggregate } from './lower-aggregate.js'
 import { lowerJoin } from './lower-join.js'
-import { clampOf, conform, filterOf, mapOf, minus, negateOf, plusOf, schemaOf, specsOf, withColumns } from './nodes.js'
-import type { AggregateRel, Rel, SetRel, TopKRel } from './rel.js'
-import { allColumns, columnOf, exprKey, TRUE } from './substitute.js'
+import { clampOf, conform, filterOf, mapOf, minus, negateOf, plusOf, withColumns } from './nodes.js'
+import type { Rel, SetRel, TopKRel } from './rel.js'
+import { allColumns, columnOf } from './substitute.js'
 
 /** The circuit in primitives. The schema stays. Sources that are views stay sources. */
 export function lower(root: Rel): Rel {
@@ -77,41 +78,6 @@ function lowerSet(rel: SetRel, a: Rel, b: Rel): Rel {
   if (rel.op === 'union') return clampOf(plusOf([left, right], rel.schema), 'one')
   const onlyLeft = clampOf(minus(left, right), 'positive')
   return rel.op === 'except' || rel.op === 'exceptAll' ? onlyLeft : minus(left, onlyLeft)
-}
-
-/** Keys and arguments, each once, become the columns of a map. */
-function lowerAggregate(rel: AggregateRel, input: Rel): Rel {
-  const place = new Map<string, number>()
-  const exprs: Expr[] = []
-  const add = (expr: Expr): number => {
-    const key = exprKey(expr)
-    const known = place.get(key)
-    if (known !== undefined) return known
-    place.set(key, exprs.length)
-    return exprs.push(expr) - 1
-  }
-  const keys = rel.keys.map(add)
-  const args = rel.aggregates.map(a => (a.arg === null ? -1 : add(a.arg)))
-  if (exprs.length === 0) exprs.push(TRUE) // a relation has at least one column
-  const names = exprs.map((_, i) => nameInAggregate(rel, keys, args, i))
-  const schema = schemaOf(
-    rel.schema.name,
-    specsOf(exprs, i => names[i]),
-  )
-  const column = (i: number): ColumnExpr => columnOf(schema, i)
-  return Object.freeze({
-    ...rel,
-    input: mapOf(input, exprs, schema),
-    keys: keys.map(column),
-    aggregates: rel.aggregates.map((a, i) => Object.freeze({ ...a, arg: args[i] < 0 ? null : column(args[i]) })),
-  })
-}
-
-function nameInAggregate(rel: AggregateRel, keys: readonly number[], args: readonly number[], i: number): string {
-  const asKey = keys.indexOf(i)
-  if (asKey >= 0) return rel.schema.columns[asKey].name
-  const asArgument = args.indexOf(i)
-  return asArgument >= 0 ? rel.aggregates[asArgument].name : 'row'
 }
 
 /** Expressions among keys and order become columns behind the row's own; a map takes them off again. */

@@ -7,10 +7,21 @@
  */
 import { assert } from '../base/errors.js'
 import { type ColumnSpec, type RowSchema, rowSchema } from '../schema/schema.js'
-import { isFloat } from '../schema/types.js'
+import { valueCanFail } from './aggregates/index.js'
 import type { ColumnExpr, Expr } from './expr.js'
-import type { AggregateRel, ClampMode, ClampRel, FilterRel, JoinRel, MapRel, NegateRel, PlusRel, Rel } from './rel.js'
-import { allColumns, canFail, exprKey } from './substitute.js'
+import type {
+  AggregateRel,
+  AggregateSpec,
+  ClampMode,
+  ClampRel,
+  FilterRel,
+  JoinRel,
+  MapRel,
+  NegateRel,
+  PlusRel,
+  Rel,
+} from './rel.js'
+import { allColumns, canFail, exprKey, identity, replaceAll } from './substitute.js'
 
 const same = <T>(a: readonly T[], b: readonly T[]): boolean => a.length === b.length && a.every((x, i) => x === b[i])
 
@@ -142,10 +153,14 @@ export function nodeCanFail(rel: Rel): boolean {
   }
 }
 
-/** Whether aggregate `index` can fail: its argument on a row, or a sum of integers that leaves i64. */
+/** Whether aggregate `index` can fail: its arguments on a row, or its value (a sum of integers may leave i64). */
 export function aggregateCanFail(rel: AggregateRel, index: number): boolean {
-  const { fn, arg } = rel.aggregates[index]
-  return arg !== null && (canFail(arg) || (fn === 'sum' && !isFloat(arg.type)))
+  const { fn, args, filter, order } = rel.aggregates[index]
+  if ([...args, ...order.map(o => o.expr)].some(canFail) || (filter !== null && canFail(filter))) return true
+  return valueCanFail(
+    fn,
+    args.map(a => a.type),
+  )
 }
 
 const failCache = new WeakMap<Rel, boolean>()
@@ -226,4 +241,32 @@ export function withColumns(rel: Rel, exprs: readonly Expr[], name: string): { r
     specsOf(all, () => name),
   )
   return { rel: mapOf(rel, all, schema), at }
+}
+
+/** All expressions of an aggregate, in the order in which they are evaluated. */
+export function exprsOf({ filter, args, order }: AggregateSpec): Expr[] {
+  return [...(filter === null ? [] : [filter]), ...args, ...order.map(o => o.expr)]
+}
+
+/** The aggregate over other columns; itself if they are the same. */
+export function replaceInAggregate(spec: AggregateSpec, replace: (column: ColumnExpr) => Expr): AggregateSpec {
+  const before = exprsOf(spec)
+  const after = replaceAll(before, replace)
+  if (after.every((e, i) => e === before[i])) return spec
+  let next = 0
+  return Object.freeze({
+    ...spec,
+    filter: spec.filter === null ? null : after[next++],
+    args: spec.args.map(() => after[next++]),
+    order: spec.order.map(o => Object.freeze({ ...o, expr: after[next++] })),
+  })
+}
+
+/** Text that two aggregates have in common exactly if they compute the same from the same columns. */
+export function aggregateKey(spec: AggregateSpec): string {
+  const { fn, args, filter, distinct, order, detail } = spec
+  const by = order.map(o => `${exprKey(o.expr)}${o.descending ? 'd' : ''}`)
+  const given =
+    typeof detail === 'object' && detail !== null && 'kind' in detail ? identity(detail) : JSON.stringify(detail)
+  return [fn, distinct, args.map(exprKey), filter === null ? '' : exprKey(filter), by, given].join(':')
 }

@@ -159,9 +159,15 @@ function printValue(type: TypeName, value: Value): string {
   return typeof value === 'bigint' ? `${value}n` : String(value)
 }
 
-/** `sum(amount)`, `count()`. */
-export function printAggregate(spec: AggregateSpec): string {
-  return `${spec.fn}(${spec.arg === null ? '' : printExpr(spec.arg)})`
+/** `sum(amount)`, `count()`, `stringAgg(distinct name order by name) filter (paid)`. */
+export function printAggregate({ fn, args, distinct, order, filter, detail }: AggregateSpec): string {
+  const terms = order.map(o => `${printExpr(o.expr)}${o.descending ? ' desc' : ''}`)
+  const isOwn = typeof detail === 'object' && detail !== null && 'kind' in detail
+  const list = args.map(a => printExpr(a))
+  if (detail !== null) list.push(isOwn ? printName(detail.name) : JSON.stringify(detail))
+  const by = terms.length === 0 ? '' : ` order by ${terms.join(', ')}`
+  const where = filter === null ? '' : ` filter (${printExpr(filter)})`
+  return `${fn}(${distinct ? 'distinct ' : ''}${list.join(', ')}${by})${where}`
 }
 
 /** What a node does, in one line, without its inputs. */

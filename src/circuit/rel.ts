@@ -4,6 +4,8 @@
  * few primitives that have kernels: source, filter, map, negate, plus, join (inner), clamp, aggregate, topK.
  */
 import type { RowSchema, TableSchema } from '../schema/schema.js'
+import type { UserAggregate } from './aggregates/definition.js'
+import type { AggregateFn } from './aggregates/index.js'
 import type { Expr } from './expr.js'
 
 /** A table as a definition: its schema and how it is kept. */
@@ -80,6 +82,8 @@ export interface ViewDefinition {
   readonly key: readonly number[]
 }
 
+export type { AggregateFn }
+
 export type Relation = TableDefinition | ViewDefinition
 
 interface Base {
@@ -155,25 +159,41 @@ export interface ClampRel extends Base {
 }
 export type ClampMode = 'positive' | 'one' | 'nonzero'
 
-export type AggregateFn = 'count' | 'sum' | 'avg' | 'min' | 'max'
+/** One term of an order: NULL first (last if descending). */
+export interface OrderTerm {
+  readonly expr: Expr
+  readonly descending: boolean
+}
 
 export interface AggregateSpec {
+  /** What it computes: a row of `aggregates/index.ts`. */
   readonly fn: AggregateFn
-  /** null for count(*). Rows where the argument is NULL do not take part. */
-  readonly arg: Expr | null
+  /** None for count(*). */
+  readonly args: readonly Expr[]
   readonly name: string
+  /** Only rows for which it is TRUE take part; evaluated before the arguments. */
+  readonly filter: Expr | null
+  /** Each different value (list of arguments) whose weights add up to more than 0 takes part once. */
+  readonly distinct: boolean
+  /** For the aggregates that have an order besides their arguments. */
+  readonly order: readonly OrderTerm[]
+  /** What the aggregate needs to know beside its arguments: a fraction, a separator, a number of bins. */
+  readonly detail: AggregateDetail
 }
+export type AggregateDetail = null | number | string | readonly number[] | UserAggregate
+
 /**
  * Output columns: the keys, then the aggregates. A group is there iff the sum of its rows' weights is > 0 (and a
- * global aggregate, with no keys, always). count: i64; sum of integers: i64, fails on overflow; sum of f32/f64:
- * f64, exact and correctly rounded; avg: f64; min/max: over values whose net weight is > 0.
- * sum, avg, min, max are NULL when no value takes part.
+ * global aggregate, with no keys, always). What each aggregate gives is said in `aggregates/`; a row takes part in it
+ * if none of the arguments that must not be NULL is. Without rows that take part most are NULL.
  */
 export interface AggregateRel extends Base {
   readonly kind: 'aggregate'
   readonly input: Rel
   readonly keys: readonly Expr[]
   readonly aggregates: readonly AggregateSpec[]
+  /** Made by lowering only: the column that tells which rows count for the existence of their group. */
+  readonly counts?: Expr
 }
 /**
  * The first `limit` rows of each group by `order` and then by all columns (ascending), each with its weight cut
@@ -183,7 +203,7 @@ export interface TopKRel extends Base {
   readonly kind: 'topK'
   readonly input: Rel
   readonly keys: readonly Expr[]
-  readonly order: readonly { readonly expr: Expr; readonly descending: boolean }[]
+  readonly order: readonly OrderTerm[]
   readonly limit: number
 }
 

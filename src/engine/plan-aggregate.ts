@@ -1,12 +1,14 @@
+import type { AccumulatorCode, AggregateCode } from '../../codegen/reduce.js'
 import type { PipelineSpec } from '../../codegen/steps.js'
 import { assert } from '../base/errors.js'
+import { AGGREGATES } from '../circuit/aggregates/index.js'
 import type { Expr } from '../circuit/expr.js'
 import { mapOf } from '../circuit/nodes.js'
 import type { AggregateRel, MapRel, Rel } from '../circuit/rel.js'
 import { exprKey } from '../circuit/substitute.js'
 import { type ColumnSpec, type RowSchema, rowSchema } from '../schema/schema.js'
-import { isFloat } from '../schema/types.js'
-import type { AccumulatorSpec } from '../zset/records.js'
+import { isFloat, TYPES } from '../schema/types.js'
+import type { AccumulatorKind } from '../zset/records.js'
 
 export function columnIndex(expr: Expr): number {
   assert(expr.kind === 'column', 'keys are plain columns after lowering')
@@ -31,41 +33,72 @@ export function uniqueSchema(name: string, specs: readonly ColumnSpec[]): RowSch
   )
 }
 
-/** Group columns, then each different argument once. */
+/** Outputs of the row program, each once: group columns first. */
+class Outputs {
+  readonly exprs: Expr[]
+  private readonly specs: ColumnSpec[]
+  private readonly places = new Map<string, number>()
+
+  constructor(private readonly rel: AggregateRel) {
+    this.exprs = [...rel.keys]
+    this.specs = rel.keys.map((key, k) => specOf(key, rel.schema.columns[k].name))
+  }
+
+  add(expr: Expr, name: string): number {
+    const known = this.places.get(exprKey(expr))
+    if (known !== undefined) return known
+    this.places.set(exprKey(expr), this.exprs.length)
+    this.specs.push(specOf(expr, expr.kind === 'column' ? expr.name : name))
+    return this.exprs.push(expr) - 1
+  }
+
+  pipeline(): PipelineSpec {
+    const { exprs, specs, rel } = this
+    return { filter: null, exprs, schema: uniqueSchema(rel.schema.name, specs), negate: false }
+  }
+}
+
+/** The accumulators of a table, each once. */
+class Accumulators {
+  readonly list: AccumulatorCode[] = []
+
+  add(kind: AccumulatorKind, args: readonly number[], bits: number): number {
+    const known = this.list.findIndex(a => kind !== 'tally' && a.kind === kind && a.arguments.join() === args.join())
+    return known >= 0 ? known : this.list.push({ kind, bits, arguments: args }) - 1
+  }
+}
+
+/** What the group table keeps, and what each aggregate reads of it. */
 export function planAggregate(rel: AggregateRel) {
-  const args = new Map<string, { expr: Expr; name: string; at: number }>()
-  for (const { arg, name } of rel.aggregates) {
-    if (arg !== null && !args.has(exprKey(arg))) {
-      const label = arg.kind === 'column' ? arg.name : name
-      args.set(exprKey(arg), { expr: arg, name: label, at: rel.keys.length + args.size })
+  const outputs = new Outputs(rel)
+  const accumulators = new Accumulators()
+  const aggregates = rel.aggregates.map((spec, n): AggregateCode => {
+    const column = rel.schema.columns[rel.keys.length + n]
+    const { plan, total, canFail } = AGGREGATES[spec.fn]
+    const types = spec.args.map(a => a.type)
+    if (plan.kind === 'ordered') {
+      const parts = canFail?.(types) === true ? [accumulators.add('tally', [], 0)] : []
+      return { fn: spec.fn, spec, kind: 'stored', values: -1, parts, column }
     }
-  }
-  const specs = [
-    ...rel.keys.map((key, k) => specOf(key, rel.schema.columns[k].name)),
-    ...[...args.values()].map(({ expr, name }) => specOf(expr, name)),
-  ]
-  const pipeline: PipelineSpec = {
-    filter: null,
-    exprs: [...rel.keys, ...[...args.values()].map(a => a.expr)],
-    schema: uniqueSchema(rel.schema.name, specs),
-    negate: false,
-  }
-  const aggregates = rel.aggregates.map(({ fn, arg }, n) => {
-    const isExtreme = fn === 'min' || fn === 'max'
-    const kind = fn === 'count' ? 'count' : isExtreme ? 'extreme' : isFloat(arg?.type ?? 'f64') ? 'float' : 'int'
-    return {
-      fn,
-      kind: kind as AccumulatorSpec['kind'],
-      counted: arg?.nullable === true && !isExtreme,
-      argument: arg === null ? -1 : (args.get(exprKey(arg))?.at ?? -1),
-      column: rel.schema.columns[rel.keys.length + n],
-    }
+    const at = spec.args.map(arg => outputs.add(arg, spec.name))
+    const values = spec.args[0]?.nullable === true ? accumulators.add('count', [at[0]], 0) : -1
+    const wanted = plan.accumulators(types)
+    const parts = wanted.map(a =>
+      accumulators.add(
+        a.kind,
+        a.at.map(i => at[i]),
+        a.kind === 'bits' ? TYPES[types[a.at[0]]].sizeBytes * 8 : 0,
+      ),
+    )
+    const isSum = spec.fn === 'sum' || spec.fn === 'avg'
+    const isCount = total === true && wanted.length === 0
+    const kind = isCount ? 'count' : !isSum ? 'linear' : isFloat(types[0]) ? 'float' : 'int'
+    return { fn: spec.fn, spec, kind, values, parts, column }
   })
-  return { pipeline, aggregates }
+  const counts = rel.counts === undefined ? -1 : outputs.add(rel.counts, 'counts')
+  return { pipeline: outputs.pipeline(), counts, accumulators: accumulators.list, aggregates }
 }
 
 export function mapRel(input: Rel, pipeline: PipelineSpec): MapRel {
   return mapOf(input, pipeline.exprs, pipeline.schema)
 }
-
-export const accumulatorOf = ({ kind, counted }: AccumulatorSpec): AccumulatorSpec => ({ kind, counted })

@@ -1,9 +1,11 @@
 /** Feeds as plans: what is fused into the loop that reads a producer's rows or a join's pairs. */
+import { isNever, isTrue } from '../circuit/conditions.js'
 import type { CallExpr, Expr } from '../circuit/expr.js'
 import { nodeCanFail } from '../circuit/nodes.js'
+import { fold } from '../circuit/optimise/fold.js'
 import { printExpr } from '../circuit/print.js'
 import type { Rel } from '../circuit/rel.js'
-import { call, replaceColumns } from '../circuit/substitute.js'
+import { call, FALSE, replaceColumns } from '../circuit/substitute.js'
 import type { RowSchema } from '../schema/schema.js'
 import type { JoinOperator } from './operators/join.js'
 import type { Producer } from './operators/operator.js'
@@ -18,9 +20,20 @@ export interface FeedPlan {
 }
 
 /** Filter, then predicate on what passed: the second is not evaluated where the first is not TRUE. */
-export function both(filter: Expr, predicate: Expr): CallExpr {
-  return call('if', [filter, predicate, { kind: 'literal', value: false, type: 'bool', nullable: false }], 'bool')
+function both(filter: Expr, predicate: Expr): CallExpr {
+  return call('if', [filter, predicate, FALSE], 'bool')
 }
+
+/** The feed with a filter on top. */
+export function filtered(feed: FeedPlan, predicate: Expr): FeedPlan {
+  const own = onto(predicate, feed.exprs)
+  const folded = fold(own)
+  if (isTrue(folded)) return feed
+  return { ...feed, filter: feed.filter === null ? (isNever(folded) ? folded : own) : both(feed.filter, own) }
+}
+
+/** Nothing comes through: one of several feeds whose rows are told apart by a constant, seen by a reader of the others. */
+export const isClosed = ({ filter }: FeedPlan): boolean => filter !== null && isNever(filter)
 
 /** An expression over a map's output, as one over the map's input. */
 export function onto(expr: Expr, exprs: readonly Expr[]): Expr {

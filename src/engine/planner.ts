@@ -7,16 +7,25 @@
 import { keyLanesOf } from '../../codegen/expr/plain.js'
 import { kernelsOf } from '../../codegen/kernels.js'
 import { accumulateCode, settleCode } from '../../codegen/reduce.js'
-import { type CodeContext, clampCode, joinCode, type PipelineSpec, storeCode } from '../../codegen/steps.js'
+import { type CodeContext, clampCode, joinCode, storeCode } from '../../codegen/steps.js'
 import { extremeCode, topKCode } from '../../codegen/walk.js'
 import { GnitzError } from '../base/errors.js'
 import { keepsFailures } from '../circuit/conditions.js'
 import type { Expr } from '../circuit/expr.js'
 import { countReaders, filterOf, mapOf } from '../circuit/nodes.js'
-import { printExpr } from '../circuit/print.js'
-import type { AggregateRel, ClampRel, JoinRel, Rel, Relation, TopKRel } from '../circuit/rel.js'
-import { allColumns, call, canFail, exprKey } from '../circuit/substitute.js'
-import { arrangedLayout, flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
+import { printAggregate, printExpr } from '../circuit/print.js'
+import type {
+  AggregateRel,
+  AggregateSpec,
+  ClampRel,
+  JoinRel,
+  OrderTerm,
+  Rel,
+  Relation,
+  TopKRel,
+} from '../circuit/rel.js'
+import { allColumns, canFail, exprKey } from '../circuit/substitute.js'
+import { arrangedLayout, type Column, flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import { GroupTable } from '../zset/groups.js'
 import { usedLanes } from '../zset/records.js'
 import { SILENT } from './errors.js'
@@ -38,8 +47,8 @@ import { LinearOperator } from './operators/linear.js'
 import type { Operator, Producer } from './operators/operator.js'
 import { Extreme, type FindExtreme, type ReachExtremes, type ReduceCode, ReduceOperator } from './operators/reduce.js'
 import { type TopKCode, TopKOperator } from './operators/topk.js'
-import { accumulatorOf, columnIndex, mapRel, planAggregate, specOf, uniqueSchema } from './plan-aggregate.js'
-import { both, describeFeed, type FeedPlan, onto, reachesFailure } from './plan-feeds.js'
+import { columnIndex, mapRel, planAggregate, specOf, uniqueSchema } from './plan-aggregate.js'
+import { describeFeed, type FeedPlan, filtered, isClosed, onto, reachesFailure } from './plan-feeds.js'
 import { relKey } from './relkey.js'
 import { findShared, ontoSides, projectionOf, type SharedArrangement, type Side } from './sharing.js'
 import { StateNames } from './state/names.js'
@@ -109,10 +118,7 @@ export class Planner {
       case 'plus':
         return rel.inputs.flatMap(input => this.feedsOf(input))
       case 'filter':
-        return this.stage(rel.input, [], feed => {
-          const predicate = onto(rel.predicate, feed.exprs)
-          return { ...feed, filter: feed.filter === null ? predicate : both(feed.filter, predicate) }
-        })
+        return this.stage(rel.input, [], feed => filtered(feed, rel.predicate)).filter(feed => !isClosed(feed))
       case 'map':
         return this.stage(rel.input, rel.exprs, feed => ({ ...feed, exprs: rel.exprs.map(e => onto(e, feed.exprs)) }))
       case 'join':
@@ -284,58 +290,48 @@ export class Planner {
       rel.keys.map((_, k) => k),
     )
     const spec = { ...plan, keyLayout, keyCount: rel.keys.length, schema: rel.schema }
-    const hasExtremes = plan.aggregates.some(a => a.kind === 'extreme')
     const code = settleCode<ReduceCode['settle']>(this.context, spec)
-    const table = new GroupTable(usedLanes(keyLayout.key), rel.schema, plan.aggregates.map(accumulatorOf), code.present)
+    const table = new GroupTable(
+      usedLanes(keyLayout.key),
+      rel.schema,
+      rel.keys.length,
+      plan.accumulators,
+      plan.aggregates.filter(a => a.kind === 'stored').map(a => a.column),
+      code.present,
+    )
     const operator = new ReduceOperator(table, code, {
       schema: rel.schema,
       keyCount: rel.keys.length,
-      aggregateNames: rel.aggregates.map(a => a.name),
       globalKey: rel.keys.length === 0 ? Uint32Array.from(keyLanesOf(keyLayout, [])) : null,
       describe: () => [
         `by ${rel.keys.map(k => printExpr(k)).join(', ') || 'nothing'}`,
-        ...rel.aggregates.map(a => `${a.name} = ${a.fn}(${a.arg === null ? '*' : printExpr(a.arg)})`),
+        ...rel.aggregates.map(a => `${a.name} = ${printAggregate(a)}`),
       ],
     })
-    // MIN and MAX read the input once more.
-    if (hasExtremes) {
+    // Ordered aggregates read the input once more.
+    if (plan.aggregates.some(a => a.kind === 'stored')) {
       this.readers.set(rel.input, (this.readers.get(rel.input) ?? 0) + 1)
     }
     const inner = mapRel(rel.input, plan.pipeline)
     for (const feed of this.feedsOf(inner)) this.attachGroup(operator, feed, spec, table)
-    this.addExtremes(rel, operator, plan.pipeline)
+    this.addExtremes(rel, operator)
     return this.add(operator)
   }
 
   /** MIN and MAX of one argument share an arrangement by (group, value). */
-  private addExtremes(rel: AggregateRel, operator: ReduceOperator, pipeline: PipelineSpec): void {
-    const done = new Set<string>()
-    rel.aggregates.forEach(aggregate => {
-      const { arg, fn } = aggregate
-      if (arg === null || (fn !== 'min' && fn !== 'max') || done.has(exprKey(arg))) return
-      done.add(exprKey(arg))
-      const same = (kind: 'min' | 'max') =>
-        rel.aggregates.flatMap((a, n) =>
-          a.fn === kind && a.arg !== null && exprKey(a.arg) === exprKey(arg)
-            ? [rel.schema.columns[rel.keys.length + n]]
-            : [],
-        )
-      const valued = arg.nullable
-        ? filterOf(rel.input, call('not', [call('isNull', [arg], 'bool')], 'bool'))
-        : rel.input
-      const exprs = [...rel.keys, arg]
-      const schema = uniqueSchema(
-        pipeline.schema.name,
-        exprs.map((e, n) => specOf(e, n < rel.keys.length ? rel.schema.columns[n].name : 'value')),
-      )
-      const index = rel.keys.length
-      const arrangement = this.arrangementOf(
-        mapOf(valued, exprs, schema),
-        rel.keys.map((_, k) => k),
-        [{ index, descending: false }],
-        true,
-      )
-      const [mins, maxs, value] = [same('min'), same('max'), schema.columns[index]]
+  private addExtremes(rel: AggregateRel, operator: ReduceOperator): void {
+    const readers = new Map<string, { spec: AggregateSpec; mins: Column[]; maxs: Column[] }>()
+    rel.aggregates.forEach((spec, n) => {
+      if (spec.fn !== 'min' && spec.fn !== 'max') return
+      const key = exprKey(spec.args[0])
+      const reader = readers.get(key) ?? { spec, mins: [], maxs: [] }
+      readers.set(key, reader)
+      const list = spec.fn === 'min' ? reader.mins : reader.maxs
+      list.push(rel.schema.columns[rel.keys.length + n])
+    })
+    for (const { spec, mins, maxs } of readers.values()) {
+      const arrangement = this.orderedInput(rel, spec)
+      const value = arrangement.kernels.layout.schema.columns[rel.keys.length]
       const shape = {
         kernels: arrangement.kernels,
         value,
@@ -346,7 +342,29 @@ export class Planner {
       }
       const code = extremeCode<ReachExtremes, FindExtreme>(this.context, shape)
       operator.extremes.push(new Extreme(arrangement, value, mins, maxs, code))
-    })
+    }
+  }
+
+  /** The rows that an ordered aggregate reads, by group and then in its order: group columns, order, other columns. */
+  private orderedInput(rel: AggregateRel, spec: AggregateSpec): ArrangeOperator {
+    const { filter, order, args } = spec
+    const rows = filter === null ? rel.input : filterOf(rel.input, filter)
+    const terms = new Map<string, OrderTerm>()
+    for (const term of order) if (!terms.has(exprKey(term.expr))) terms.set(exprKey(term.expr), term)
+    const others = args.filter(a => !terms.has(exprKey(a)))
+    const exprs = [...rel.keys, ...[...terms.values()].map(t => t.expr), ...others]
+    const name = (n: number) =>
+      n < rel.keys.length ? rel.schema.columns[n].name : n === rel.keys.length ? 'value' : 'and'
+    const schema = uniqueSchema(
+      rel.schema.name,
+      exprs.map((e, n) => specOf(e, name(n))),
+    )
+    return this.arrangementOf(
+      mapOf(rows, exprs, schema),
+      rel.keys.map((_, k) => k),
+      [...terms.values()].map((t, i) => ({ index: rel.keys.length + i, descending: t.descending })),
+      true,
+    )
   }
 
   /** Adds the end of a view, whose feeds are attached. */

@@ -262,7 +262,7 @@ class GroupReader extends SortedReader {
   ) {
     const { schema } = table.rows.layout
     super(keyColumns(schema, keys), () => table.allRows(), version)
-    const groupColumns = schema.columns.length - table.accumulators.length
+    const { groupColumns } = table
     this.layout = arrangedLayout(
       schema,
       Array.from({ length: groupColumns }, (_, c) => c),
@@ -360,7 +360,7 @@ export function storeReader(
 export function groupReader(table: GroupTable, key: readonly number[], version: () => number): Reader {
   const { schema } = table.rows.layout
   const keys = key.map(c => schema.columns[c])
-  const groupColumns = schema.columns.length - table.accumulators.length
+  const { groupColumns } = table
   const isGroup = keys.length === groupColumns && keys.every(column => column.index < groupColumns)
   if (isGroup && groupColumns > 0) return new GroupReader(table, keys, version)
   return new SortedReader(keyColumns(schema, keys), () => table.allRows(), version)

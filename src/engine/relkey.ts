@@ -1,6 +1,6 @@
 /** Structural identity of relational plans: two plans with one key compute the same relation. */
 
-import { nodeCanFail } from '../circuit/nodes.js'
+import { aggregateKey, nodeCanFail } from '../circuit/nodes.js'
 import type { Rel, Relation } from '../circuit/rel.js'
 import { exprKey, identity } from '../circuit/substitute.js'
 
@@ -43,8 +43,9 @@ function compute(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string
     case 'clamp':
       return `clamp(${rel.mode},${of(rel.input)})`
     case 'aggregate': {
-      const aggregates = rel.aggregates.map(a => `${a.fn}:${a.arg === null ? '' : exprKey(a.arg)}`).join(';')
-      return `aggregate(${of(rel.input)},${list(rel.keys)},${aggregates})`
+      const aggregates = rel.aggregates.map(aggregateKey).join(';')
+      const counts = rel.counts === undefined ? '' : exprKey(rel.counts)
+      return `aggregate(${of(rel.input)},${list(rel.keys)},${aggregates},${counts})`
     }
     case 'topK': {
       const order = rel.order.map(o => `${exprKey(o.expr)}${o.descending ? 'd' : ''}`).join(';')

@@ -1,10 +1,12 @@
 /** Random circuits: every operator over given relations, with self-joins, shared nodes and views over views. */
 import type fc from 'fast-check'
+import type { ArgumentRule, UserAggregate } from '../circuit/aggregates/definition.js'
+import { AGGREGATE_FNS, AGGREGATES } from '../circuit/aggregates/index.js'
 import type { ColumnExpr, Expr } from '../circuit/expr.js'
 import type { AggregateFn, JoinRel, Rel, Relation, SetRel } from '../circuit/rel.js'
 import type { TypeName } from '../schema/types.js'
 import { Choices, genomeArb } from './choices.js'
-import { Expressions } from './expressions.js'
+import { ALL_TYPES, Expressions } from './expressions.js'
 import * as n from './nodes.js'
 
 export interface CircuitOptions {
@@ -147,8 +149,6 @@ function joinKey(c: Circuits, left: readonly ColumnExpr[], right: readonly Colum
   return [l, c.choices.pick(right.filter(r => r.type === l.type)), nullSafe] as const
 }
 
-const SUMMABLE: readonly TypeName[] = ['i64', 'f64', 'f32', 'i32', 'u64', 'u8', 'i8', 'i16', 'u16', 'u32']
-
 const aggregateOperator = (c: Circuits, depth: number): Rel => aggregateNode(c, depth, 1 + c.choices.below(2))
 const globalOperator = (c: Circuits, depth: number): Rel => aggregateNode(c, depth, 0)
 
@@ -156,23 +156,51 @@ function aggregateNode(c: Circuits, depth: number, keyCount: number): Rel {
   const input = c.relation(depth)
   const columns = columnsOf(input)
   const keys = Array.from({ length: keyCount }, (_, i): n.Output => [`k${i}`, groupKey(c, columns)])
-  const aggregates = Array.from({ length: 1 + c.choices.below(3) }, (_, i) => {
-    const fn = c.choices.pick<AggregateFn>(['count', 'sum', 'min', 'max', 'avg'])
-    return [`a${i}`, fn, aggregateArgument(c, fn, columns)] as const
-  })
+  const aggregates = Array.from({ length: 1 + c.choices.below(3) }, (_, i) => anAggregate(c, `a${i}`, columns))
   return n.aggregate(input, keys, aggregates)
+}
+
+/** The plain ones are half of all. */
+const PLAIN: readonly AggregateFn[] = ['count', 'sum', 'min', 'max', 'avg']
+
+function anAggregate(c: Circuits, name: string, columns: readonly ColumnExpr[]): n.AggregateOutput {
+  const fn = c.choices.pick(c.choices.oneIn(2) ? AGGREGATE_FNS : PLAIN)
+  const { args: rules, optional } = AGGREGATES[fn]
+  const bare = optional === true && !c.choices.oneIn(2)
+  const args = bare ? [] : rules.map(rule => aggregateArgument(c, rule, columns))
+  const filter = c.choices.oneIn(5) ? c.expression('bool', columns) : null
+  const distinct = args.length > 0 && c.choices.oneIn(5)
+  return [name, fn, args, { filter, distinct, ...aggregateDetail(c, fn, columns) }]
 }
 
 const groupKey = (c: Circuits, columns: readonly ColumnExpr[]): Expr =>
   c.choices.oneIn(4) ? c.computed(columns) : c.choices.pick(columns)
 
-function aggregateArgument(c: Circuits, fn: AggregateFn, columns: readonly ColumnExpr[]): Expr | null {
-  if (fn === 'count' && !c.choices.oneIn(2)) return null
-  if (fn !== 'sum' && fn !== 'avg') return groupKey(c, columns)
-  const own = columns.filter(column => SUMMABLE.includes(column.type))
+function aggregateArgument(c: Circuits, rule: ArgumentRule, columns: readonly ColumnExpr[]): Expr {
+  const own = columns.filter(column => rule.accepts(column.type))
   if (own.length > 0 && !c.choices.oneIn(3)) return c.choices.pick(own)
-  return c.expression(c.choices.pick(SUMMABLE), columns)
+  return c.expression(c.choices.pick(ALL_TYPES.filter(rule.accepts)), columns)
 }
+
+/** What some aggregates need besides. */
+function aggregateDetail(_c: Circuits, fn: AggregateFn, _columns: readonly ColumnExpr[]): n.AggregateOptions {
+  switch (fn) {
+    case 'linear':
+      return { detail: WEIGHTED_SUMS }
+    default:
+      return {}
+  }
+}
+
+/** A linear aggregate of a user: fails now and then. */
+const WEIGHTED_SUMS: UserAggregate = Object.freeze({
+  ...{ kind: 'user', name: 'sums', type: 'f64', nullable: true, fold: null, initial: null, combine: null },
+  finish: (...sums: readonly (number | bigint)[]) => {
+    const total = sums.reduce((sum: number, x) => sum * 2 + Number(x), 0)
+    if (total === 3) throw new Error('three')
+    return total === 1 ? null : total
+  },
+} as const)
 
 function topKOperator(c: Circuits, depth: number): Rel {
   const input = c.relation(depth)

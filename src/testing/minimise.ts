@@ -137,8 +137,11 @@ function* plainer(node: Rel): Generator<Rel> {
     case 'aggregate':
       for (const keys of simplerLists(node.keys)) yield { ...node, keys }
       for (const [i, spec] of node.aggregates.entries()) {
-        for (const arg of spec.arg === null ? [] : simplerExprs(spec.arg)) {
-          yield { ...node, aggregates: node.aggregates.with(i, { ...spec, arg }) }
+        for (const args of simplerLists(spec.args)) {
+          yield { ...node, aggregates: node.aggregates.with(i, { ...spec, args }) }
+        }
+        if (spec.filter !== null || spec.distinct) {
+          yield { ...node, aggregates: node.aggregates.with(i, { ...spec, filter: null, distinct: false }) }
         }
       }
       return

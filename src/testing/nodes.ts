@@ -2,10 +2,12 @@
  * Constructors of circuits, node by node, without the builder: for generated circuits and for the reproductions that
  * a failed property prints. They compute schemas and nullability and check nothing else.
  */
+import { aggregateColumn } from '../circuit/aggregates/index.js'
 import type { CallExpr, ColumnExpr, DatePart, Expr, Op, Udf } from '../circuit/expr.js'
 import type {
   AggregateFn,
   AggregateRel,
+  AggregateSpec,
   ClampMode,
   FilterRel,
   JoinRel,
@@ -18,7 +20,7 @@ import type {
   ViewDefinition,
 } from '../circuit/rel.js'
 import { type ColumnSpec, type RowSchema, rowSchema, tableSchema } from '../schema/schema.js'
-import { isFloat, type TypeName } from '../schema/types.js'
+import type { TypeName } from '../schema/types.js'
 
 /** A named output column. */
 export type Output = readonly [name: string, expr: Expr]
@@ -130,27 +132,27 @@ export function join(
   })
 }
 
-export function aggregate(
-  input: Rel,
-  keys: readonly Output[],
-  aggregates: readonly (readonly [name: string, fn: AggregateFn, arg: Expr | null])[],
-): AggregateRel {
-  const specs: ColumnSpec[] = aggregates.map(([name, fn, arg]) => ({
-    name,
-    type: aggregateType(fn, arg),
-    nullable: fn !== 'count' && (keys.length === 0 || arg === null || arg.nullable),
-  }))
+/** What an aggregate may have besides its arguments. */
+export type AggregateOptions = Partial<Pick<AggregateSpec, 'filter' | 'distinct' | 'order' | 'detail'>>
+
+export type AggregateOutput = readonly [
+  name: string,
+  fn: AggregateFn,
+  args: Expr | readonly Expr[] | null,
+  options?: AggregateOptions,
+]
+
+export function aggregate(input: Rel, keys: readonly Output[], aggregates: readonly AggregateOutput[]): AggregateRel {
+  const specs = aggregates.map(([name, fn, given, options = {}]): AggregateSpec => {
+    const args = given === null ? [] : Array.isArray(given) ? (given as Expr[]) : [given as Expr]
+    return Object.freeze({ name, fn, args, ...{ filter: null, distinct: false, order: [], detail: null }, ...options })
+  })
+  const columns = specs.map((spec): ColumnSpec => ({ name: spec.name, ...aggregateColumn(spec, keys.length === 0) }))
   return Object.freeze({
     ...{ kind: 'aggregate', input, keys: keys.map(k => k[1]) },
-    schema: rowSchema('aggregate', [...keys.map(specOf), ...specs]),
-    aggregates: aggregates.map(([name, fn, arg]) => ({ name, fn, arg })),
+    schema: rowSchema('aggregate', [...keys.map(specOf), ...columns]),
+    aggregates: specs,
   })
-}
-
-function aggregateType(fn: AggregateFn, arg: Expr | null): TypeName {
-  if (fn === 'count' || arg === null) return 'i64'
-  if (fn === 'avg') return 'f64'
-  return fn === 'sum' ? (isFloat(arg.type) ? 'f64' : 'i64') : arg.type
 }
 
 export function topK(

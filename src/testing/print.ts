@@ -1,7 +1,7 @@
 /** A failing case as TypeScript text that rebuilds it and runs the laws again. */
 import type { Expr } from '../circuit/expr.js'
 import { inputsOf } from '../circuit/nodes.js'
-import type { JoinRel, Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
+import type { AggregateSpec, JoinRel, Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
 import type { Value } from '../schema/types.js'
 import type { Step } from './arbitraries.js'
 import type { Case } from './cases.js'
@@ -84,7 +84,7 @@ class Printer {
       case 'join':
         return `n.join('${rel.type}', ${inputs.join(', ')}, ${this.conditions(rel, expr)}, ${outputs(rel.exprs)})`
       case 'aggregate': {
-        const specs = rel.aggregates.map(a => `[${quoted(a.name)}, '${a.fn}', ${a.arg === null ? null : expr(a.arg)}]`)
+        const specs = rel.aggregates.map(a => printAggregate(a, expr))
         return `n.aggregate(${inputs[0]}, ${outputs(rel.keys)}, [${specs.join(', ')}])`
       }
       case 'topK': {
@@ -100,6 +100,19 @@ class Printer {
     const on = rel.on.map(([l, r], i) => `[${expr(l)}, ${expr(r)}, ${rel.nullSafe[i]}]`)
     return `[${on.join(', ')}], ${rel.residual === null ? null : expr(rel.residual)}`
   }
+}
+
+function printAggregate({ name, fn, args, filter, distinct, order, detail }: AggregateSpec, expr: (e: Expr) => string) {
+  const terms = order.map(o => `{ expr: ${expr(o.expr)}, descending: ${o.descending} }`)
+  const given = typeof detail === 'object' && detail !== null && 'kind' in detail ? 'user' : JSON.stringify(detail)
+  const options = [
+    ...(filter === null ? [] : [`filter: ${expr(filter)}`]),
+    ...(distinct ? ['distinct: true'] : []),
+    ...(terms.length > 0 ? [`order: [${terms.join(', ')}]`] : []),
+    ...(detail === null ? [] : [`detail: ${given}`]),
+  ]
+  const last = options.length === 0 ? '' : `, { ${options.join(', ')} }`
+  return `[${quoted(name)}, '${fn}', [${args.map(expr).join(', ')}]${last}]`
 }
 
 function printExpr(expr: Expr, inputs: readonly string[]): string {

@@ -1,9 +1,10 @@
 /**
  * The state of a grouped aggregation: one slot per group, found by hashing its key words, with a record of
  * accumulators (`records.ts`). Sums are exact. An integer sum is a word of the record plus, once that would overflow,
- * a bigint in `spills[a]`; a float sum is `high + low` (two doubles) plus a bigint in units of 2^-1074 in `spills[a]`.
+ * a bigint in `spills[a]`; a float sum is two doubles (a sum of products four) plus a bigint in `spills[a]`.
  *
- * Of a group's output row, `rows` holds by slot what does not follow from its record: group columns, MIN and MAX. The
+ * Of a group's output row, `rows` holds by slot what does not follow from its record: group columns, and what ordered
+ * aggregates (MIN, MAX …) found. The
  * other columns, and the weight that tells whether the group exists, are written when somebody reads (`allRows`,
  * `rowOf`): steps neither read nor write them.
  *
@@ -18,12 +19,17 @@ import { extend, MIN_CAPACITY, SlotIndex } from './slots.js'
 
 /** What a spilled sum holds beside the record; immutable. */
 export interface Spill {
-  /** Integers: the value. Floats: in units of 2^-1074. */
+  /** Integers: the value. Floats: in units of 2^-1074, products of them 2^-2148. */
   readonly units: bigint
   readonly nan: bigint
   readonly plus: bigint
   readonly minus: bigint
+  /** Why the value of an ordered aggregate does not exist. */
+  readonly message?: string
 }
+
+/** Nothing. */
+export const NO_SPILL: Spill = Object.freeze({ units: 0n, nan: 0n, plus: 0n, minus: 0n })
 
 /** Writes weights and all columns that follow from the records, for slots from..to of `table.rows`. */
 export type Present = (table: GroupTable, from: number, to: number) => void
@@ -62,9 +68,8 @@ export class GroupTable extends SlotIndex {
   undo: Records
   /** Their MIN and MAX columns, and the null words; shares the heap of `rows`. */
   readonly undoRows: Batch
-  /** Per aggregate: what touched slots had spilled before the step. */
+  /** Per accumulator: what touched slots had spilled before the step. */
   private readonly undoSpills: Map<number, Spill | undefined>[]
-  readonly extremes: readonly Column[]
   /** Columns of `rows` that are there at all times, and those that are written when somebody reads. */
   private readonly kept: readonly Column[]
   private readonly derived: readonly Column[]
@@ -77,16 +82,17 @@ export class GroupTable extends SlotIndex {
   constructor(
     keyLanes: number,
     schema: RowSchema,
+    /** Group columns: the first of `schema`. */
+    readonly groupColumns: number,
     readonly accumulators: readonly AccumulatorSpec[],
+    /** Columns that do not follow from the record, in order. */
+    readonly extremes: readonly Column[],
     private readonly present: Present = () => {},
   ) {
     const record = recordLayout(keyLanes, accumulators)
     super(keyLanes > 2 ? 2 : 1, keyLanes, record.lanes)
     this.record = record
-    const groupColumns = schema.columns.length - accumulators.length
-    const isExtreme = (c: Column) => accumulators[c.index - groupColumns]?.kind === 'extreme'
-    this.extremes = schema.columns.filter(isExtreme)
-    this.kept = schema.columns.filter(c => c.index < groupColumns || isExtreme(c))
+    this.kept = schema.columns.filter(c => c.index < groupColumns || extremes.includes(c))
     this.derived = schema.columns.filter(c => !this.kept.includes(c))
     const flat = flatLayout(schema)
     this.rows = new Batch(flat)
@@ -222,22 +228,22 @@ export class GroupTable extends SlotIndex {
     return this.spills.some(m => m.size > 0) || this.undoSpills.some(m => m.size > 0)
   }
 
-  /** What an aggregate of a slot has spilled, now or (`old`) before this step. */
-  spillOf(aggregate: number, slot: number, old: boolean): Spill | undefined {
-    const before = this.undoSpills[aggregate]
-    return old && before.has(slot) ? before.get(slot) : this.spills[aggregate].get(slot)
+  /** What an accumulator of a slot has spilled, now or (`old`) before this step. */
+  spillOf(accumulator: number, slot: number, old: boolean): Spill | undefined {
+    const before = this.undoSpills[accumulator]
+    return old && before.has(slot) ? before.get(slot) : this.spills[accumulator].get(slot)
   }
 
-  /** Replaces what an aggregate of a slot has spilled; undone with the step. */
-  setSpill(aggregate: number, slot: number, spill: Spill | undefined): void {
-    const before = this.undoSpills[aggregate]
-    if (!before.has(slot)) before.set(slot, this.spills[aggregate].get(slot))
-    this.putSpill(aggregate, slot, spill)
+  /** Replaces what an accumulator of a slot has spilled; undone with the step. */
+  setSpill(accumulator: number, slot: number, spill: Spill | undefined): void {
+    const before = this.undoSpills[accumulator]
+    if (!before.has(slot)) before.set(slot, this.spills[accumulator].get(slot))
+    this.putSpill(accumulator, slot, spill)
   }
 
-  private putSpill(aggregate: number, slot: number, spill: Spill | undefined): void {
-    if (spill === undefined) this.spills[aggregate].delete(slot)
-    else this.spills[aggregate].set(slot, spill)
+  private putSpill(accumulator: number, slot: number, spill: Spill | undefined): void {
+    if (spill === undefined) this.spills[accumulator].delete(slot)
+    else this.spills[accumulator].set(slot, spill)
   }
 
   /** Ends a step. */

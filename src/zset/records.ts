@@ -3,28 +3,28 @@
  * cache lines, so that a change of a group that has not been looked at lately waits for memory once or twice and not
  * once per field.
  *
- *     [key lanes …, mark] [count] [valid, sum | high, low of each aggregate …]
+ *     [key lanes …, mark] [count] [words of each accumulator …]
  *
  * Key lanes and mark are 32 bits, everything else 64. Lanes of a packed key that are always zero are not stored.
  */
 import type { Key } from '../schema/schema.js'
 
-/** How an aggregate accumulates. `extreme`: MIN or MAX, whose value comes from a trace. */
-export type AccumulatorKind = 'count' | 'int' | 'float' | 'extreme'
+/**
+ * What is summed over the rows with a value, each with its weight:
+ * `count`: 1. `int`: an integer. `float`: a double, exactly. `intProduct`, `floatProduct`: the product of two. `bits`:
+ * each bit of an integer on its own. `xor`: all bits of an integer, modulo 2. `tally`: nothing; somebody else counts.
+ */
+export type AccumulatorKind = 'count' | 'int' | 'float' | 'intProduct' | 'floatProduct' | 'bits' | 'xor' | 'tally'
 
 export interface AccumulatorSpec {
   readonly kind: AccumulatorKind
-  /** The argument can be NULL, so rows with a value are counted apart. */
-  readonly counted: boolean
+  /** For `bits`: how many. */
+  readonly bits: number
 }
 
-/** Where an aggregate's accumulators lie: 64-bit words from the record's begin, -1 for those it does not have. */
-export interface AccumulatorFields {
-  /** Sum of the weights of rows with a value. */
-  readonly valid: number
-  readonly sum: number
-  readonly high: number
-  readonly low: number
+/** 64-bit words of an accumulator; sums of doubles are sums of so many doubles. */
+export function wordsOf({ kind, bits }: AccumulatorSpec): number {
+  return kind === 'bits' ? bits : kind === 'float' ? 2 : kind === 'floatProduct' ? 4 : 1
 }
 
 export interface RecordLayout {
@@ -33,7 +33,8 @@ export interface RecordLayout {
   readonly mark: number
   /** The word that holds the sum of weights. All that a step changes, but for the mark, lies from here on. */
   readonly count: number
-  readonly fields: readonly AccumulatorFields[]
+  /** Where each accumulator begins. */
+  readonly fields: readonly number[]
   /** Length of a record in 64-bit words, and in 32-bit lanes. */
   readonly words: number
   readonly lanes: number
@@ -42,10 +43,10 @@ export interface RecordLayout {
 export function recordLayout(keyLanes: number, accumulators: readonly AccumulatorSpec[]): RecordLayout {
   const count = Math.ceil((keyLanes + 1) / 2)
   let words = count + 1
-  const fields = accumulators.map(({ kind, counted }): AccumulatorFields => {
-    const place = (has: boolean): number => (has ? words++ : -1)
-    const isFloat = kind === 'float'
-    return { valid: place(counted), sum: place(kind === 'int'), high: place(isFloat), low: place(isFloat) }
+  const fields = accumulators.map(accumulator => {
+    const at = words
+    words += wordsOf(accumulator)
+    return at
   })
   return Object.freeze({ keyLanes, mark: keyLanes, count, fields, words, lanes: words * 2 })
 }

@@ -106,7 +106,7 @@ describe('view', () => {
     expect(spend.schema.name).toBe('spend')
     expect(spend.rel).toMatchObject({
       kind: 'aggregate',
-      aggregates: [{ fn: 'count', arg: null }, { fn: 'sum' }],
+      aggregates: [{ fn: 'count', args: [] }, { fn: 'sum' }],
       input: {
         kind: 'join',
         type: 'inner',
@@ -353,7 +353,7 @@ describe('aggregates', () => {
     )
     expect(columns(global)).toEqual(['n: i64', 'total: i64?', 'pieces: f64?'])
     const minimum = view('v', q => q.from(orders).aggregate({ a: sum((o, { k }) => o.amount * k, { k: 2n }) }))
-    expect(minimum.rel).toMatchObject({ aggregates: [{ arg: { op: 'mul', type: 'i64' } }] })
+    expect(minimum.rel).toMatchObject({ aggregates: [{ args: [{ op: 'mul', type: 'i64' }] }] })
   })
 
   test('top', () => {
@@ -374,7 +374,9 @@ describe('aggregates', () => {
 
   test('refused', () => {
     expect(refusal(q => q.aggregate({}))).toContain('at least one aggregate')
-    expect(refusal(q => q.aggregate({ n: 5 as never }))).toContain('aggregate "n": expected count()')
+    expect(refusal(q => q.aggregate({ n: 5 as never }))).toContain(
+      'aggregate "n": expected an aggregate like sum(r => …), found 5',
+    )
     expect(refusal(q => q.aggregate({ n: sum(o => o.note as never) }))).toContain(
       'aggregate "n": sum needs numbers or bigints, found a string',
     )

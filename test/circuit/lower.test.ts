@@ -28,7 +28,7 @@ function checkLowered(root: Rel): void {
       }
     }
     if (rel.kind === 'aggregate') {
-      for (const e of [...rel.keys, ...rel.aggregates.flatMap(a => a.arg ?? [])]) expect(e.kind).toBe('column')
+      for (const e of [...rel.keys, ...rel.aggregates.flatMap(a => a.args)]) expect(e.kind).toBe('column')
     }
     if (rel.kind === 'topK') {
       for (const e of [...rel.keys, ...rel.order.map(o => o.expr)]) expect(e.kind).toBe('column')

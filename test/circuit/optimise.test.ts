@@ -5,7 +5,7 @@ import { lower } from '../../src/circuit/lower.js'
 import { nodeCanFail, nodesOf, schemaOf, specsOf } from '../../src/circuit/nodes.js'
 import { linearChain, optimise } from '../../src/circuit/optimise.js'
 import { printRel } from '../../src/circuit/print.js'
-import type { AggregateSpec, JoinRel, Rel } from '../../src/circuit/rel.js'
+import type { AggregateFn, AggregateSpec, JoinRel, Rel } from '../../src/circuit/rel.js'
 import { allColumns, call, columnOf, literal } from '../../src/circuit/substitute.js'
 import { picker, randomInputs, randomPlan, sourceOf, TABLES } from './random-plans.js'
 
@@ -44,6 +44,9 @@ describe('optimise', () => {
       input,
       exprs,
     }
+  }
+  const aggregate = (fn: AggregateFn, args: readonly Expr[], name: string): AggregateSpec => {
+    return { fn, args, name, filter: null, distinct: false, order: [], detail: null }
   }
   const grouped = (input: Rel, keys: readonly Expr[], aggregates: readonly AggregateSpec[]): Rel => {
     const specs = aggregates.map(a => ({ name: a.name, type: 'i64' as const, nullable: a.fn !== 'count' }))
@@ -149,9 +152,9 @@ describe('optimise', () => {
 
   it('drops aggregates that nobody reads, unless they can fail', () => {
     const aggregates: AggregateSpec[] = [
-      { fn: 'count', arg: null, name: 'n' },
-      { fn: 'max', arg: amount, name: 'most' },
-      { fn: 'sum', arg: amount, name: 'total' },
+      aggregate('count', [], 'n'),
+      aggregate('max', [amount], 'most'),
+      aggregate('sum', [amount], 'total'),
     ]
     const group = grouped(orders, [customer], aggregates)
     expect(text(map(group, [columnOf(group.schema, 0), columnOf(group.schema, 1)]))).toContain('count(), sum(amount)\n')
@@ -162,18 +165,18 @@ describe('optimise', () => {
   })
 
   it('filters groups before grouping, but not where a failing group would be hidden', () => {
-    const count = grouped(orders, [customer], [{ fn: 'count', arg: null, name: 'n' }])
+    const count = grouped(orders, [customer], [aggregate('count', [], 'n')])
     expect(text(filter(count, more(columnOf(count.schema, 0), 1n)))).toBe(
       lines('aggregate by (customer): count()', '  map { customer }', '    filter customer > 1n', '      table orders'),
     )
-    const sum = grouped(orders, [customer], [{ fn: 'sum', arg: amount, name: 'n' }])
+    const sum = grouped(orders, [customer], [aggregate('sum', [amount], 'n')])
     expect(text(filter(sum, more(columnOf(sum.schema, 0), 1n)))).toMatch(/^filter customer > 1n\n/)
-    const all = grouped(orders, [], [{ fn: 'count', arg: null, name: 'n' }])
+    const all = grouped(orders, [], [aggregate('count', [], 'n')])
     expect(text(filter(all, literal('bool', false)))).toBe('plus')
   })
 
   it('drops clamps that change nothing', () => {
-    const count = grouped(orders, [customer], [{ fn: 'count', arg: null, name: 'n' }])
+    const count = grouped(orders, [customer], [aggregate('count', [], 'n')])
     const distinct = (input: Rel): Rel => ({ kind: 'distinct', schema: input.schema, input })
     expect(text(distinct(distinct(count)))).toBe(text(count))
     expect(text(distinct(distinct(orders)))).toBe(lines('clamp one', '  table orders'))

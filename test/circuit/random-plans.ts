@@ -2,6 +2,7 @@
  * Random circuits and contents for the tests of lowering and optimising: small domains, so that rows meet; weights
  * of either sign; NULLs; expressions that fail on some rows.
  */
+import { aggregateColumn } from '../../src/circuit/aggregates/index.js'
 import type { CallExpr, Expr, Op } from '../../src/circuit/expr.js'
 import { addRow, type ZSet } from '../../src/circuit/interpret.js'
 import { schemaOf, specsOf } from '../../src/circuit/nodes.js'
@@ -212,19 +213,15 @@ function randomAggregate(input: Rel, expr: (type: TypeName) => Expr, pick: Pick)
   const aggregates = Array.from({ length: 1 + pick(3) }, (_, i): AggregateSpec => {
     const fn = oneOf<AggregateFn>(pick, ['count', 'sum', 'avg', 'min', 'max'])
     const types: readonly TypeName[] = fn === 'sum' || fn === 'avg' ? ['i64', 'f64'] : EXPR_TYPES
-    return { fn, arg: fn === 'count' && pick(2) === 0 ? null : expr(oneOf(pick, types)), name: `a${i}` }
+    const args = fn === 'count' && pick(2) === 0 ? [] : [expr(oneOf(pick, types))]
+    const filter = pick(4) === 0 ? expr('bool') : null
+    return { fn, args, name: `a${i}`, filter, distinct: args.length > 0 && pick(4) === 0, order: [], detail: null }
   })
   const specs = [
     ...specsOf(keys, i => `k${i}`),
-    ...aggregates.map(a => ({ name: a.name, type: aggregateType(a), nullable: a.fn !== 'count' })),
+    ...aggregates.map(a => ({ name: a.name, type: aggregateColumn(a, false).type, nullable: a.fn !== 'count' })),
   ]
   return { kind: 'aggregate', schema: schemaOf('grouped', specs), input, keys, aggregates }
-}
-
-function aggregateType({ fn, arg }: AggregateSpec): TypeName {
-  if (fn === 'count' || arg === null) return 'i64'
-  if (fn === 'avg') return 'f64'
-  return fn === 'sum' ? (arg.type === 'f64' ? 'f64' : 'i64') : arg.type
 }
 
 function randomJoin(left: Rel, right: Rel, risk: number, pick: Pick): Rel {

@@ -6,12 +6,12 @@ import type { AggregateRel } from '../../src/circuit/rel.js'
 import { ErrorSet } from '../../src/engine/errors.js'
 import type { FetchGroups, PairsAccumulate, ScanAccumulate } from '../../src/engine/operators/feed.js'
 import type { ReduceCode } from '../../src/engine/operators/reduce.js'
-import { arrangedLayout, flatLayout, rowSchema } from '../../src/schema/schema.js'
-import { isFloat } from '../../src/schema/types.js'
+import { planAggregate } from '../../src/engine/plan-aggregate.js'
+import { arrangedLayout, flatLayout } from '../../src/schema/schema.js'
 import { nodes } from '../../src/testing/index.js'
 import { Batch } from '../../src/zset/batch.js'
 import { GroupTable } from '../../src/zset/groups.js'
-import { usedLanes } from '../../src/zset/records.js'
+import { usedLanes, wordsOf } from '../../src/zset/records.js'
 import { contents, MODES, schemaOf, textOf, type Weighted } from '../zset/support.js'
 
 export const table = nodes.table('t', [
@@ -46,27 +46,13 @@ function aggregateBy(keys: readonly string[]): AggregateRel {
   )
 }
 
-/** As the planner does it: arguments after group columns, each once. */
-function specFor(rel: AggregateRel, keys: readonly string[], collide: boolean): ReduceSpec {
-  const names = [...keys, ...ARGUMENTS]
-  const out = rowSchema(
-    't',
-    names.map(name => ({ name, type: col(name).type, nullable: col(name).nullable })),
-  )
-  return {
-    pipeline: { filter: null, exprs: names.map(col), schema: out, negate: false },
-    // The hash of nothing is the same for every group.
-    keyLayout: arrangedLayout(out, collide ? [] : keys.map((_, k) => k)),
-    keyCount: keys.length,
-    schema: rel.schema,
-    aggregates: rel.aggregates.map(({ fn, arg }, n) => ({
-      fn,
-      kind: fn === 'count' ? 'count' : isFloat(arg?.type ?? 'i64') ? 'float' : 'int',
-      counted: arg?.nullable === true,
-      argument: arg?.kind === 'column' ? names.indexOf(arg.name) : -1,
-      column: rel.schema.columns[keys.length + n],
-    })),
-  }
+/** As the planner does it, but that hashes may collide. */
+function specFor(rel: AggregateRel, collide: boolean): ReduceSpec {
+  const plan = planAggregate(rel)
+  const keys = rel.keys.map((_, k) => k)
+  // The hash of nothing is the same for every group.
+  const keyLayout = arrangedLayout(plan.pipeline.schema, collide ? [] : keys)
+  return { ...plan, keyLayout, keyCount: keys.length, schema: rel.schema }
 }
 
 type SettleCode = ReturnType<typeof settleCode<ReduceCode['settle']>>
@@ -88,8 +74,8 @@ export class Reducer {
     loops: Reducer['loops'],
     code: SettleCode,
   ) {
-    const accumulators = spec.aggregates.map(({ kind, counted }) => ({ kind, counted }))
-    this.table = new GroupTable(usedLanes(spec.keyLayout.key), spec.schema, accumulators, code.present)
+    const { keyLayout, keyCount, accumulators } = spec
+    this.table = new GroupTable(usedLanes(keyLayout.key), spec.schema, keyCount, accumulators, [], code.present)
     this.loops = loops
     this.code = code
   }
@@ -126,7 +112,7 @@ export class Reducer {
     const out = new Batch(flatLayout(this.spec.schema), this.table.touchedCount * 2)
     this.failed.length = 0
     out.length = this.code.settle(this.table, out, true, {
-      add: (aggregate, slot) => this.failed.push(`${aggregate} ${slot}`),
+      add: (slot, message) => this.failed.push(`${slot} ${message}`),
     })
     return contents(out)
   }
@@ -148,11 +134,12 @@ export class Reducer {
       const { record, records } = table
       const base = slot * record.words
       const count = records.ints[base + record.count]
-      const numbers = record.fields.map(({ valid, sum, high, low }, a) => [
-        ...[valid < 0 ? 0n : records.ints[base + valid], sum < 0 ? 0n : records.ints[base + sum]],
-        ...(high < 0 ? [] : [records.floats[base + high], records.floats[base + low]]),
-        table.spillOf(a, slot, false),
-      ])
+      const numbers = table.accumulators.map((accumulator, a) => {
+        const at = base + record.fields[a]
+        const isReal = accumulator.kind === 'float' || accumulator.kind === 'floatProduct'
+        const region = isReal ? records.floats : records.ints
+        return [...region.slice(at, at + wordsOf(accumulator)), table.spillOf(a, slot, false)]
+      })
       const isGhost = weight === 0n && count === 0n
       const entry = { row: isGhost ? null : row, weight, count, numbers }
       if (!isGhost || numbers.some(list => list.some(x => x !== 0n && x !== 0 && x !== undefined))) {
@@ -166,8 +153,8 @@ export class Reducer {
 export const right = flatLayout(schemaOf('r', 'k:u8'))
 
 /** Compiles once, makes a new table each time. */
-function reducers(mode: Mode, rel: AggregateRel, keys: readonly string[], collide: boolean): () => Reducer {
-  const spec = specFor(rel, keys, collide)
+function reducers(mode: Mode, rel: AggregateRel, collide: boolean): () => Reducer {
+  const spec = specFor(rel, collide)
   const context = { mode, unit: 'test', provenance: [] }
   const scan = (negate: boolean) =>
     accumulateCode(context, { ...spec, pipeline: { ...spec.pipeline, negate } }).scan<ScanAccumulate>(flat)
@@ -190,5 +177,5 @@ const groupings: readonly { keys: readonly string[]; collide: boolean }[] = [
 ]
 export const CASES = groupings.map(({ keys, collide }) => {
   const rel = aggregateBy(keys)
-  return { keys, collide, rel, make: new Map(MODES.map(mode => [mode, reducers(mode, rel, keys, collide)])) }
+  return { keys, collide, rel, make: new Map(MODES.map(mode => [mode, reducers(mode, rel, collide)])) }
 })

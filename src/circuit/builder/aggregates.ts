@@ -1,22 +1,21 @@
 /**
- * Aggregates of the builder: `count()`, `sum(r => …)`, `avg`, `min`, `max`.
- *
- * An argument that is NULL does not take part. count is a bigint. A bigint sums to a bigint (i64, fails on overflow),
- * a number to a number: integer columns of up to 32 bits are summed exactly as i64 and given as the nearest double,
- * floats are summed exactly and rounded once. Without a value that takes part, sum, avg, min and max are NULL, which
- * can only be where the argument is nullable or the aggregate is global.
+ * Aggregates as the builder sees them: what `sum(r => …)` gives, and how it becomes part of a circuit. The functions
+ * themselves are in `aggregate-functions.ts`.
  */
 import { CompileError, quote, show } from '../../base/errors.js'
 import type { ColumnSpec, RowSchema } from '../../schema/schema.js'
-import { isNumberType, TYPES, type TypeName } from '../../schema/types.js'
+import { isNumberType } from '../../schema/types.js'
+import { AGGREGATES, aggregateColumn } from '../aggregates/index.js'
+import { hintFor } from '../aggregates/types.js'
 import type { VALUE } from '../columns.js'
 import type { Expr } from '../expr.js'
-import { valueLambda } from '../lambda/index.js'
-import type { AggregateFn, AggregateSpec } from '../rel.js'
+import { conditionLambda, valueLambda } from '../lambda/index.js'
+import type { AggregateDetail, AggregateFn, AggregateSpec, OrderTerm } from '../rel.js'
+import { call, exprKey } from '../substitute.js'
 import { typeText } from '../typing.js'
-import type { Cell, Context, Ctx, NoContext, Scalar } from './types.js'
+import type { Context, Scalar } from './types.js'
 
-type ValueLambda = (row: never, ctx: never) => unknown
+export type ValueLambda = (row: never, ctx: never) => unknown
 
 /**
  * An aggregate over rows `R` with values `T` (null included where the argument may be NULL). `Total` says that there
@@ -25,8 +24,12 @@ type ValueLambda = (row: never, ctx: never) => unknown
 export interface Aggregate<R, T extends Scalar, Total extends boolean = false> {
   readonly kind: 'aggregate'
   readonly fn: AggregateFn
-  readonly lambda: ValueLambda | null
+  readonly lambdas: readonly ValueLambda[]
   readonly ctx: Context | undefined
+  readonly filters: readonly { readonly predicate: ValueLambda; readonly ctx: Context | undefined }[]
+  readonly distinct: boolean
+  readonly order: readonly { readonly by: ValueLambda; readonly desc?: boolean; readonly ctx?: Context }[]
+  readonly detail: AggregateDetail
   /** Types only. */
   readonly [VALUE]: { readonly row: (row: R) => void; readonly value: T; readonly total: Total }
 }
@@ -42,69 +45,12 @@ export type GlobalValues<A> = {
   -readonly [K in keyof A]: IsTotal<A[K]> extends true ? ValueOf<A[K]> : ValueOf<A[K]> | null
 }
 
-type NullIf<T> = T extends null | undefined ? null : never
-type SumOf<T> = (T extends number ? number : T extends bigint ? bigint : never) | NullIf<T>
-type Same<T> = T extends boolean
-  ? boolean
-  : T extends number
-    ? number
-    : T extends bigint
-      ? bigint
-      : T extends string
-        ? string
-        : T extends null | undefined
-          ? null
-          : T
+type Parts = Partial<Omit<Aggregate<never, Scalar>, 'kind' | 'fn' | 'lambdas' | typeof VALUE>>
 
-function make<R, T extends Scalar, Total extends boolean = false>(
-  fn: AggregateFn,
-  lambda: ValueLambda | null,
-  ctx: Context | undefined,
-): Aggregate<R, T, Total> {
-  const aggregate: Omit<Aggregate<R, T, Total>, typeof VALUE> = Object.freeze({ kind: 'aggregate', fn, lambda, ctx })
-  return aggregate as Aggregate<R, T, Total>
-}
-
-/** The number of rows, or of rows where the argument is not NULL. */
-export function count(): Aggregate<unknown, bigint, true>
-export function count<R, C extends Context = NoContext>(
-  arg: (row: R, ctx: Ctx<C>) => Cell,
-  ctx?: C,
-): Aggregate<R, bigint, true>
-export function count<R>(arg?: (row: R, ctx: never) => Cell, ctx?: Context): Aggregate<R, bigint, true> {
-  return make('count', arg ?? null, ctx)
-}
-
-/** The sum of numbers (a number) or bigints (a bigint). */
-export function sum<R, T extends number | bigint | null | undefined, C extends Context = NoContext>(
-  arg: (row: R, ctx: Ctx<C>) => T,
-  ctx?: C,
-): Aggregate<R, SumOf<T>> {
-  return make('sum', arg, ctx)
-}
-
-/** The mean, as a number. */
-export function avg<R, T extends number | bigint | null | undefined, C extends Context = NoContext>(
-  arg: (row: R, ctx: Ctx<C>) => T,
-  ctx?: C,
-): Aggregate<R, number | NullIf<T>> {
-  return make('avg', arg, ctx)
-}
-
-/** The least value, of any type. */
-export function min<R, T extends Cell, C extends Context = NoContext>(
-  arg: (row: R, ctx: Ctx<C>) => T,
-  ctx?: C,
-): Aggregate<R, Same<T>> {
-  return make('min', arg, ctx)
-}
-
-/** The greatest value, of any type. */
-export function max<R, T extends Cell, C extends Context = NoContext>(
-  arg: (row: R, ctx: Ctx<C>) => T,
-  ctx?: C,
-): Aggregate<R, Same<T>> {
-  return make('max', arg, ctx)
+/** An aggregate with these arguments. */
+export function makeAggregate<A>(fn: AggregateFn, lambdas: readonly unknown[], parts: Parts = {}): A {
+  const rest = { ctx: undefined, filters: [], distinct: false, order: [], detail: null }
+  return Object.freeze({ kind: 'aggregate', fn, lambdas, ...rest, ...parts }) as A
 }
 
 /** An aggregate as it goes into the circuit; `toNumber` asks for a cast of the result to f64. */
@@ -114,37 +60,63 @@ export interface CompiledAggregate {
   readonly toNumber: boolean
 }
 
-/** Compiles one aggregate of `.aggregate({ name: … })`. Throws CompileError. */
+/** Compiles one aggregate of `.aggregate({ name: … })`. Throws CompileError, naming the aggregate and its column. */
 export function compileAggregate(name: string, given: unknown, input: RowSchema, global: boolean): CompiledAggregate {
   if (name === '') throw new CompileError('aggregate: a column needs a non-empty name')
   if (!isAggregate(given)) {
-    throw new CompileError(
-      `aggregate ${quote(name)}: expected count(), sum(…), avg(…), min(…) or max(…), found ${show(given)}`,
-    )
+    throw new CompileError(`aggregate ${quote(name)}: expected an aggregate like sum(r => …), found ${show(given)}`)
   }
-  const { fn, lambda, ctx } = given
+  const { fn, lambdas, ctx, distinct, detail } = given
   const what = `aggregate ${quote(name)}: ${fn}`
-  if (lambda === null && fn !== 'count') throw new CompileError(`${what}: expected a function, found nothing`)
-  const arg = lambda === null ? null : valueLambda({ fn: lambda, ctx, rows: [input], what })
-  const type = resultType(fn, arg, what)
-  const nullable = fn !== 'count' && (global || arg?.nullable === true)
-  const toNumber = fn === 'sum' && arg !== null && type === 'i64' && isNumberType(arg.type)
-  return { spec: Object.freeze({ fn, arg, name }), column: { name, type, nullable }, toNumber }
+  const rows = [input]
+  const filters = given.filters.map(f => conditionLambda({ fn: f.predicate, ctx: f.ctx, rows, what: `${what} filter` }))
+  checkCount(lambdas, fn, what)
+  const args = lambdas.map(lambda => valueLambda({ fn: lambda, ctx, rows, what }))
+  checkArguments(args, fn, what)
+  const order = given.order.map((o): OrderTerm => {
+    const expr = valueLambda({ fn: o.by, ctx: o.ctx, rows, what: `${what} order` })
+    return Object.freeze({ expr, descending: o.desc === true })
+  })
+  if (distinct) checkDistinct(args, order, what)
+  const spec: AggregateSpec = Object.freeze({
+    ...{ fn, args: Object.freeze(args), name, distinct, order: Object.freeze(order), detail },
+    filter: filters.length === 0 ? null : filters.reduce((a, b) => call('and', [a, b], 'bool')),
+  })
+  const column = { name, ...aggregateColumn(spec, global) }
+  const toNumber = fn === 'sum' && column.type === 'i64' && isNumberType(args[0].type)
+  return { spec, column, toNumber }
 }
 
-function isAggregate(given: unknown): given is Aggregate<never, Scalar, boolean> {
+export function isAggregate(given: unknown): given is Aggregate<never, Scalar, boolean> {
   return typeof given === 'object' && given !== null && (given as { kind?: unknown }).kind === 'aggregate'
 }
 
-const SUMMED: readonly TypeName[] = ['i8', 'i16', 'i32', 'i64', 'u8', 'u16', 'u32', 'u64', 'f32', 'f64']
+function checkCount(lambdas: readonly ValueLambda[], fn: AggregateFn, what: string): void {
+  const { args, optional, variadic } = AGGREGATES[fn]
+  if (lambdas.length === 0 && optional === true) return
+  const enough = variadic === true ? lambdas.length > 0 : lambdas.length === args.length
+  const missing = !enough || lambdas.some(l => l === undefined || l === null)
+  if (!missing) return
+  const count = args.length === 1 ? 'a function' : `${args.length} functions`
+  const found = lambdas.filter(l => l !== undefined && l !== null).length
+  throw new CompileError(`${what}: expected ${count}, found ${found === 0 ? 'nothing' : found}`)
+}
 
-function resultType(fn: AggregateFn, arg: Expr | null, what: string): TypeName {
-  if (arg === null || fn === 'count') return 'i64'
-  if (fn === 'min' || fn === 'max') return arg.type
-  if (!SUMMED.includes(arg.type)) {
-    throw new CompileError(`${what} needs numbers or bigints, found ${typeText(arg)}`, {
-      hint: TYPES[arg.type].min === null ? 'there is count, min and max' : 'use i64(x) or f64(x) from `fn`',
-    })
+function checkArguments(args: readonly Expr[], fn: AggregateFn, what: string): void {
+  const { args: rules } = AGGREGATES[fn]
+  for (const [i, arg] of args.entries()) {
+    const rule = rules[Math.min(i, rules.length - 1)]
+    if (rule.accepts(arg.type)) continue
+    throw new CompileError(`${what} needs ${rule.text}, found ${typeText(arg)}`, { hint: hintFor(arg.type) })
   }
-  return fn === 'avg' || arg.type === 'f32' || arg.type === 'f64' ? 'f64' : 'i64'
+}
+
+/** The rows that are one must not be told apart by the order. */
+function checkDistinct(args: readonly Expr[], order: readonly OrderTerm[], what: string): void {
+  if (args.length === 0) {
+    throw new CompileError(`${what}: distinct needs an argument`, { hint: 'count(r => r.x) counts values of x' })
+  }
+  const known = new Set(args.map(exprKey))
+  if (order.every(o => known.has(exprKey(o.expr)))) return
+  throw new CompileError(`${what}: with distinct, the order must be one of the arguments`)
 }

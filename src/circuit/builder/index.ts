@@ -1,5 +1,6 @@
 /** The typed builder. */
-export { type Aggregate, type Aggregates, avg, count, max, min, sum } from './aggregates.js'
+export * from './aggregate-functions.js'
+export type { Aggregate, Aggregates } from './aggregates.js'
 export { type QueryRoot, type ViewOptions, view } from './definitions.js'
 export { Grouped, type Order, Query } from './query.js'
 export {

@@ -1,9 +1,12 @@
 /** Grouping operators by definition: collect the rows of each group, then compute its output from all of them. */
-import { ExactSum } from '../../base/exact-sum.js'
-import { isFloat, type Value } from '../../schema/types.js'
-import { canonicalFloat, compareValues } from '../../schema/values.js'
+import type { Value } from '../../schema/types.js'
+import { compareValues } from '../../schema/values.js'
+import { AGGREGATES } from '../aggregates/index.js'
+import { evaluate } from '../eval.js'
 import type { Expr } from '../expr.js'
 import type { AggregateRel, AggregateSpec, TopKRel } from '../rel.js'
+import { Failure, fail } from '../scalar.js'
+import { MEANINGS, type Term } from './aggregates.js'
 import { type Context, fitsI64 } from './context.js'
 import { addRow, type Row, rowText, type ZSet } from './zset.js'
 
@@ -37,85 +40,87 @@ function groups(input: ZSet, keys: readonly Expr[], exprs: readonly Expr[], cont
   return result
 }
 
-const total = (members: readonly Member[]): bigint => members.reduce((sum, m) => sum + m.weight, 0n)
+/** The rows of a group that take part in one aggregate. */
+type Taking = readonly Term[]
 
 export function interpretAggregate(rel: AggregateRel, input: ZSet, context: Context): ZSet {
-  const args = rel.aggregates.map(spec => spec.arg ?? ALWAYS)
-  const all = groups(input, rel.keys, args, context)
-  if (rel.keys.length === 0 && all.size === 0) all.set('', { key: [], members: [] })
+  const all = new Map<string, { key: Row; weight: bigint; terms: Term[][] }>()
+  const groupOf = (key: Row) => {
+    let group = all.get(rowText(key))
+    if (group === undefined) {
+      group = { key, weight: 0n, terms: rel.aggregates.map(() => []) }
+      all.set(rowText(key), group)
+    }
+    return group
+  }
+  if (rel.keys.length === 0) groupOf([])
+  for (const { row, weight } of input.values()) {
+    const key = context.evaluateAll(rel.keys, weight, row)
+    const terms = key === null ? null : termsOf(rel.aggregates, row, weight, context)
+    if (key === null || terms === null) continue
+    const group = groupOf(key)
+    const counts = rel.counts === undefined || evaluate(rel.counts, row) === true
+    if (counts) group.weight += weight
+    terms.forEach((term, i) => {
+      // count(*) is about the rows that count.
+      if (term !== null && (counts || rel.aggregates[i].args.length > 0)) group.terms[i].push(term)
+    })
+  }
   const result: ZSet = new Map()
-  for (const { key, members } of all.values()) {
-    const weight = total(members)
+  for (const { key, weight, terms } of all.values()) {
     if (!fitsI64(weight)) context.overflow = true
     if (weight <= 0n && rel.keys.length > 0) continue
-    const outputs = aggregateAll(rel.aggregates, members, context)
+    const outputs = aggregateAll(rel.aggregates, terms, context)
     if (outputs !== null) addRow(result, [...key, ...outputs], 1n)
   }
   return result
 }
 
-const ALWAYS: Expr = { kind: 'literal', value: true, type: 'bool', nullable: false }
+/** How a row takes part in each aggregate: not at all (null) if FILTER is not TRUE. Null for all if one fails. */
+function termsOf(specs: readonly AggregateSpec[], row: Row, weight: bigint, context: Context): (Term | null)[] | null {
+  const terms: (Term | null)[] = []
+  for (const { filter, args, order } of specs) {
+    const passes = filter === null ? [true] : context.evaluateAll([filter], weight, row)
+    if (passes === null) return null
+    const exprs = passes[0] === true ? [...args, ...order.map(o => o.expr)] : []
+    const values = context.evaluateAll(exprs, weight, row)
+    if (values === null) return null
+    const [own, by] = [values.slice(0, args.length), values.slice(args.length)]
+    terms.push(passes[0] === true ? { values: own, order: by, weight } : null)
+  }
+  return terms
+}
 
-/** The aggregates of a group, or null if one of them overflows, which is recorded. */
-function aggregateAll(specs: readonly AggregateSpec[], members: readonly Member[], context: Context): Value[] | null {
+/** The aggregates of a group, or null if one of them does not exist, which is recorded. */
+function aggregateAll(specs: readonly AggregateSpec[], terms: readonly Taking[], context: Context): Value[] | null {
   const outputs: Value[] = []
   for (const [i, spec] of specs.entries()) {
-    const terms = members.map(m => ({ value: m.values[i], weight: m.weight })).filter(t => t.value !== null)
-    const output = aggregate(spec, terms)
-    if (typeof output === 'bigint' && spec.fn === 'count' && !fitsI64(output)) context.overflow = true
-    if (typeof output === 'bigint' && spec.fn === 'sum' && !fitsI64(output)) {
-      context.fail(sumOverflow(spec.name), 1n)
+    try {
+      const output = MEANINGS[spec.fn](spec.distinct ? distinctTerms(terms[i]) : terms[i], spec)
+      const isCount = typeof output === 'bigint' && AGGREGATES[spec.fn].total === true
+      if (isCount && !fitsI64(output)) context.overflow = true
+      if (spec.fn === 'sum' && typeof output === 'bigint' && !fitsI64(output)) fail(sumOverflow(spec.name))
+      outputs.push(output)
+    } catch (problem) {
+      if (!(problem instanceof Failure)) throw problem
+      context.fail(problem.message, 1n)
       return null
     }
-    outputs.push(output)
   }
   return outputs
 }
 
+/** Each list of values once, if its weights add up to more than 0. */
+function distinctTerms(terms: Taking): Term[] {
+  const net: ZSet = new Map()
+  for (const { values, order, weight } of terms) addRow(net, [...values, ...order], weight)
+  const width = terms[0]?.values.length ?? 0
+  const rows = [...net.values()].filter(e => e.weight > 0n).map(e => e.row)
+  return rows.map(row => ({ values: row.slice(0, width), order: row.slice(width), weight: 1n }))
+}
+
 /** The message of a group whose integer sum left the i64 range. */
 export const sumOverflow = (name: string): string => `i64 overflow in sum ${JSON.stringify(name)}`
-
-interface Term {
-  readonly value: Value
-  readonly weight: bigint
-}
-
-function aggregate(spec: AggregateSpec, terms: readonly Term[]): Value {
-  const count = terms.reduce((sum, t) => sum + t.weight, 0n)
-  const type = spec.arg?.type ?? 'bool'
-  switch (spec.fn) {
-    case 'count':
-      return count
-    case 'sum':
-      return count === 0n ? null : isFloat(type) ? floatSum(terms) : integerSum(terms)
-    case 'avg': {
-      if (count === 0n) return null
-      const sum = isFloat(type) ? floatSum(terms) : Number(integerSum(terms))
-      return canonicalFloat(sum / Number(count))
-    }
-    case 'min':
-    case 'max': {
-      const present = presentValues(terms).sort((a, b) => compareValues(type, a, b))
-      return (spec.fn === 'min' ? present[0] : present[present.length - 1]) ?? null
-    }
-  }
-}
-
-function floatSum(terms: readonly Term[]): number {
-  const sum = new ExactSum()
-  for (const { value, weight } of terms) sum.add(value as number, weight)
-  return sum.result()
-}
-
-const integerSum = (terms: readonly Term[]): bigint =>
-  terms.reduce((sum, t) => sum + BigInt(t.value as number | bigint) * t.weight, 0n)
-
-/** The values whose net weight is > 0. */
-function presentValues(terms: readonly Term[]): Value[] {
-  const net: ZSet = new Map()
-  for (const { value, weight } of terms) addRow(net, [value], weight)
-  return [...net.values()].filter(e => e.weight > 0n).map(e => e.row[0])
-}
 
 export function interpretTopK(rel: TopKRel, input: ZSet, context: Context): ZSet {
   const order = rel.order.map(o => o.expr)

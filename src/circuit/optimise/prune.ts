@@ -9,7 +9,19 @@
  */
 import { type RowSchema, rowSchema } from '../../schema/schema.js'
 import type { Expr } from '../expr.js'
-import { aggregateCanFail, filterOf, inputsOf, joinOf, mapOf, nodesOf, plusOf, project, withInputs } from '../nodes.js'
+import {
+  aggregateCanFail,
+  exprsOf,
+  filterOf,
+  inputsOf,
+  joinOf,
+  mapOf,
+  nodesOf,
+  plusOf,
+  project,
+  replaceInAggregate,
+  withInputs,
+} from '../nodes.js'
 import type { AggregateRel, JoinRel, MapRel, PlusRel, Rel } from '../rel.js'
 import { canFail, identity, onto, replaceAll, replaceColumns, usedColumns } from '../substitute.js'
 
@@ -114,8 +126,8 @@ function ask(rel: Rel, demand: Demand): void {
       break
     }
     case 'aggregate': {
-      const args = keptAggregates(rel, demand).flatMap(i => rel.aggregates[i].arg ?? [])
-      demand.add(rel.input, readBy([...rel.keys, ...args]))
+      const read = keptAggregates(rel, demand).flatMap(i => exprsOf(rel.aggregates[i]))
+      demand.add(rel.input, readBy([...rel.keys, ...read, ...(rel.counts === undefined ? [] : [rel.counts])]))
       break
     }
     default:
@@ -217,17 +229,15 @@ class Pruner {
     const kept = keptAggregates(rel, this.demand)
     const move = onto([input.schema], [at])
     const keys = replaceAll(rel.keys, move)
-    const aggregates = pick(rel.aggregates, kept).map(a => {
-      const arg = a.arg === null ? null : replaceColumns(a.arg, move)
-      return arg === a.arg ? a : Object.freeze({ ...a, arg })
-    })
+    const aggregates = pick(rel.aggregates, kept).map(a => replaceInAggregate(a, move))
+    const counts = rel.counts === undefined ? {} : { counts: replaceColumns(rel.counts, move) }
     const all = [...keys.keys(), ...kept.map(i => i + keys.length)]
     const same = input === rel.input && keys.every((k, i) => k === rel.keys[i])
     if (same && all.length === rel.schema.columns.length && aggregates.every((a, i) => a === rel.aggregates[i])) {
       return { rel, at: placesOf(rel, all) }
     }
     const schema = narrow(rel.schema, all)
-    return { rel: Object.freeze({ ...rel, schema, input, keys, aggregates }), at: placesOf(rel, all) }
+    return { rel: Object.freeze({ ...rel, schema, input, keys, aggregates, ...counts }), at: placesOf(rel, all) }
   }
 }
 

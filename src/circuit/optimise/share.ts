@@ -4,7 +4,7 @@
  */
 
 import type { Expr } from '../expr.js'
-import { inputsOf, nodeCanFail, nodesOf, withInputs } from '../nodes.js'
+import { aggregateKey, inputsOf, nodeCanFail, nodesOf, withInputs } from '../nodes.js'
 import type { Rel } from '../rel.js'
 import { exprKey, identity } from '../substitute.js'
 
@@ -48,7 +48,7 @@ function details(rel: Rel): string {
         ' | ',
       )
     case 'aggregate':
-      return `${keys(rel.keys)} | ${rel.aggregates.map(a => `${a.fn} ${a.arg === null ? '*' : exprKey(a.arg)}`)}`
+      return `${keys(rel.keys)} | ${rel.aggregates.map(aggregateKey)} | ${rel.counts && exprKey(rel.counts)}`
     case 'topK':
       return `${rel.limit} | ${keys(rel.keys)} | ${rel.order.map(o => `${o.descending} ${exprKey(o.expr)}`)}`
     case 'negate':

@@ -16,14 +16,16 @@ import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
 import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
 import { GroupWalk, Reached } from './walk.js'
 
-/** Collects groups whose sum does not fit its type: (aggregate, slot). */
-export interface OverflowSink {
-  add(aggregate: number, slot: number): void
+/** Collects groups that have no row because a value does not exist, and why. */
+export interface ProblemSink {
+  add(slot: number, message: string): void
 }
 
 export interface ReduceCode {
   /** Returns the new length of `out`. */
-  readonly settle: (table: GroupTable, out: Batch, emit: boolean, overflows: OverflowSink) => number
+  readonly settle: (table: GroupTable, out: Batch, emit: boolean, problems: ProblemSink) => number
+  /** Values may not exist although nothing has spilled. */
+  readonly checks: boolean
   readonly sources: ReadonlyMap<string, string>
 }
 
@@ -61,7 +63,6 @@ export interface ReduceShape {
   readonly schema: RowSchema
   /** Group columns: the first columns of `schema`. */
   readonly keyCount: number
-  readonly aggregateNames: readonly string[]
   /** No group columns: one group that always exists, with these key words. */
   readonly globalKey: Uint32Array | null
   describe(): string[]
@@ -80,12 +81,10 @@ export class ReduceOperator extends Producer {
   groups: GroupPart | null = null
   private readonly out: Batch
   private readonly failed = new Map<number, Failure>()
-  private overflowed = new Map<number, Failure>()
-  private readonly overflows: OverflowSink = {
-    add: (aggregate, slot) => {
-      if (this.overflowed.has(slot)) return
-      const name = this.shape.aggregateNames[aggregate]
-      this.overflowed.set(slot, { message: `i64 overflow in sum ${JSON.stringify(name)}`, row: [] })
+  private failing = new Map<number, Failure>()
+  private readonly problems: ProblemSink = {
+    add: (slot, message) => {
+      if (!this.failing.has(slot)) this.failing.set(slot, { message, row: [] })
     },
   }
 
@@ -114,21 +113,23 @@ export class ReduceOperator extends Producer {
     for (let e = 0; e < this.extremes.length; e++) this.stepExtreme(this.extremes[e])
     const emit = this.emits
     if (emit) this.out.reserve(table.touchedCount * 2)
-    // A record is enough until somebody reads; but a sum that has grown too long fails its group at once.
-    if (emit || table.spilled) this.out.length = this.code.settle(table, this.out, emit, this.overflows)
-    if (this.failed.size > 0 || this.overflowed.size > 0) this.stepFailures()
+    // A record is enough until somebody reads; but a value that does not exist fails its group at once.
+    if (emit || table.spilled || this.code.checks) {
+      this.out.length = this.code.settle(table, this.out, emit, this.problems)
+    }
+    if (this.failed.size > 0 || this.failing.size > 0) this.stepFailures()
     this.rowsOut += emit ? this.out.length : table.touchedCount
     if (this.out.length > 0) this.wakeConsumers()
   }
 
   /** Groups that failed before are taken back, groups that fail now are recorded. */
   private stepFailures(): void {
-    const { table, failed, overflowed } = this
+    const { table, failed, failing } = this
     for (let t = 0; t < table.touchedCount; t++) {
       const slot = table.touched[t]
       const old = failed.get(slot)
       if (old !== undefined) this.errors.add(old, -1n)
-      const now = overflowed.get(slot)
+      const now = failing.get(slot)
       if (now !== undefined) this.errors.add(now, 1n)
     }
   }
@@ -179,12 +180,12 @@ export class ReduceOperator extends Producer {
   }
 
   commit(): void {
-    const { table, failed, overflowed } = this
+    const { table, failed, failing } = this
     if (table.touchedCount > 0) this.version++
-    if (failed.size > 0 || overflowed.size > 0) {
+    if (failed.size > 0 || failing.size > 0) {
       for (let t = 0; t < table.touchedCount; t++) failed.delete(table.touched[t])
-      for (const [slot, failure] of overflowed) failed.set(slot, failure)
-      this.overflowed = new Map()
+      for (const [slot, failure] of failing) failed.set(slot, failure)
+      this.failing = new Map()
     }
     table.commit()
     this.out.clear()
@@ -193,7 +194,7 @@ export class ReduceOperator extends Producer {
 
   abort(): void {
     this.table.abort()
-    this.overflowed = new Map()
+    this.failing = new Map()
     this.out.clear()
     this.errors.abort()
   }
