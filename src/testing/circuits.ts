@@ -194,8 +194,8 @@ function aggregateDetail(_c: Circuits, fn: AggregateFn, _columns: readonly Colum
 
 /** A linear aggregate of a user: fails now and then. */
 const WEIGHTED_SUMS: UserAggregate = Object.freeze({
-  ...{ kind: 'user', name: 'sums', type: 'f64', nullable: true, fold: null, initial: null, combine: null },
-  finish: (...sums: readonly (number | bigint)[]) => {
+  ...{ kind: 'user', name: 'sums', type: 'f64', nullable: true },
+  fn: (...sums: readonly (number | bigint)[]) => {
     const total = sums.reduce((sum: number, x) => sum * 2 + Number(x), 0)
     if (total === 3) throw new Error('three')
     return total === 1 ? null : total

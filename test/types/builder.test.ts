@@ -2,10 +2,16 @@
 import { expect, expectTypeOf, test } from 'vitest'
 import {
   avg,
+  bitOr,
   bool,
+  boolAnd,
+  boolOr,
   bytes,
   count,
+  countDistinct,
   date,
+  distinct,
+  filtered,
   fn,
   type InsertType,
   i32,
@@ -13,12 +19,17 @@ import {
   max,
   min,
   type RowType,
+  regrCount,
+  regrSlope,
+  stddevPop,
   string,
   sum,
   table,
   timestamptz,
   u64,
   udf,
+  varPop,
+  varSamp,
   view,
 } from '../../src/circuit/index.js'
 
@@ -209,4 +220,51 @@ test('refused by TypeScript', () => {
   refused(() => view('v', q => q.from(customers).groupBy(c => ({ region: c.region }))))
   // @ts-expect-error nothing to read from
   refused(() => view('v', q => q.from({})))
+})
+
+test('aggregates', () => {
+  const typed = view('a', q =>
+    q
+      .from(orders)
+      .groupBy(o => ({ customer: o.customer }))
+      .aggregate({
+        notes: countDistinct(o => o.note),
+        paid: filtered(
+          sum(o => o.quantity),
+          o => o.paid,
+        ),
+        paidRows: filtered(count(), o => o.paid),
+        once: distinct(sum(o => o.amount)),
+        spread: varSamp(o => o.quantity),
+        deviation: stddevPop(o => o.amount),
+        slope: regrSlope(
+          o => o.quantity,
+          o => o.amount,
+        ),
+        pairs: regrCount(
+          o => o.quantity,
+          o => o.amount,
+        ),
+        all: boolAnd(o => o.paid),
+        bits: bitOr(o => o.amount),
+      }),
+  )
+  expectTypeOf<RowType<typeof typed>>().toEqualTypeOf<{
+    customer: bigint
+    notes: bigint
+    paid: number | null
+    paidRows: bigint
+    once: bigint | null
+    spread: number | null
+    deviation: number | null
+    slope: number | null
+    pairs: bigint
+    all: boolean
+    bits: bigint | null
+  }>()
+  const refused = (build: () => unknown) => expect(build).toThrow()
+  // @ts-expect-error text has no variance
+  refused(() => view('v', q => q.from(orders).aggregate({ x: varPop(o => o.note) })))
+  // @ts-expect-error not a boolean
+  refused(() => view('v', q => q.from(orders).aggregate({ x: boolOr(o => o.quantity) })))
 })

@@ -9,7 +9,7 @@
 import type { Dyadic } from '../../base/dyadic.js'
 import type { TypeName, Value } from '../../schema/types.js'
 import type { AccumulatorKind } from '../../zset/records.js'
-import type { Expr } from '../expr.js'
+import type { Expr, Udf } from '../expr.js'
 import type { AggregateDetail, AggregateSpec, Rel } from '../rel.js'
 
 /** What an argument must be; `text` is for messages: "sum needs numbers or bigints". */
@@ -109,17 +109,12 @@ export interface AggregateDefinition {
   readonly canFail?: (types: readonly TypeName[]) => boolean
 }
 
-/** An aggregate of the user's own. */
-export interface UserAggregate {
+/**
+ * An aggregate of the user's own; like a user function it goes by its name where circuits are written down. `fn` of a
+ * linear one gets the sums and the number of rows.
+ */
+export interface UserAggregate extends Udf {
   readonly kind: 'user'
-  readonly name: string
   readonly type: TypeName
   readonly nullable: boolean
-  /** fold, semigroup: from the values of a row (each row as often as its weight says). */
-  readonly fold: ((state: never, ...values: never[]) => unknown) | null
-  readonly initial: unknown
-  /** semigroup: two partial results. */
-  readonly combine: ((a: never, b: never) => unknown) | null
-  /** The result from the final state, or from the sums of a linear aggregate. */
-  readonly finish: ((...values: never[]) => unknown) | null
 }

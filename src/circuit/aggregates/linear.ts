@@ -127,8 +127,7 @@ export const linear: AggregateDefinition = {
     finish: (state, types, detail) => {
       const user = detail as UserAggregate
       const sums = types.map((type, i) => (isFloat(type) ? roundedSum(state, type, i) : state.int(i)))
-      const udf = { name: user.name, fn: user.finish as never }
-      return callUdf(udf, user.type, user.nullable, [...sums, state.n])
+      return callUdf(user, user.type, user.nullable, [...sums, state.n])
     },
   },
   canFail: () => true,

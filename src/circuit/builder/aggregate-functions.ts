@@ -26,7 +26,7 @@ type Same<T> = T extends boolean
           : T
 
 /** The number of rows, or of rows where the argument is not NULL. */
-export function count(): Aggregate<unknown, bigint, true>
+export function count<R>(): Aggregate<R, bigint, true>
 export function count<R, C extends Context = NoContext>(
   arg: (row: R, ctx: Ctx<C>) => Cell,
   ctx?: C,
@@ -166,9 +166,7 @@ export function filtered<R, T extends Scalar, Total extends boolean, C extends C
 }
 
 /** The aggregate over its different arguments, each once (SQL: DISTINCT). */
-export function distinct<R, T extends Scalar, Total extends boolean>(
-  aggregate: Aggregate<R, T, Total>,
-): Aggregate<R, T, Total> {
+export function distinct<A extends Aggregate<never, Scalar, boolean>>(aggregate: A): A {
   const { fn, lambdas, ...parts } = aggregate
   return makeAggregate(fn, lambdas, { ...parts, distinct: true })
 }

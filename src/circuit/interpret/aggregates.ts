@@ -225,8 +225,8 @@ export const MEANINGS: Readonly<Record<AggregateFn, Meaning>> = {
     const own = present(terms, ...spec.args.keys())
     if (total(own) === 0n) return null
     const sums = spec.args.map((a, i) => (isFloat(a.type) ? floatSum(own, i) : sumOf(own, i)))
-    const { name, finish, type, nullable } = user(spec)
-    return callUdf({ name, fn: finish as never }, type, nullable, [...sums, total(own)])
+    const { type, nullable } = user(spec)
+    return callUdf(user(spec), type, nullable, [...sums, total(own)])
   },
 }
 

@@ -20,8 +20,8 @@ import type { StatePart } from './part.js'
 
 /** What a group has beside its record, as JSON. */
 interface Aside {
-  /** Per aggregate that has spilled: its number, then units, nan, plus and minus. */
-  readonly spills: readonly (readonly [number, string, string, string, string])[]
+  /** Per accumulator that has spilled: its number, then units, nan, plus and minus, and why there is no value. */
+  readonly spills: readonly (readonly [number, string, string, string, string, string?])[]
   /** Why the group fails, if it does. */
   readonly failure: string | null
 }
@@ -35,7 +35,7 @@ export interface Failures {
 }
 
 const groupColumns = (table: GroupTable): readonly Column[] =>
-  table.rows.layout.schema.columns.slice(0, -table.accumulators.length || undefined)
+  table.rows.layout.schema.columns.slice(0, table.groupColumns)
 
 /** The layout of a table's groups as rows. */
 export function groupLayout(table: GroupTable): Layout {
@@ -192,9 +192,9 @@ export class GroupState implements GroupSource {
     }
     if (cellIsNull(from, this.aside, row)) return
     const { spills, failure } = JSON.parse(decodeString(from.lanes[this.aside.index], row * 4, from.heap)) as Aside
-    for (const [a, units, nan, plus, minus] of spills) {
+    for (const [a, units, nan, plus, minus, message] of spills) {
       const spill: Spill = { units: BigInt(units), nan: BigInt(nan), plus: BigInt(plus), minus: BigInt(minus) }
-      table.spills[a].set(slot, spill)
+      table.spills[a].set(slot, message === undefined ? spill : { ...spill, message })
     }
     if (failure !== null) this.failures.setFailure(slot, failure)
   }
@@ -326,10 +326,13 @@ export class GroupState implements GroupSource {
   }
 
   private asideOf(slot: number): Aside | null {
-    const spills: [number, string, string, string, string][] = []
+    const spills: [number, string, string, string, string, string?][] = []
     for (const [a, map] of this.table.spills.entries()) {
       const spill = map.get(slot)
-      if (spill !== undefined) spills.push([a, `${spill.units}`, `${spill.nan}`, `${spill.plus}`, `${spill.minus}`])
+      if (spill === undefined) continue
+      const { units, nan, plus, minus, message } = spill
+      const numbers = [`${units}`, `${nan}`, `${plus}`, `${minus}`] as const
+      spills.push(message === undefined ? [a, ...numbers] : [a, ...numbers, message])
     }
     const failure = this.failures.failureOf(slot)
     return spills.length === 0 && failure === null ? null : { spills, failure }
