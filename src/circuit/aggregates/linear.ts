@@ -127,7 +127,8 @@ export const linear: AggregateDefinition = {
     finish: (state, types, detail) => {
       const user = detail as UserAggregate
       const sums = types.map((type, i) => (isFloat(type) ? roundedSum(state, type, i) : state.int(i)))
-      return callUdf(user, user.type, user.nullable, [...sums, state.n])
+      const sumTypes = types.map((type): TypeName => (isFloat(type) ? 'f64' : 'i64'))
+      return callUdf(user, user.type, user.nullable, [...sums, state.n], [...sumTypes, 'i64'])
     },
   },
   canFail: () => true,

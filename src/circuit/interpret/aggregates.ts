@@ -226,7 +226,8 @@ export const MEANINGS: Readonly<Record<AggregateFn, Meaning>> = {
     if (total(own) === 0n) return null
     const sums = spec.args.map((a, i) => (isFloat(a.type) ? floatSum(own, i) : sumOf(own, i)))
     const { type, nullable } = user(spec)
-    return callUdf(user(spec), type, nullable, [...sums, total(own)])
+    const types = spec.args.map((a): TypeName => (isFloat(a.type) ? 'f64' : 'i64'))
+    return callUdf(user(spec), type, nullable, [...sums, total(own)], [...types, 'i64'])
   },
 }
 
