@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'FORMAT' // files of another version, another schema or another program
   | 'IO' // the operating system refused
   | 'NO_SPACE' // the disk is full; nothing acknowledged is lost, and writing resumes when there is room
+  | 'KEY' // files that are encrypted, and a key that is missing or another one
   | 'LOCKED' // another process writes to the directory
   | 'INTERNAL' // an invariant of gnitz itself is broken
 
@@ -144,6 +145,18 @@ export class LockedError extends IoError {
     readonly pid: number,
   ) {
     super(path, 'EAGAIN', `process ${pid} is writing to this directory; only one may`, 'LOCKED')
+  }
+}
+
+/** What is encrypted cannot be read: its key was not given, or is another one. */
+export class KeyError extends GnitzError {
+  constructor(
+    readonly file: string,
+    /** Number of the key that is wanted. */
+    readonly keyId: number,
+    problem: string,
+  ) {
+    super('KEY', `${file}: ${problem}`)
   }
 }
 

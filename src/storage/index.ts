@@ -13,6 +13,7 @@ export {
   FormatError,
   GnitzError,
   IoError,
+  KeyError,
   LockedError,
   NoSpaceError,
   UsageError,
@@ -35,6 +36,7 @@ export { Arranger } from '../zset/arrange.js'
 export { Batch, type ColumnArray } from '../zset/batch.js'
 export type { Kernels } from '../zset/kernels.js'
 export { decodeString, encodeString } from '../zset/strings.js'
+export { type EncryptionKey, type KeyId, type KeyProvider, passphraseKey, staticKeys } from './crypt/keys.js'
 export { layoutOf } from './manifest/descriptor.js'
 export { readManifest } from './manifest/manifest.js'
 export { type KeyRange, keyRanges, ShardRegistry } from './manifest/registry.js'

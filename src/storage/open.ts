@@ -5,6 +5,7 @@
 import { loadChecksum } from '../base/checksum.js'
 import { CorruptionError } from '../base/errors.js'
 import { type Env, joinPath, type Lock } from '../env/env.js'
+import { Keyring } from './crypt/keyring.js'
 import { layoutOf } from './manifest/descriptor.js'
 import { MANIFEST_VERSION } from './manifest/format.js'
 import { publishManifest, readManifest } from './manifest/manifest.js'
@@ -48,6 +49,9 @@ export async function openDirectory(
     // may go before it is.
     env.syncDirectory(directory)
     const leftovers = removeLeftovers(env, directory, manifest)
+    const keys = await Keyring.load(options.encryption, manifest.keys ?? [], joinPath(directory, MANIFEST_FILE))
+    context.keys = keys
+    context.values.keys = keys
     context.values.adopt(manifest.valueFiles ?? [])
     for (const table of manifest.tables) {
       const layout = layoutOf(table.descriptor, joinPath(directory, MANIFEST_FILE))

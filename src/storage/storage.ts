@@ -7,11 +7,14 @@
  * manifest at one LSN, and prunes the log. Reads never wait.
  */
 import { FormatError, type GnitzError, quote, show, UsageError } from '../base/errors.js'
-import type { Env, Lock } from '../env/env.js'
+import { type Env, joinPath, type Lock } from '../env/env.js'
 import { type Layout, layoutFingerprint } from '../schema/schema.js'
 import { appendRows } from '../zset/append.js'
 import { Batch } from '../zset/batch.js'
 import type { Kernels } from '../zset/kernels.js'
+import { MemoryBudget } from './crypt/budget.js'
+import { Keyring } from './crypt/keyring.js'
+import type { KeyId, KeyProvider } from './crypt/keys.js'
 import { checkDelta } from './delta.js'
 import { canonical, describe, schemaHash } from './manifest/descriptor.js'
 import { MANIFEST_VERSION } from './manifest/format.js'
@@ -22,6 +25,7 @@ import { type Recovery, type StorageEvent, Tree, type TreeContext } from './tree
 import {
   type FileId,
   type Lsn,
+  MANIFEST_FILE,
   type Manifest,
   MIN_VALUE_THRESHOLD,
   type PolicyName,
@@ -61,6 +65,13 @@ export interface StorageOptions {
   readonly valueFileBytes?: number
   /** Part of a value log that must be live, else compaction moves what is; 0.5 by default. */
   readonly valueLiveRatio?: number
+  /**
+   * Encrypts what is written from now on: shards but for keys and weights, value logs, the log. Keys of tables stay in
+   * the clear. A directory with encrypted files cannot be opened without.
+   */
+  readonly encryption?: KeyProvider
+  /** Memory for shards that are decrypted as a whole; beyond it, look-ups decrypt parts; 256 MiB by default. */
+  readonly decryptedBytes?: number
   /** Rows of a shard that a compaction looks at together; 16,384 by default. */
   readonly windowRows?: number
   /**
@@ -110,6 +121,7 @@ const MEMTABLE_BYTES = 16 * 1024 * 1024
 const WAL_BYTES = 64 * 1024 * 1024
 const VALUE_FILE_BYTES = 128 * 1024 * 1024
 const LIVE_RATIO = 0.5
+const DECRYPTED_BYTES = 256 * 1024 * 1024
 const NO_FILES: ReadonlySet<number> = new Set()
 /** Rows of compaction per row that is committed, as for traces in memory. */
 const FUEL_PER_ROW = 32
@@ -123,6 +135,8 @@ export class Storage {
   private nextTableId: TableId
   /** A drop has failed, so the manifest on disk may lack a table that is open here. */
   private isDropping = false
+  /** Keys that earlier parts of the log may be encrypted with. */
+  private readonly logKeys: Set<KeyId>
   /** Logged transactions that nobody has been told about yet. */
   private readonly open = new Map<Lsn, OpenTransaction>()
   /** Tables that go with the next checkpoint. */
@@ -145,6 +159,7 @@ export class Storage {
   ) {
     this.lastLsn = recovery.lsn
     this.nextTableId = manifest.nextTableId
+    this.logKeys = new Set((manifest.keys ?? []).map(({ id }) => id))
     context.staleValues = () => context.values.stale(this.shards)
     wal.onRejected = (lsns, error) => {
       for (const lsn of lsns) this.takeBack(lsn)
@@ -170,12 +185,16 @@ export class Storage {
       windowRows: options.windowRows,
       values: new ValueLog(valuesOf(options, nextFileId)),
       staleValues: () => NO_FILES,
+      keys: null,
+      budget: new MemoryBudget(options.decryptedBytes ?? DECRYPTED_BYTES),
+      isOutdated: () => false,
       newFileId: () => nextFileId.value++,
       onEvent: event => notify(options, event),
     }
     const opened = await openDirectory(options, context, nextFileId)
     const { lock, trees, wal, manifest, recovery } = opened
     const storage = new Storage(options, context, lock, trees, wal, manifest, nextFileId, recovery)
+    storage.announceKey()
     notify(options, { kind: 'recover', ...recovery })
     return storage
   }
@@ -188,6 +207,11 @@ export class Storage {
   /** Value logs in use, and how much of them is live. */
   get valueStats(): ValueStats {
     return this.context.values.stats(this.shards)
+  }
+
+  /** Numbers of the keys that files of the directory may be encrypted with, ascending. */
+  get keyIds(): readonly KeyId[] {
+    return (this.manifest.keys ?? []).map(({ id }) => id)
   }
 
   private get shards(): readonly ShardEntry[] {
@@ -475,6 +499,7 @@ export class Storage {
     this.context.values.published(this.manifest.valueFiles ?? [])
     this.wal.rotate()
     this.wal.prune(this.lastLsn)
+    if (this.wal.sizeBytes === 0) this.logKeys.clear()
     for (const tree of this.doomed) {
       this.trees.delete(tree.tableId)
       tree.discard()
@@ -500,6 +525,7 @@ export class Storage {
       nextFileId: this.nextFileId.value,
       nextTableId: this.nextTableId,
       logEnd: this.wal.end ?? next.logEnd,
+      keys: this.keysOf(next),
     }
     try {
       publishManifest(env, directory, manifest, progress)
@@ -508,6 +534,53 @@ export class Storage {
     }
     this.manifest = manifest
     this.isDropping = false
+  }
+
+  /** Keys that the files of a manifest, and the log, may be encrypted with. */
+  private keysOf({ shards, valueFiles = [] }: Manifest): Manifest['keys'] {
+    const { keys } = this.context
+    if (keys === null) return undefined
+    const ids = [...shards, ...valueFiles].flatMap(({ keyId }) => (keyId === undefined ? [] : [keyId]))
+    return keys.entries([keys.currentId, ...this.logKeys, ...ids])
+  }
+
+  /** Before anything that a manifest may not yet list is written with a key, the key is in the manifest. */
+  private announceKey(): void {
+    const { keys } = this.context
+    if (keys !== null && !this.keyIds.includes(keys.currentId)) this.publish(this.manifest)
+  }
+
+  /**
+   * Asks the provider for its current key and rewrites every file that is encrypted with another one or in the clear.
+   * Afterwards earlier keys are not needed any more (`keyIds`). Throws IoError, KeyError, UsageError; then the directory
+   * is as good as before, and some of its files have the new key.
+   */
+  async rekey(): Promise<void> {
+    this.mustBeOpen()
+    const { context, options } = this
+    const path = joinPath(options.directory, MANIFEST_FILE)
+    const keys = await Keyring.load(options.encryption, this.manifest.keys ?? [], path)
+    // A sync under way would keep parts of the log.
+    await this.wal.flush()
+    if (keys === null) throw new UsageError('rekey: expected a storage that was opened with option encryption')
+    this.mustBeOpen()
+    context.keys = keys
+    context.values.keys = keys
+    this.announceKey()
+    context.values.roll()
+    const isCurrent = (keyId: KeyId | undefined) => keyId === keys.currentId
+    context.isOutdated = entry => !isCurrent(entry.keyId)
+    context.staleValues = () => context.values.stale(this.shards, true)
+    try {
+      this.checkpoint()
+      this.compact()
+      this.checkpoint()
+    } finally {
+      context.isOutdated = () => false
+      context.staleValues = () => context.values.stale(this.shards)
+    }
+    // Only a manifest that is written after the log was pruned can do without the keys of the log.
+    this.publish(this.manifest)
   }
 
   /** Rows of one LSN across tables, for readers that stay. */
@@ -573,6 +646,7 @@ const COUNTS = [
   'amplificationThreshold',
   'segmentBytes',
   'valueFileBytes',
+  'decryptedBytes',
   'guardBytes',
   'windowRows',
 ] as const

@@ -14,6 +14,8 @@ import type { Kernels } from '../zset/kernels.js'
 import { weightBound } from '../zset/trace.js'
 import { boundOf, Compaction } from './compaction/compaction.js'
 import { type CompactionJob, pickCompaction } from './compaction/policy.js'
+import type { MemoryBudget } from './crypt/budget.js'
+import type { Keyring } from './crypt/keyring.js'
 import { thresholdOf } from './manifest/descriptor.js'
 import { keyRanges } from './manifest/registry.js'
 import { MemTable } from './memtable/memtable.js'
@@ -55,6 +57,12 @@ export interface TreeContext {
   readonly guardBytes?: number
   readonly windowRows?: number
   readonly values: ValueLog
+  /** Null: nothing is encrypted. Set when the manifest is read. */
+  keys: Keyring | null
+  /** Memory for decrypted shards. */
+  readonly budget: MemoryBudget
+  /** Is a shard to be rewritten with another key? */
+  isOutdated: (entry: ShardEntry) => boolean
   newFileId(): FileId
   /** Value logs of which too little is live. */
   staleValues: () => ReadonlySet<number>
@@ -236,9 +244,13 @@ export class Tree implements ZStore {
   private write(batch: Batch, { minLsn, maxLsn }: Pick<MemTable, 'minLsn' | 'maxLsn'>): OpenShard {
     const { env, directory } = this.context
     separate(batch, this.separation(NONE))
-    const references = referencesOf(batch)
+    const references = referencesOf(batch, this.context.values)
     const fileId = this.context.newFileId()
-    const summary = writeShard(env, joinPath(directory, shardFile(fileId)), this.tableId, batch, { sync: false })
+    const cipher = this.context.keys?.create('shard', fileId) ?? null
+    const summary = writeShard(env, joinPath(directory, shardFile(fileId)), this.tableId, batch, {
+      sync: false,
+      cipher,
+    })
     const bound = boundOf(batch)
     const entry = {
       ...summary,
@@ -309,18 +321,22 @@ export class Tree implements ZStore {
       guardBytes,
       windowRows,
       separation: this.separation(stale),
+      keys: this.context.keys,
       newFileId: () => this.context.newFileId(),
     })
     return { inputs, work }
   }
 
-  /** What the policy wants, or else a shard by itself that refers to a value log of which too little is live. */
+  /**
+   * What the policy wants, or else a shard by itself: one that refers to a value log of which too little is live, or that
+   * is to have another key.
+   */
   private pickJob(stale: ReadonlySet<number>): CompactionJob | null {
-    const { amplificationThreshold } = this.context
+    const { amplificationThreshold, isOutdated } = this.context
     const job = pickCompaction(this.table.descriptor.policy, this.entries, amplificationThreshold)
-    if (job !== null || stale.size === 0) return job
+    if (job !== null) return job
     const isStale = ({ fileId }: ValueReference) => stale.has(Number(fileId))
-    const shard = this.entries.find(({ references = [] }) => references.some(isStale))
+    const shard = this.entries.find(entry => (entry.references ?? []).some(isStale) || isOutdated(entry))
     return shard === undefined ? null : { inputs: [shard], level: shard.level }
   }
 
@@ -459,13 +475,13 @@ export class Tree implements ZStore {
   }
 
   private open(entry: ShardEntry): Shard {
-    const { env, directory, io, values } = this.context
+    const { env, directory, io, values, keys, budget } = this.context
     const path = joinPath(directory, shardFile(entry.fileId))
-    const { references = [] } = entry
+    const { references = [], fileId } = entry
     values.retain(references)
     try {
       const onClose = () => values.release(references)
-      return Shard.open(env, path, this.tableId, this.layout, entry, io, { values, onClose })
+      return Shard.open(env, path, this.tableId, this.layout, entry, io, { values, onClose, keys, fileId, budget })
     } catch (error) {
       values.release(references)
       throw error

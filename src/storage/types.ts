@@ -21,6 +21,8 @@ export interface ShardSummary {
   readonly maxKey: bigint
   /** XXH3-64 of header and directory, which hold the checksums of the regions. */
   readonly checksum: bigint
+  /** The key that it is encrypted with; absent: it is in the clear. */
+  readonly keyId?: number
 }
 
 /** Bytes of a value log that cells of a shard refer to. */
@@ -31,11 +33,22 @@ export interface ValueReference {
   readonly bytes: number
 }
 
+/** A key as the manifest lists it: enough to tell whether one that is offered is right. */
+export interface KeyEntry {
+  readonly id: number
+  /** 16 random bytes. */
+  readonly salt: Uint8Array
+  /** 32 bytes, derived from key and salt. */
+  readonly check: Uint8Array
+}
+
 /** A value log as the manifest lists it. */
 export interface ValueFileEntry {
   readonly fileId: FileId
   /** Bytes in use; there may be others behind them. */
   readonly sizeBytes: number
+  /** The key that it is encrypted with; absent: it is in the clear. */
+  readonly keyId?: number
 }
 
 /** A shard as the manifest lists it. */
@@ -116,6 +129,8 @@ export interface Manifest {
   readonly shards: readonly ShardEntry[]
   /** Value logs that shards refer to, by ascending number; absent if there are none. */
   readonly valueFiles?: readonly ValueFileEntry[]
+  /** Keys that files may be encrypted with, by ascending number; absent if there are none. */
+  readonly keys?: readonly KeyEntry[]
 }
 
 const hex16 = (n: bigint) => n.toString(16).padStart(16, '0')

@@ -9,10 +9,12 @@ import { type Env, joinPath } from '../env/env.js'
 import type { Layout } from '../schema/schema.js'
 import type { Kernels } from '../zset/kernels.js'
 import { boundOf } from './compaction/compaction.js'
+import { Keyring } from './crypt/keyring.js'
+import type { KeyProvider } from './crypt/keys.js'
 import { layoutOf } from './manifest/descriptor.js'
 import { CHECKSUM_AT, encodeManifest } from './manifest/format.js'
 import { readManifest } from './manifest/manifest.js'
-import { Shard } from './shard/reader.js'
+import { Shard, type ShardContext } from './shard/reader.js'
 import { verifyShard } from './shard/verify.js'
 import {
   LOCK_FILE,
@@ -38,6 +40,8 @@ export interface VerifyOptions {
   /** The kernels of a layout, generic or compiled. */
   readonly kernelsOf: (layout: Layout) => Kernels
   readonly io?: ShardIo
+  /** For encrypted files; without, only checksums, keys and weights of them are checked. */
+  readonly encryption?: KeyProvider
   /** Hears of each file before it is checked. */
   readonly onFile?: (file: string) => void
 }
@@ -115,7 +119,7 @@ export async function verifyDirectory(options: VerifyOptions): Promise<Verificat
   for (let attempt = 1; ; attempt++) {
     const before = stateOf(options)
     try {
-      const found = new Verifier(options, isStill).run()
+      const found = new Verifier(options, isStill, await keysFor(options)).run()
       // Parts of the log that a checkpoint has removed meanwhile look like ones that are missing.
       if (found.faults.length === 0 || attempt >= ATTEMPTS || stateOf(options) === before) return found
     } catch (error) {
@@ -123,6 +127,19 @@ export async function verifyDirectory(options: VerifyOptions): Promise<Verificat
       isStill = attempt >= ATTEMPTS || stateOf(options) === before
     }
   }
+}
+
+/** The keys that files are encrypted with, if they were given. Throws KeyError if one is missing or wrong. */
+async function keysFor({ env, directory, encryption }: VerifyOptions): Promise<Keyring | null> {
+  if (encryption === undefined) return null
+  let keys: Manifest['keys']
+  try {
+    keys = readManifest(env, directory)?.keys
+  } catch (error) {
+    // It is found again, and said, when everything is checked.
+    if (findingOf(error) === null) throw error
+  }
+  return await Keyring.load(encryption, keys ?? [], joinPath(directory, MANIFEST_FILE))
 }
 
 /** Text that changes when a writer publishes something or when files come and go. */
@@ -148,9 +165,10 @@ class Verifier {
   constructor(
     private readonly options: VerifyOptions,
     isStill: boolean,
+    private readonly keys: Keyring | null,
   ) {
     this.findings = new Findings(isStill)
-    this.reader = new ValueReader(options.env, options.directory)
+    this.reader = new ValueReader(options.env, options.directory, keys)
   }
 
   run(): Verification {
@@ -249,11 +267,21 @@ class Verifier {
     const { env, directory, io = 'auto', onFile } = this.options
     const path = joinPath(directory, shardFile(entry.fileId))
     onFile?.(path)
-    const shard = Shard.open(env, path, entry.tableId, layout, entry, io, { values: this.reader })
+    const shard = Shard.open(env, path, entry.tableId, layout, entry, io, this.contextOf(entry))
     try {
       verifyShard(shard)
-      checkReferences(entry, shard.rows(), manifestPath)
-      const bound = boundOf(shard.rows())
+      if (shard.isLocked)
+        this.findings.note(path, null, `key ${entry.keyId} was not given: only keys and checksums are checked`)
+      else checkReferences(entry, shard.rows(), this.reader, manifestPath)
+      if (shard.sealing?.keyId !== entry.keyId) {
+        const found = `key ${shard.sealing?.keyId ?? 'none'}`
+        throw new CorruptionError(
+          path,
+          null,
+          `expected it to be encrypted with key ${entry.keyId ?? 'none'}, found ${found}`,
+        )
+      }
+      const bound = boundOf(shard.keys())
       if (entry.weightBound < bound) {
         const problem = `${shardFile(entry.fileId)} has weights of ${bound} in all, more than ${entry.weightBound}`
         throw new CorruptionError(manifestPath, null, problem)
@@ -264,6 +292,10 @@ class Verifier {
     this.shards.count++
     this.shards.rowCount += entry.rowCount
     this.shards.sizeBytes += entry.sizeBytes
+  }
+
+  private contextOf({ fileId }: ShardEntry): ShardContext {
+    return { values: this.reader, keys: this.keys, fileId }
   }
 
   /** Files that the manifest does not know. */

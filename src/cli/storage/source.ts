@@ -113,7 +113,10 @@ export class Source {
   openShard(entry: ShardEntry): Shard {
     const kernels = this.kernelsOf(entry.tableId) as Kernels
     const path = joinPath(this.directory, shardFile(entry.fileId))
-    return Shard.open(this.env, path, entry.tableId, kernels.layout, entry, 'auto', { values: this.values })
+    return Shard.open(this.env, path, entry.tableId, kernels.layout, entry, 'auto', {
+      values: this.values,
+      fileId: entry.fileId,
+    })
   }
 
   /** Does what needs several files at one moment; again if one of them is gone because of a newer manifest. */

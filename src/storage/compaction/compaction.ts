@@ -11,6 +11,7 @@ import { Batch } from '../../zset/batch.js'
 import type { Kernels } from '../../zset/kernels.js'
 import { compareKeys } from '../../zset/keys.js'
 import { weightBound } from '../../zset/trace.js'
+import type { Keyring } from '../crypt/keyring.js'
 import type { Shard } from '../shard/reader.js'
 import { writeShard } from '../shard/writer.js'
 import { type FileId, type Lsn, type ShardEntry, shardFile, type TableId } from '../types.js'
@@ -33,6 +34,8 @@ export interface CompactionOptions {
   newFileId(): FileId
   /** Where long values go. */
   readonly separation: Separation
+  /** Encrypt the outputs; null: nothing is encrypted. */
+  readonly keys: Keyring | null
   /** Size of a guard shard; 32 MiB by default. */
   readonly guardBytes?: number
   /** Rows of an input that are looked at together; 16,384 by default. */
@@ -163,9 +166,10 @@ export class Compaction {
     const { env, directory, tableId, level, separation } = this.options
     const { heap } = out
     separate(out, separation)
-    const references = referencesOf(out)
+    const references = referencesOf(out, separation.values)
     const fileId = this.options.newFileId()
-    const summary = writeShard(env, joinPath(directory, shardFile(fileId)), tableId, out, { sync: false })
+    const cipher = this.options.keys?.create('shard', fileId) ?? null
+    const summary = writeShard(env, joinPath(directory, shardFile(fileId)), tableId, out, { sync: false, cipher })
     const { minLsn, maxLsn } = this
     this.outputs.push({ ...summary, fileId, tableId, level, minLsn, maxLsn, weightBound: boundOf(out), ...references })
     out.heap = heap

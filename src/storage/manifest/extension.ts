@@ -1,23 +1,27 @@
 /**
- * The extension of a manifest (FORMAT.md, "Manifest"): which value logs there are, and what shards refer to in them.
+ * The extension of a manifest (FORMAT.md, "Manifest"): which value logs there are, what shards
+ * refer to in them, and which keys files are encrypted with.
  */
 import { CorruptionError } from '../../base/errors.js'
-import type { FileId, Manifest, ShardEntry, ValueFileEntry, ValueReference } from '../types.js'
+import type { FileId, KeyEntry, Manifest, ShardEntry, ValueFileEntry, ValueReference } from '../types.js'
 
 const HEAD_BYTES = 32
 const FILE_BYTES = 32
 const REFERENCE_BYTES = 24
+const KEY_BYTES = 56
 
-export function encodeExtension({ shards, valueFiles = [] }: Manifest): Uint8Array {
+export function encodeExtension({ shards, valueFiles = [], keys = [] }: Manifest): Uint8Array {
   const references = shards.flatMap(shard => (shard.references ?? []).map(reference => ({ shard, reference })))
-  const bytes = new Uint8Array(HEAD_BYTES + valueFiles.length * FILE_BYTES + references.length * REFERENCE_BYTES)
+  const bytes = new Uint8Array(sizeOf(valueFiles.length, references.length, keys.length))
   const view = new DataView(bytes.buffer)
   view.setUint32(0, valueFiles.length, true)
   view.setUint32(4, references.length, true)
+  view.setUint32(8, keys.length, true)
   let at = HEAD_BYTES
-  for (const { fileId, sizeBytes } of valueFiles) {
+  for (const { fileId, sizeBytes, keyId = 0 } of valueFiles) {
     view.setBigUint64(at, fileId, true)
     view.setBigUint64(at + 8, BigInt(sizeBytes), true)
+    view.setUint32(at + 16, keyId, true)
     at += FILE_BYTES
   }
   for (const { shard, reference } of references) {
@@ -26,7 +30,17 @@ export function encodeExtension({ shards, valueFiles = [] }: Manifest): Uint8Arr
     view.setBigUint64(at + 16, BigInt(reference.bytes), true)
     at += REFERENCE_BYTES
   }
+  for (const { id, salt, check } of keys) {
+    view.setUint32(at, id, true)
+    bytes.set(salt, at + 8)
+    bytes.set(check, at + 24)
+    at += KEY_BYTES
+  }
   return bytes
+}
+
+function sizeOf(files: number, references: number, keys: number): number {
+  return HEAD_BYTES + files * FILE_BYTES + references * REFERENCE_BYTES + keys * KEY_BYTES
 }
 
 /** The manifest with what the extension from byte `at` on says. Throws CorruptionError. */
@@ -35,15 +49,18 @@ export function decodeExtension(plain: Manifest, view: DataView, at: number, fil
   if (left < HEAD_BYTES) throw new CorruptionError(file, at, `expected an extension, found ${left} bytes`)
   const fileCount = view.getUint32(at, true)
   const referenceCount = view.getUint32(at + 4, true)
-  const expected = HEAD_BYTES + fileCount * FILE_BYTES + referenceCount * REFERENCE_BYTES
+  const keyCount = view.getUint32(at + 8, true)
+  const expected = sizeOf(fileCount, referenceCount, keyCount)
   if (left !== expected) {
-    const what = `${fileCount} value logs and ${referenceCount} references (${expected} bytes)`
+    const what = `${fileCount} value logs, ${referenceCount} references and ${keyCount} keys (${expected} bytes)`
     throw new CorruptionError(file, at, `expected an extension of ${what}, found ${left} bytes`)
   }
   let p = at + HEAD_BYTES
   const valueFiles: ValueFileEntry[] = []
   for (let n = 0; n < fileCount; n++, p += FILE_BYTES) {
-    valueFiles.push({ fileId: view.getBigUint64(p, true), sizeBytes: small(view, p + 8, file) })
+    const keyId = view.getUint32(p + 16, true)
+    const entry = { fileId: view.getBigUint64(p, true), sizeBytes: small(view, p + 8, file) }
+    valueFiles.push(keyId === 0 ? entry : { ...entry, keyId })
   }
   const references = new Map<FileId, ValueReference[]>()
   for (let n = 0; n < referenceCount; n++, p += REFERENCE_BYTES) {
@@ -52,11 +69,24 @@ export function decodeExtension(plain: Manifest, view: DataView, at: number, fil
     list.push({ fileId: view.getBigUint64(p + 8, true), bytes: small(view, p + 16, file) })
     references.set(shard, list)
   }
+  const keys: KeyEntry[] = []
+  for (let n = 0; n < keyCount; n++, p += KEY_BYTES) {
+    keys.push({ id: view.getUint32(p, true), salt: part(view, p + 8, 16), check: part(view, p + 24, 32) })
+  }
   const shards = plain.shards.map(shard => withReferences(shard, references))
   if (references.size > 0) {
     throw new CorruptionError(file, at, `references of shard ${[...references.keys()][0]}, which is not listed`)
   }
-  return { ...plain, shards, ...(valueFiles.length > 0 ? { valueFiles } : {}) }
+  return {
+    ...plain,
+    shards,
+    ...(valueFiles.length > 0 ? { valueFiles } : {}),
+    ...(keys.length > 0 ? { keys } : {}),
+  }
+}
+
+function part({ buffer, byteOffset }: DataView, at: number, length: number): Uint8Array {
+  return new Uint8Array(buffer, byteOffset + at, length).slice()
 }
 
 /** Takes the references of a shard out of the map. */
@@ -75,7 +105,7 @@ function small(view: DataView, at: number, file: string): number {
 
 /** What holds for the value logs of every manifest. `shards`: numbers of the shard files. */
 export function checkValues(
-  { shards, valueFiles = [], nextFileId }: Manifest,
+  { shards, valueFiles = [], keys = [], nextFileId }: Manifest,
   shardFiles: ReadonlySet<FileId>,
   fail: (problem: string) => void,
 ): void {
@@ -104,4 +134,23 @@ export function checkValues(
     }
   }
   for (const fileId of unused) fail(`no shard refers to value log ${fileId}`)
+  checkKeys(shards, valueFiles, keys, fail)
+}
+
+function checkKeys(
+  shards: readonly ShardEntry[],
+  valueFiles: readonly ValueFileEntry[],
+  keys: readonly KeyEntry[],
+  fail: (problem: string) => void,
+): void {
+  let last = 0
+  for (const { id } of keys) {
+    if (id <= last) fail(`key ${id} is listed after key ${last}`)
+    last = id
+  }
+  const ids = new Set(keys.map(({ id }) => id))
+  for (const { fileId, keyId } of [...shards, ...valueFiles]) {
+    if (keyId !== undefined && !ids.has(keyId))
+      fail(`file ${fileId} is encrypted with key ${keyId}, which is not listed`)
+  }
 }

@@ -90,6 +90,7 @@ function writeShardRecord(view: DataView, at: number, shard: ShardEntry): void {
   view.setBigUint64(at + 72, shard.maxLsn, true)
   view.setBigUint64(at + 80, shard.checksum, true)
   view.setBigUint64(at + 88, shard.weightBound, true)
+  view.setUint32(at + 96, shard.keyId ?? 0, true)
 }
 
 /** Throws CorruptionError or FormatError; `file` is named in them. */
@@ -203,6 +204,7 @@ function readShard(view: DataView, at: number, file: string): ShardEntry {
   }
   const wide = (offset: number) =>
     view.getBigUint64(at + offset, true) | (view.getBigUint64(at + offset + 8, true) << 64n)
+  const keyId = view.getUint32(at + 96, true)
   return {
     fileId: view.getBigUint64(at, true),
     tableId: view.getUint32(at + 8, true),
@@ -215,6 +217,7 @@ function readShard(view: DataView, at: number, file: string): ShardEntry {
     maxLsn: view.getBigUint64(at + 72, true),
     checksum: view.getBigUint64(at + 80, true),
     weightBound: view.getBigUint64(at + 88, true),
+    ...(keyId === 0 ? {} : { keyId }),
   }
 }
 

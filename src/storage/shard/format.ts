@@ -5,6 +5,8 @@
  */
 import { CorruptionError, FormatError, quote } from '../../base/errors.js'
 import { type Column, type Layout, MAX_COLUMNS } from '../../schema/schema.js'
+import type { Sealing } from '../crypt/keyring.js'
+import { plainSize, sealedSize } from './sealed.js'
 
 /** The bytes `GNITZ_01` as a little-endian u64. */
 export const SHARD_MAGIC = 0x31305f5a54494e47n
@@ -14,12 +16,16 @@ export const SHARD_VERSION = 2n
 export const FLAGGED_VERSION = 3n
 /** Flag: cells of strings and bytes may lead to pointers in region B. */
 const HAS_POINTERS = 1
+/** Flag: null words, columns and region B are sealed. */
+const IS_SEALED = 2
 export const HEADER_BYTES = 64
 /** Bytes of a directory entry: offset, size, checksum. */
 export const ENTRY_BYTES = 24
 export const REGION_ALIGNMENT = 64
 /** Where the flags lie in a header of version 3. */
 const FLAGS_AT = 40
+const KEY_ID_AT = 44
+const SALT_AT = 48
 /** With at most 16 bytes a row in a region, every region stays below 4 GiB. */
 export const MAX_ROWS = 2 ** 28 - 1
 export const MAX_HEAP_BYTES = 2 ** 32 - 1
@@ -41,7 +47,10 @@ export interface RegionSpec {
 export interface Region extends RegionSpec {
   /** From the start of the file. */
   readonly offset: number
+  /** In the file. */
   readonly sizeBytes: number
+  /** Of what is in it: less than in the file if it is sealed. */
+  readonly plainBytes: number
   /** XXH3-64 of its bytes. */
   readonly checksum: bigint
 }
@@ -51,6 +60,8 @@ export interface ShardHead {
   readonly rowCount: number
   /** Cells may lead to pointers. */
   readonly hasPointers: boolean
+  /** How its regions but keys and weights are encrypted; null: they are in the clear. */
+  readonly sealing: Sealing | null
   readonly regions: readonly Region[]
 }
 
@@ -82,14 +93,25 @@ export function align(offset: number): number {
   return Math.ceil(offset / REGION_ALIGNMENT) * REGION_ALIGNMENT
 }
 
+/** Is a region of that kind encrypted in a sealed shard? Keys and weights stay clear, so that seeks need no key. */
+export function isSealed({ sealing }: Pick<ShardHead, 'sealing'>, { kind }: RegionSpec): boolean {
+  return sealing !== null && kind !== 'keys' && kind !== 'weights'
+}
+
 /** Where each region lies, without its checksum. */
-export function placeRegions(specs: readonly RegionSpec[], rowCount: number, heapSizeBytes: number): Region[] {
+export function placeRegions(
+  specs: readonly RegionSpec[],
+  rowCount: number,
+  heapSizeBytes: number,
+  sealing: Sealing | null = null,
+): Region[] {
   let end = headBytes(specs.length)
   return specs.map(spec => {
     const offset = align(end)
-    const sizeBytes = spec.kind === 'heap' ? heapSizeBytes : rowCount * spec.bytesPerRow
+    const plainBytes = spec.kind === 'heap' ? heapSizeBytes : rowCount * spec.bytesPerRow
+    const sizeBytes = isSealed({ sealing }, spec) ? sealedSize(plainBytes) : plainBytes
     end = offset + sizeBytes
-    return { ...spec, offset, sizeBytes, checksum: 0n }
+    return { ...spec, offset, sizeBytes, plainBytes, checksum: 0n }
   })
 }
 
@@ -99,15 +121,20 @@ export function regionName({ kind, label, column }: RegionSpec): string {
 }
 
 /** Header and directory as bytes. */
-export function encodeHead(tableId: number, { rowCount, hasPointers, regions }: ShardHead): Uint8Array {
+export function encodeHead(tableId: number, { rowCount, hasPointers, sealing, regions }: ShardHead): Uint8Array {
   const bytes = new Uint8Array(headBytes(regions.length))
   const view = new DataView(bytes.buffer)
   view.setBigUint64(0, SHARD_MAGIC, true)
-  view.setBigUint64(8, hasPointers ? FLAGGED_VERSION : SHARD_VERSION, true)
+  const flags = (hasPointers ? HAS_POINTERS : 0) | (sealing === null ? 0 : IS_SEALED)
+  view.setBigUint64(8, flags === 0 ? SHARD_VERSION : FLAGGED_VERSION, true)
   view.setBigUint64(16, BigInt(rowCount), true)
   view.setBigUint64(24, BigInt(HEADER_BYTES), true)
   view.setBigUint64(32, BigInt(tableId), true)
-  if (hasPointers) view.setUint32(FLAGS_AT, HAS_POINTERS, true)
+  view.setUint32(FLAGS_AT, flags, true)
+  if (sealing !== null) {
+    view.setUint32(KEY_ID_AT, sealing.keyId, true)
+    bytes.set(sealing.salt, SALT_AT)
+  }
   regions.forEach(({ offset, sizeBytes, checksum }, r) => {
     const at = headBytes(r)
     view.setBigUint64(at, BigInt(offset), true)
@@ -150,7 +177,7 @@ export function decodeHead(bytes: Uint8Array, file: string, fileSizeBytes: numbe
   if (directoryOffset !== BigInt(HEADER_BYTES)) {
     throw new CorruptionError(file, 24, `expected the directory at byte ${HEADER_BYTES}, found ${directoryOffset}`)
   }
-  const hasPointers = readFlags(bytes, view, file)
+  const flags = readFlags(bytes, view, file)
   const rows = view.getBigUint64(16, true)
   if (rows > BigInt(MAX_ROWS)) {
     throw new CorruptionError(file, 16, `expected at most ${MAX_ROWS} rows, found ${rows}`)
@@ -161,7 +188,7 @@ export function decodeHead(bytes: Uint8Array, file: string, fileSizeBytes: numbe
   const regions: Region[] = []
   let end = headBytes(specs.length)
   specs.forEach((spec, r) => {
-    const region = readEntry(view, headBytes(r), file, spec, rowCount, end, fileSizeBytes)
+    const region = readEntry(view, headBytes(r), file, spec, { rowCount, ...flags }, end, fileSizeBytes)
     regions.push(region)
     end = region.offset + region.sizeBytes
   })
@@ -169,20 +196,26 @@ export function decodeHead(bytes: Uint8Array, file: string, fileSizeBytes: numbe
     const problem = `expected the file to end with region B at byte ${end}, found ${fileSizeBytes} bytes`
     throw new CorruptionError(file, Math.min(end, fileSizeBytes), problem)
   }
-  return { rowCount, hasPointers, regions }
+  return { rowCount, ...flags, regions }
 }
 
 /** Versions 2 and 3 differ in that one has no flags and the other has some. */
-function readFlags(bytes: Uint8Array, view: DataView, file: string): boolean {
+function readFlags(bytes: Uint8Array, view: DataView, file: string): Pick<ShardHead, 'hasPointers' | 'sealing'> {
   const isFlagged = view.getBigUint64(8, true) === FLAGGED_VERSION
   const flags = isFlagged ? view.getUint32(FLAGS_AT, true) : 0
-  if (isFlagged && flags !== HAS_POINTERS) {
-    throw new CorruptionError(file, FLAGS_AT, `expected the flags ${HAS_POINTERS}, found ${flags}`)
+  if (isFlagged && (flags === 0 || flags > (HAS_POINTERS | IS_SEALED))) {
+    throw new CorruptionError(file, FLAGS_AT, `expected flags that a writer sets, found ${flags}`)
+  }
+  const hasPointers = (flags & HAS_POINTERS) !== 0
+  if ((flags & IS_SEALED) !== 0) {
+    const keyId = view.getUint32(KEY_ID_AT, true)
+    if (keyId === 0) throw new CorruptionError(file, KEY_ID_AT, 'expected the id of a key, found 0')
+    return { hasPointers, sealing: { keyId, salt: bytes.slice(SALT_AT, HEADER_BYTES) } }
   }
   for (let at = isFlagged ? FLAGS_AT + 4 : FLAGS_AT; at < HEADER_BYTES; at++) {
     if (bytes[at] !== 0) throw new CorruptionError(file, at, `expected zero in a reserved byte, found ${bytes[at]}`)
   }
-  return flags !== 0
+  return { hasPointers, sealing: null }
 }
 
 /** The weights need eight bytes a row in every schema, so they tell a wrong count from another schema. */
@@ -198,18 +231,22 @@ function readEntry(
   at: number,
   file: string,
   spec: RegionSpec,
-  rowCount: number,
+  { rowCount, sealing }: Pick<ShardHead, 'rowCount' | 'sealing'>,
   previousEnd: number,
   fileSizeBytes: number,
 ): Region {
   const name = regionName(spec)
   const offset = view.getBigUint64(at, true)
   const size = view.getBigUint64(at + 8, true)
-  if (spec.kind !== 'heap' && size !== BigInt(rowCount * spec.bytesPerRow)) {
-    const expected = `${rowCount * spec.bytesPerRow} bytes for ${rowCount} rows`
+  const isInChunks = isSealed({ sealing }, spec)
+  const plainBytes = isInChunks && size < BigInt(2 ** 52) ? plainSize(Number(size)) : Number(size)
+  const wanted = isInChunks ? sealedSize(rowCount * spec.bytesPerRow) : rowCount * spec.bytesPerRow
+  if (spec.kind !== 'heap' && size !== BigInt(wanted)) {
+    const expected = `${wanted} bytes for ${rowCount} rows`
     throw new FormatError(file, at + 8, `${name}: expected ${expected}, found ${size}: not a shard of this schema`)
   }
-  if (size > BigInt(MAX_HEAP_BYTES)) {
+  if (plainBytes < 0) throw new CorruptionError(file, at + 8, `${name}: no chunks have ${size} bytes`)
+  if (plainBytes > MAX_HEAP_BYTES) {
     throw new CorruptionError(file, at + 8, `${name}: expected at most ${MAX_HEAP_BYTES} bytes, found ${size}`)
   }
   if (offset % BigInt(REGION_ALIGNMENT) !== 0n) {
@@ -228,5 +265,6 @@ function readEntry(
     }
     throw new CorruptionError(file, at, `${name}: expected it at byte ${expected}, found ${offset}`)
   }
-  return { ...spec, offset: expected, sizeBytes: Number(size), checksum: view.getBigUint64(at + 16, true) }
+  const checksum = view.getBigUint64(at + 16, true)
+  return { ...spec, offset: expected, sizeBytes: Number(size), plainBytes, checksum }
 }

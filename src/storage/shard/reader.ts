@@ -13,12 +13,15 @@ import type { Env } from '../../env/env.js'
 import type { Column, Layout } from '../../schema/schema.js'
 import { Batch, lanesOf } from '../../zset/batch.js'
 import type { RemoteValues } from '../../zset/remote.js'
-import type { ShardIo, ShardSummary, TableId } from '../types.js'
+import type { MemoryBudget } from '../crypt/budget.js'
+import { cipherOf, type FileCipher, type Keyring, type Sealing } from '../crypt/keyring.js'
+import type { FileId, ShardIo, ShardSummary, TableId } from '../types.js'
 import { findCellFault, findKeyFault, findWeightFault, HeapView } from './content.js'
-import { compareChecksums, refuse } from './faults.js'
-import { decodeHead, type Region } from './format.js'
+import { refuse } from './faults.js'
+import { decodeHead, isSealed, type Region } from './format.js'
 import { readHead } from './head.js'
 import { Probe } from './probe.js'
+import { RegionReader } from './regions.js'
 import { openSource, type Source } from './source.js'
 import { columnOver, showRows } from './views.js'
 import { WindowReader } from './window.js'
@@ -31,6 +34,11 @@ const ALONE_ROWS = 256
 export interface ShardContext {
   /** Who reads the values that pointers lead to. */
   readonly values?: RemoteValues
+  /** The keys of the directory, if there are any, and the shard's number, to which its own key is bound. */
+  readonly keys?: Keyring | null
+  readonly fileId?: FileId
+  /** Memory for what is decrypted; without one there is no limit. */
+  readonly budget?: MemoryBudget
   /** Called when the last holder has let go of the shard. */
   readonly onClose?: () => void
 }
@@ -42,6 +50,11 @@ export class Shard {
   readonly sizeBytes: number
   /** XXH3-64 of header and directory. */
   readonly checksum: bigint
+  /** How it is encrypted; null: it is in the clear. */
+  readonly sealing: Sealing | null
+  private readonly reader: RegionReader
+  /** Bytes of decrypted regions. */
+  private openedBytes = 0
   private readonly batch: Batch
   /** By region: verified, and present in `batch`. */
   private readonly present: boolean[]
@@ -67,7 +80,10 @@ export class Shard {
     head: Uint8Array,
   ) {
     const { path, sizeBytes } = source
-    const { rowCount, hasPointers, regions } = decodeHead(head, path, sizeBytes, layout)
+    const shardHead = decodeHead(head, path, sizeBytes, layout)
+    const { rowCount, hasPointers, sealing, regions } = shardHead
+    this.sealing = sealing
+    this.reader = new RegionReader(source, shardHead, tableId, cipherFor(context, sealing, path))
     this.remote = hasPointers ? remoteOf(context, path) : null
     this.regions = regions
     this.rowCount = rowCount
@@ -110,9 +126,14 @@ export class Shard {
     return this.source.path
   }
 
-  /** Are its bytes mapped, or read? */
+  /** Are its rows views of the mapped file? If not, they are read, or decrypted, into memory. */
   get isMapped(): boolean {
-    return this.source.isMapped
+    return this.source.isMapped && this.sealing === null
+  }
+
+  /** Is it encrypted with a key that was not given? Then keys and weights are all that can be read. */
+  get isLocked(): boolean {
+    return this.sealing !== null && (this.context.keys ?? null) === null
   }
 
   /** The smallest key, 0 if there are no rows. May read the keys. */
@@ -179,7 +200,7 @@ export class Shard {
     this.checkOpen()
     assert(0 <= from && from <= to && to <= this.rowCount, `rows ${from} to ${to} lie within ${this.rowCount}`)
     if (this.isMapped || this.isComplete()) return this.viewRows(from, to, into)
-    this.windows ??= new WindowReader(this.source, this.layout, this.regions, this.remote)
+    this.windows ??= new WindowReader(this.reader, this.layout, this.regions, this.remote)
     return this.windows.read(from, to, into)
   }
 
@@ -192,7 +213,7 @@ export class Shard {
     this.checkOpen()
     if (!this.isMapped && !this.isComplete()) {
       this.readAlone += to - from
-      if (this.readAlone < Math.max(ALONE_ROWS, this.rowCount / ALONE_SHARE)) {
+      if (this.readAlone < Math.max(ALONE_ROWS, this.rowCount / ALONE_SHARE) || !this.hasRoom()) {
         return { batch: this.readRows(from, to), first: 0 }
       }
     }
@@ -211,6 +232,7 @@ export class Shard {
     this.holders--
     if (this.holders > 0) return
     this.source.close()
+    this.context.budget?.give(this.openedBytes)
     if (this.discarded) this.removeFile()
     this.context.onClose?.()
   }
@@ -304,9 +326,19 @@ export class Shard {
 
   /** A region's bytes. Throws CorruptionError if they are not those that were written. */
   private verified(region: Region): Uint8Array {
-    const bytes = this.source.take(region.offset, region.sizeBytes)
-    compareChecksums(this.path, region, xxh3(bytes))
+    const bytes = this.reader.take(region)
+    if (isSealed(this, region)) {
+      this.openedBytes += bytes.length
+      this.context.budget?.take(bytes.length)
+    }
     return bytes
+  }
+
+  /** May all of a sealed shard be decrypted into memory? */
+  private hasRoom(): boolean {
+    const { budget } = this.context
+    if (this.sealing === null || budget === undefined) return true
+    return budget.hasRoom(this.regions.reduce((sum, region) => sum + region.plainBytes, 0))
   }
 
   private viewRows(from: number, to: number, into: Batch | undefined): Batch {
@@ -325,6 +357,13 @@ export class Shard {
     this.checkOpen()
     return this.source
   }
+}
+
+/** The cipher of a sealed shard, if its key was given. */
+function cipherFor({ keys = null, fileId }: ShardContext, sealing: Sealing | null, path: string): FileCipher | null {
+  if (sealing === null || keys === null) return null
+  assert(fileId !== undefined, 'the number of a sealed shard is known')
+  return cipherOf(keys, 'shard', fileId, sealing, path)
 }
 
 function remoteOf({ values }: ShardContext, path: string): RemoteValues {

@@ -8,9 +8,9 @@ import { Batch, type ColumnArray } from '../../zset/batch.js'
 import { Heap, INLINE_BYTES } from '../../zset/heap.js'
 import { POINTER_BYTES, type RemoteValues } from '../../zset/remote.js'
 import { findCellFault, findKeyFault, findWeightFault, HeapView, longFault } from './content.js'
-import { compareChecksums, refuse } from './faults.js'
+import { refuse } from './faults.js'
 import type { Region } from './format.js'
-import type { Source } from './source.js'
+import type { RegionReader } from './regions.js'
 import { bytesOf } from './views.js'
 
 /** Strings are read a page at a time, because neighbours lie together more often than not. */
@@ -23,13 +23,12 @@ const LOOP_BYTES = 64
 
 export class WindowReader {
   private readonly heapRegion: Region
-  private readonly verified = new Set<Region>()
   /** Batches whose memory belongs to this reader. */
   private readonly owned = new WeakSet<Batch>()
   private readonly pages: { number: number; bytes: Uint8Array }[] = []
 
   constructor(
-    private readonly source: Source,
+    private readonly reader: RegionReader,
     private readonly layout: Layout,
     private readonly regions: readonly Region[],
     private readonly remote: RemoteValues | null,
@@ -47,12 +46,13 @@ export class WindowReader {
     batch.reserve(rows, true)
     for (const region of this.regions) {
       if (region.kind === 'heap') continue
-      this.verify(region)
+      // Also when there is nothing to read: what is empty has a checksum, too.
+      this.reader.verify(region)
       const array = vectorOf(batch, region)
-      this.source.readInto(bytesOf(array, rows * region.bytesPerRow), region.offset + from * region.bytesPerRow)
+      this.reader.readInto(bytesOf(array, rows * region.bytesPerRow), region, from * region.bytesPerRow)
     }
     batch.length = rows
-    const { path } = this.source
+    const { path } = this.reader
     refuse(path, this.regions[0], findKeyFault(batch.keys32, this.layout.key.words, rows), from)
     refuse(path, this.regions[1], findWeightFault(batch.weights32, rows), from)
     this.readStrings(batch, from)
@@ -60,24 +60,17 @@ export class WindowReader {
     return batch
   }
 
-  private verify(region: Region): void {
-    if (this.verified.has(region)) return
-    compareChecksums(this.source.path, region, this.source.checksum(region.offset, region.sizeBytes))
-    this.verified.add(region)
-  }
-
   /** Brings the bytes of long strings, and checks all cells. */
   private readStrings(batch: Batch, from: number): void {
     const texts = this.regions.filter(region => region.column?.info.storage === 'german')
     let longBytes = 0
     for (const region of texts) longBytes += this.measure(batch, from, region)
-    if (longBytes > 0) this.verify(this.heapRegion)
-    if (longBytes > this.heapRegion.sizeBytes) {
+    if (longBytes > this.heapRegion.plainBytes) {
       // Many cells share their bytes: the whole region takes less than the copies would.
       batch.heap = new Heap()
       batch.heap.remote = this.remote
-      batch.heap.bytes = this.source.take(this.heapRegion.offset, this.heapRegion.sizeBytes)
-      batch.heap.length = this.heapRegion.sizeBytes
+      batch.heap.bytes = this.reader.take(this.heapRegion)
+      batch.heap.length = this.heapRegion.plainBytes
     } else {
       batch.heap.reserve(longBytes)
       for (const region of texts) this.copyStrings(batch, region)
@@ -85,19 +78,19 @@ export class WindowReader {
     const heap = new HeapView(batch.heap.bytes.subarray(0, batch.heap.length), this.remote !== null)
     for (const region of texts) {
       const isText = region.column?.type === 'string'
-      refuse(this.source.path, region, findCellFault(laneOf(batch, region), batch.length, heap, isText), from)
+      refuse(this.reader.path, region, findCellFault(laneOf(batch, region), batch.length, heap, isText), from)
     }
   }
 
   /** Sum of the lengths of a column's long strings. Throws CorruptionError if one leaves the heap. */
   private measure(batch: Batch, from: number, region: Region): number {
     const lanes = laneOf(batch, region)
-    const heap = { sizeBytes: this.heapRegion.sizeBytes, hasPointers: this.remote !== null }
+    const heap = { sizeBytes: this.heapRegion.plainBytes, hasPointers: this.remote !== null }
     let sum = 0
     for (let i = 0, at = 0; i < batch.length; i++, at += 4) {
       const length = lanes[at]
       if (length <= INLINE_BYTES) continue
-      refuse(this.source.path, region, longFault(lanes, i, heap), from)
+      refuse(this.reader.path, region, longFault(lanes, i, heap), from)
       sum += lanes[at + 3] === 0 ? length : POINTER_BYTES
     }
     return sum
@@ -111,7 +104,7 @@ export class WindowReader {
       const length = lanes[at + 3] === 0 ? lanes[at] : POINTER_BYTES
       if (batch.length < PAGED_ROWS || length > PAGE_BYTES) {
         const into = heap.bytes.subarray(heap.length, heap.length + length)
-        this.source.readInto(into, this.heapRegion.offset + lanes[at + 2])
+        this.reader.readInto(into, this.heapRegion, lanes[at + 2])
       } else {
         this.copyPaged(lanes[at + 2], length, heap)
       }
@@ -138,10 +131,8 @@ export class WindowReader {
     const cached = this.pages[slot]
     if (cached !== undefined && cached.number === number) return cached.bytes
     const from = number * PAGE_BYTES
-    const bytes = this.source.take(
-      this.heapRegion.offset + from,
-      Math.min(PAGE_BYTES, this.heapRegion.sizeBytes - from),
-    )
+    const bytes = new Uint8Array(Math.min(PAGE_BYTES, this.heapRegion.plainBytes - from))
+    this.reader.readInto(bytes, this.heapRegion, from)
     this.pages[slot] = { number, bytes }
     return bytes
   }

@@ -3,10 +3,12 @@ import { xxh3 } from '../../base/checksum.js'
 import { assert, IoError, quote, UsageError } from '../../base/errors.js'
 import type { Env, EnvFile } from '../../env/env.js'
 import type { Batch } from '../../zset/batch.js'
+import type { FileCipher } from '../crypt/keyring.js'
 import type { ShardSummary, TableId } from '../types.js'
 import { type Fault, findCellFault, findKeyFault, findWeightFault, HeapView } from './content.js'
 import {
   encodeHead,
+  isSealed,
   MAX_HEAP_BYTES,
   MAX_ROWS,
   placeRegions,
@@ -15,17 +17,21 @@ import {
   regionName,
   regionSpecs,
 } from './format.js'
+import { sealRegion } from './sealed.js'
 import { bytesOf } from './views.js'
 
 export interface WriteOptions {
   /** Make the file's bytes durable before returning. Its name is durable once the directory is synced. */
   readonly sync: boolean
+  /** Encrypts what is not keys and weights; null or absent: nothing is encrypted. */
+  readonly cipher?: FileCipher | null
 }
 
 const MAX_TABLE_ID = 2 ** 32 - 1
 
 /**
- * Writes `batch` to a new file; pointers in its heap stay pointers. No bytes are copied on the way; the batch is read once for the checks and checksums and
+ * Writes `batch` to a new file; pointers in its heap stay pointers. No bytes are copied on the way, unless they are
+ * encrypted; the batch is read once for the checks and checksums and
  * once for the writing.
  *
  * Throws UsageError for a batch that is not consolidated or not arranged, INTERNAL if its rows break what that means,
@@ -37,19 +43,23 @@ export function writeShard(
   path: string,
   tableId: TableId,
   batch: Batch,
-  { sync }: WriteOptions,
+  { sync, cipher = null }: WriteOptions,
 ): ShardSummary {
   checkBatch(tableId, batch)
   const specs = regionSpecs(batch.layout)
   const parts: Uint8Array[] = []
-  const regions = placeRegions(specs, batch.length, batch.heap.length).map((region): Region => {
-    const bytes = partOf(batch, region)
+  const regions = placeRegions(specs, batch.length, batch.heap.length, cipher).map((region, r): Region => {
+    const plain = partOf(batch, region)
+    const isClear = cipher === null || !isSealed({ sealing: cipher }, region)
+    const bytes = isClear ? plain : sealRegion(cipher, tableId, r, plain)
     assert(bytes.length === region.sizeBytes, 'a region has the size that its place was computed from')
     parts.push(bytes)
     return { ...region, checksum: xxh3(bytes) }
   })
-  const head = encodeHead(tableId, { rowCount: batch.length, hasPointers: batch.heap.remote !== null, regions })
-  const sizeBytes = regions[regions.length - 1].offset + batch.heap.length
+  const hasPointers = batch.heap.remote !== null
+  const head = encodeHead(tableId, { rowCount: batch.length, hasPointers, sealing: cipher, regions })
+  const last = regions[regions.length - 1]
+  const sizeBytes = last.offset + last.sizeBytes
   const file = env.open(path, 'create')
   try {
     writeParts(file, head, regions, parts, sizeBytes)
@@ -65,6 +75,7 @@ export function writeShard(
     minKey: keyOf(batch, 0),
     maxKey: keyOf(batch, batch.length - 1),
     checksum: xxh3(head),
+    ...(cipher === null ? {} : { keyId: cipher.keyId }),
   }
 }
 
@@ -93,7 +104,7 @@ function removePartial(env: Env, file: EnvFile): void {
   }
 }
 
-function partOf(batch: Batch, { kind, column, sizeBytes }: Region): Uint8Array {
+function partOf(batch: Batch, { kind, column, plainBytes: sizeBytes }: Region): Uint8Array {
   switch (kind) {
     case 'keys':
       return bytesOf(batch.keys, sizeBytes)

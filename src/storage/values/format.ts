@@ -6,6 +6,7 @@ import { xxh3 } from '../../base/checksum.js'
 import { crc32c } from '../../base/crc32c.js'
 import { CorruptionError, FormatError } from '../../base/errors.js'
 import { POINTER_BYTES, POINTER_HASH_AT, POINTER_PREFIX_AT, PREFIX_BYTES } from '../../zset/remote.js'
+import { type FileCipher, SEAL_BYTES, type Sealing } from '../crypt/keyring.js'
 import type { TableId } from '../types.js'
 
 /** The bytes `GNITZVAL` as a little-endian u64. */
@@ -16,7 +17,10 @@ const RECORD_MAGIC = 0x4c415647
 /** Everything begins at a multiple of this. */
 export const BLOCK_BYTES = 4096
 export const RECORD_HEADER_BYTES = 32
+const SALT_AT = 32
 const CHECKSUM_AT = 48
+/** Where the header of a sealed record has its count. */
+const COUNT_AT = 16
 /** Where the checked part of a record begins. */
 const CHECKED_FROM = 8
 
@@ -24,28 +28,35 @@ export function alignBlock(bytes: number): number {
   return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES
 }
 
-/** Bytes that a value takes up in its file. `sealBytes`: what encryption adds. */
-export function recordBytes(length: number, sealBytes = 0): number {
-  return alignBlock(RECORD_HEADER_BYTES + length + sealBytes)
+/** Bytes of a record without its padding. */
+export function usedBytes(length: number, isSealed: boolean): number {
+  return RECORD_HEADER_BYTES + length + (isSealed ? SEAL_BYTES : 0)
 }
 
-/** What the first block of a file says. */
-export interface ValueFileHeader {
-  readonly fileId: number
+/** Bytes that a value takes up in its file. */
+export function recordBytes(length: number, isSealed: boolean): number {
+  return alignBlock(usedBytes(length, isSealed))
 }
 
-export function encodeFileHeader({ fileId }: ValueFileHeader): Uint8Array {
+export function encodeFileHeader(fileId: number, sealing: Sealing | null): Uint8Array {
   const bytes = new Uint8Array(BLOCK_BYTES)
   const view = new DataView(bytes.buffer)
   view.setBigUint64(0, MAGIC, true)
   view.setBigUint64(8, VERSION, true)
   view.setBigUint64(16, BigInt(fileId), true)
+  if (sealing !== null) {
+    view.setUint32(24, sealing.keyId, true)
+    bytes.set(sealing.salt, SALT_AT)
+  }
   view.setBigUint64(CHECKSUM_AT, xxh3(bytes.subarray(0, CHECKSUM_AT)), true)
   return bytes
 }
 
-/** Throws FormatError, CorruptionError. `bytes`: the first block, as much of it as there is. */
-export function decodeFileHeader(bytes: Uint8Array, file: string, fileId: number): ValueFileHeader {
+/**
+ * How a file is encrypted; null: it is in the clear. Throws FormatError, CorruptionError. `bytes`: the first block, as
+ * much of it as there is.
+ */
+export function decodeFileHeader(bytes: Uint8Array, file: string, fileId: number): Sealing | null {
   if (bytes.length < BLOCK_BYTES) {
     const problem = `expected a header of ${BLOCK_BYTES} bytes, found ${bytes.length} bytes`
     throw new CorruptionError(file, bytes.length, problem)
@@ -66,17 +77,56 @@ export function decodeFileHeader(bytes: Uint8Array, file: string, fileId: number
   if (found64 !== BigInt(fileId)) {
     throw new CorruptionError(file, 16, `expected the value log number ${fileId}, found number ${found64}`)
   }
-  return { fileId }
+  const keyId = view.getUint32(24, true)
+  const salt = bytes.slice(SALT_AT, CHECKSUM_AT)
+  if (view.getUint32(28, true) !== 0 || (keyId === 0 && salt.some(byte => byte !== 0))) {
+    throw new CorruptionError(file, 24, 'expected zeros in the header of a value log')
+  }
+  return keyId === 0 ? null : { keyId, salt }
+}
+
+/** What a record of a sealed file is encrypted with. */
+export interface RecordSeal {
+  readonly cipher: FileCipher
+  /** No two records of a file have the same one. */
+  readonly count: bigint
+  /** Of the record in its file. */
+  readonly offset: number
 }
 
 /** Writes a record to `into`, which holds zeros and has room for it. */
-export function encodeRecord(into: Uint8Array, value: Uint8Array, tableId: TableId): void {
+export function encodeRecord(into: Uint8Array, value: Uint8Array, tableId: TableId, seal: RecordSeal | null): void {
   const view = new DataView(into.buffer, into.byteOffset, into.length)
   view.setUint32(0, RECORD_MAGIC, true)
   view.setUint32(8, value.length, true)
   view.setUint32(24, tableId, true)
-  into.set(value, RECORD_HEADER_BYTES)
-  view.setUint32(4, crc32c(into.subarray(CHECKED_FROM, RECORD_HEADER_BYTES + value.length)), true)
+  let end = RECORD_HEADER_BYTES + value.length
+  if (seal === null) into.set(value, RECORD_HEADER_BYTES)
+  else {
+    view.setBigUint64(COUNT_AT, seal.count, true)
+    const aad = placeOf(into, seal.offset)
+    seal.cipher.seal(0, seal.count, aad, value, into.subarray(RECORD_HEADER_BYTES))
+    end += SEAL_BYTES
+  }
+  view.setUint32(4, crc32c(into.subarray(CHECKED_FROM, end)), true)
+}
+
+/** What a sealed value is bound to: its header, without magic and CRC, and its place in the file. */
+function placeOf(record: Uint8Array, offset: number): Uint8Array {
+  const place = new Uint8Array(RECORD_HEADER_BYTES)
+  place.set(record.subarray(CHECKED_FROM, RECORD_HEADER_BYTES))
+  new DataView(place.buffer).setBigUint64(RECORD_HEADER_BYTES - CHECKED_FROM, BigInt(offset), true)
+  return place
+}
+
+/** The value in a record. Throws CorruptionError. REQUIRES: `checkRecord` did not throw. */
+export function openRecord(record: Uint8Array, cipher: FileCipher | null, file: string, offset: number): Uint8Array {
+  if (cipher === null) return record.subarray(RECORD_HEADER_BYTES)
+  const count = new DataView(record.buffer, record.byteOffset, record.length).getBigUint64(COUNT_AT, true)
+  const value = cipher.open(0, count, placeOf(record, offset), record.subarray(RECORD_HEADER_BYTES))
+  if (value !== null) return value
+  const problem = `this is not the value that was encrypted with key ${cipher.keyId} for this place`
+  throw new CorruptionError(file, offset, problem)
 }
 
 /** What the header of a record says. */
@@ -94,7 +144,7 @@ export function decodeRecordHeader(bytes: Uint8Array, file: string, offset: numb
   return { length: view.getUint32(8, true), tableId: view.getUint32(24, true) }
 }
 
-/** Throws CorruptionError if header and value are not what was written. REQUIRES: all bytes of the record but padding. */
+/** Throws CorruptionError if a record is not what was written. REQUIRES: all of its bytes but padding. */
 export function checkRecord(record: Uint8Array, file: string, offset: number): void {
   const expected = new DataView(record.buffer, record.byteOffset, record.length).getUint32(4, true)
   const found = crc32c(record.subarray(CHECKED_FROM))

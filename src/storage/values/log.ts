@@ -9,6 +9,8 @@
 import { xxh3 } from '../../base/checksum.js'
 import { assert, CorruptionError, IoError } from '../../base/errors.js'
 import type { Env, EnvFile } from '../../env/env.js'
+import type { FileCipher } from '../crypt/keyring.js'
+import type { KeyId } from '../crypt/keys.js'
 import type { FileId, ShardEntry, TableId, ValueFileEntry, ValueReference } from '../types.js'
 import { BLOCK_BYTES, encodeFileHeader, encodeRecord, type Pointer, recordBytes } from './format.js'
 import { ValueReader } from './reader.js'
@@ -33,6 +35,11 @@ interface ValueFile {
   syncedEnd: number
   /** A sync has failed. */
   isDoubtful: boolean
+  /** For what is appended to it; null: nothing is encrypted. */
+  readonly cipher: FileCipher | null
+  readonly keyId: KeyId | null
+  /** Records that were encrypted, also ones that could not be written. */
+  count: bigint
   /** Shards that are open and refer to it. */
   holders: number
   /** To be removed when the last holder lets go. */
@@ -54,10 +61,10 @@ export class ValueLog extends ValueReader {
 
   /** Takes over the files of the manifest. Throws CorruptionError if one is shorter than that says, IoError. */
   adopt(listed: readonly ValueFileEntry[]): void {
-    for (const { fileId, sizeBytes } of listed) this.adoptFile(Number(fileId), sizeBytes)
+    for (const entry of listed) this.adoptFile(Number(entry.fileId), entry.sizeBytes, entry.keyId ?? null)
   }
 
-  private adoptFile(fileId: number, end: number): void {
+  private adoptFile(fileId: number, end: number, keyId: KeyId | null): void {
     const path = this.pathOf(fileId)
     const found = this.env.stat(path)?.sizeBytes
     if (found === undefined || found < end) {
@@ -65,8 +72,7 @@ export class ValueLog extends ValueReader {
       throw new CorruptionError(path, found ?? 0, problem)
     }
     if (found > end) this.cut(path, end)
-    const state = { file: null, end, syncedEnd: end, isDoubtful: false, holders: 0, isDiscarded: false }
-    this.known.set(fileId, { fileId, ...state })
+    this.known.set(fileId, { ...newFile(fileId, null, end, null), syncedEnd: end, keyId })
   }
 
   /** Bytes behind the end were written after the last checkpoint: nothing refers to them. */
@@ -84,12 +90,16 @@ export class ValueLog extends ValueReader {
    * last `drain` is in the log.
    */
   append(value: Uint8Array, tableId: TableId): Pointer {
-    const size = recordBytes(value.length)
-    if (this.staged > 0 && this.staged + size > STAGE_BYTES) this.drain()
+    // Rather with room for a tag than asking which file it will be.
+    const most = recordBytes(value.length, this.keys !== null)
+    if (this.staged > 0 && this.staged + most > STAGE_BYTES) this.drain()
     const file = this.fileFor()
+    const { cipher } = file
     const offset = file.end + this.staged
+    const size = recordBytes(value.length, cipher !== null)
     this.makeRoom(size)
-    encodeRecord(this.stage.subarray(this.staged, this.staged + size), value, tableId)
+    const seal = cipher === null ? null : { cipher, count: file.count++, offset }
+    encodeRecord(this.stage.subarray(this.staged, this.staged + size), value, tableId, seal)
     this.staged += size
     return { fileId: file.fileId, offset, hash: xxh3(value) }
   }
@@ -111,9 +121,10 @@ export class ValueLog extends ValueReader {
     this.current = null
     const fileId = Number(this.options.newFileId())
     const path = this.pathOf(fileId)
+    const cipher = this.keys?.create('values', BigInt(fileId)) ?? null
     const file = this.env.open(path, 'create')
     try {
-      file.write(encodeFileHeader({ fileId }), 0)
+      file.write(encodeFileHeader(fileId, cipher), 0)
     } catch (error) {
       this.tidy(() => {
         file.close()
@@ -121,11 +132,19 @@ export class ValueLog extends ValueReader {
       })
       throw error
     }
-    const fresh = { fileId, file, end: BLOCK_BYTES, syncedEnd: 0, isDoubtful: false, holders: 0, isDiscarded: false }
+    const fresh = newFile(fileId, file, BLOCK_BYTES, cipher)
     this.known.set(fileId, fresh)
     this.current = fresh
     if (current !== null) this.leave(current)
     return fresh
+  }
+
+  /** The next record begins a file. Throws IoError. */
+  roll(): void {
+    this.drain()
+    const { current } = this
+    this.current = null
+    if (current !== null) this.leave(current)
   }
 
   /** Nothing more is appended to it. */
@@ -198,7 +217,10 @@ export class ValueLog extends ValueReader {
   listed(shards: readonly ShardEntry[]): ValueFileEntry[] {
     return [...liveBytes(shards).keys()]
       .sort((a, b) => a - b)
-      .map(id => ({ fileId: BigInt(id), sizeBytes: this.known.get(id)?.end ?? 0 }))
+      .map(id => {
+        const { end, keyId } = this.known.get(id) as ValueFile
+        return { fileId: BigInt(id), sizeBytes: end, ...(keyId === null ? {} : { keyId }) }
+      })
   }
 
   /** The manifest on disk lists these files: others may go, but the current one. */
@@ -229,11 +251,12 @@ export class ValueLog extends ValueReader {
     }
   }
 
-  /** Files of which too little is live, by what the shards of all tables refer to. */
-  stale(shards: readonly ShardEntry[]): ReadonlySet<number> {
+  /** Files of which too little is live, by what the shards of all tables refer to; with `rekeying` those of other keys. */
+  stale(shards: readonly ShardEntry[], rekeying = false): ReadonlySet<number> {
     const live = liveBytes(shards)
     const stale = new Set<number>()
     for (const file of this.known.values()) {
+      if (rekeying && file.keyId !== (this.keys?.currentId ?? null)) stale.add(file.fileId)
       if (file === this.current || file.isDiscarded) continue
       const bytes = live.get(file.fileId) ?? 0
       if (bytes > 0 && bytes < (file.end - BLOCK_BYTES) * this.options.liveRatio) stale.add(file.fileId)
@@ -255,6 +278,11 @@ export class ValueLog extends ValueReader {
     this.staged = 0
     super.close()
   }
+}
+
+function newFile(fileId: number, file: EnvFile | null, end: number, cipher: FileCipher | null): ValueFile {
+  const counts = { syncedEnd: 0, isDoubtful: false, count: 0n, holders: 0, isDiscarded: false }
+  return { fileId, file, end, cipher, keyId: cipher?.keyId ?? null, ...counts }
 }
 
 export interface ValueStats {

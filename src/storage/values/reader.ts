@@ -6,21 +6,30 @@ import { xxh3 } from '../../base/checksum.js'
 import { CorruptionError } from '../../base/errors.js'
 import { type Env, type EnvFile, joinPath } from '../../env/env.js'
 import { POINTER_PREFIX_AT, PREFIX_BYTES, type RemoteValues } from '../../zset/remote.js'
+import { cipherOf, type FileCipher, type Keyring, type Sealing } from '../crypt/keyring.js'
 import { valueFile } from '../types.js'
 import {
   BLOCK_BYTES,
   checkRecord,
   decodeFileHeader,
   decodeRecordHeader,
-  RECORD_HEADER_BYTES,
+  openRecord,
   readPointer,
+  recordBytes,
+  usedBytes,
 } from './format.js'
 
 /** Values that were read last are kept up to this many bytes in all: comparisons ask for the same one again and again. */
 const CACHE_BYTES = 8 * 1024 * 1024
 
+interface OpenFile {
+  readonly file: EnvFile
+  readonly sealing: Sealing | null
+  cipher: FileCipher | null
+}
+
 export class ValueReader implements RemoteValues {
-  private readonly files = new Map<number, EnvFile>()
+  private readonly files = new Map<number, OpenFile>()
   /** By file and offset, the one read last at the end. */
   private readonly cache = new Map<string, Uint8Array>()
   private cachedBytes = 0
@@ -28,6 +37,8 @@ export class ValueReader implements RemoteValues {
   constructor(
     protected readonly env: Env,
     protected readonly directory: string,
+    /** Null if there are none; then files that are encrypted cannot be read. */
+    public keys: Keyring | null = null,
   ) {}
 
   read(pointers: Uint8Array, at: number, length: number): Uint8Array {
@@ -48,11 +59,11 @@ export class ValueReader implements RemoteValues {
   }
 
   private readRecord(fileId: number, offset: number, length: number): Uint8Array {
-    const file = this.open(fileId)
+    const { file, sealing } = this.open(fileId)
     if (offset % BLOCK_BYTES !== 0 || offset < BLOCK_BYTES) {
       throw new CorruptionError(file.path, offset, `a pointer to byte ${offset}, where no record begins`)
     }
-    const size = RECORD_HEADER_BYTES + length
+    const size = usedBytes(length, sealing !== null)
     // Nothing is allocated on the word of a pointer alone.
     if (offset + size > file.size()) {
       throw new CorruptionError(file.path, offset, `expected a value of ${length} bytes, found the end of the file`)
@@ -66,7 +77,20 @@ export class ValueReader implements RemoteValues {
       throw new CorruptionError(file.path, offset, `expected a value of ${length} bytes, found one of ${header.length}`)
     }
     checkRecord(record, file.path, offset)
-    return record.subarray(RECORD_HEADER_BYTES)
+    return openRecord(record, this.cipherOf(fileId), file.path, offset)
+  }
+
+  /** Bytes that the record of a value takes up in its file. Throws CorruptionError, IoError. */
+  recordBytes(fileId: number, length: number): number {
+    return recordBytes(length, this.open(fileId).sealing !== null)
+  }
+
+  private cipherOf(fileId: number): FileCipher | null {
+    const open = this.open(fileId)
+    const { file, sealing } = open
+    if (sealing === null) return null
+    open.cipher ??= cipherOf(this.keys, 'values', BigInt(fileId), sealing, file.path)
+    return open.cipher
   }
 
   private keep(key: string, value: Uint8Array): void {
@@ -82,20 +106,21 @@ export class ValueReader implements RemoteValues {
   }
 
   /** The file, once its header is known to be right. */
-  protected open(fileId: number): EnvFile {
+  private open(fileId: number): OpenFile {
     const known = this.files.get(fileId)
     if (known !== undefined) return known
     const file = this.env.open(this.pathOf(fileId), 'read')
     try {
       const header = new Uint8Array(BLOCK_BYTES)
       const got = file.read(header, 0)
-      decodeFileHeader(header.subarray(0, got), file.path, fileId)
+      const sealing = decodeFileHeader(header.subarray(0, got), file.path, fileId)
+      const open = { file, sealing, cipher: null }
+      this.files.set(fileId, open)
+      return open
     } catch (error) {
       file.close()
       throw error
     }
-    this.files.set(fileId, file)
-    return file
   }
 
   protected pathOf(fileId: number): string {
@@ -104,7 +129,7 @@ export class ValueReader implements RemoteValues {
 
   /** Lets go of one file. */
   protected forget(fileId: number): void {
-    this.files.get(fileId)?.close()
+    this.files.get(fileId)?.file.close()
     this.files.delete(fileId)
     for (const [key, { length }] of this.cache) {
       if (!key.startsWith(`${fileId} `)) continue

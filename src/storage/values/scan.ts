@@ -9,6 +9,7 @@ import {
   decodeRecordHeader,
   RECORD_HEADER_BYTES,
   recordBytes,
+  usedBytes,
 } from './format.js'
 
 /** A record, checked. */
@@ -33,16 +34,16 @@ export function* scanRecords(
 ): Generator<RecordInfo, void, void> {
   const { path } = file
   const block = read(file, 0, BLOCK_BYTES)
-  decodeFileHeader(block, path, fileId)
+  const isSealed = decodeFileHeader(block, path, fileId) !== null
   refusePadding(block, USED_HEADER_BYTES, path, 0)
   for (let offset = from; offset < end; ) {
     const header = decodeRecordHeader(read(file, offset, RECORD_HEADER_BYTES), path, offset)
-    const sizeBytes = recordBytes(header.length)
+    const sizeBytes = recordBytes(header.length, isSealed)
     if (offset + sizeBytes > end) {
       throw new CorruptionError(path, offset, `a value of ${header.length} bytes reaches beyond the end at ${end}`)
     }
     const record = read(file, offset, sizeBytes)
-    const used = RECORD_HEADER_BYTES + header.length
+    const used = usedBytes(header.length, isSealed)
     checkRecord(record.subarray(0, used), path, offset)
     refusePadding(record, used, path, offset)
     yield { offset, sizeBytes, ...header }

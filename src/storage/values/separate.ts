@@ -6,8 +6,9 @@ import type { Batch } from '../../zset/batch.js'
 import { Heap, INLINE_BYTES } from '../../zset/heap.js'
 import { POINTER_BYTES, REMOTE } from '../../zset/remote.js'
 import type { TableId, ValueReference } from '../types.js'
-import { type Pointer, readPointer, recordBytes, writePointer } from './format.js'
+import { type Pointer, readPointer, writePointer } from './format.js'
 import type { ValueLog } from './log.js'
+import type { ValueReader } from './reader.js'
 
 export interface Separation {
   readonly values: ValueLog
@@ -118,7 +119,7 @@ function moveStale(batch: Batch, { values, tableId, stale }: Separation): boolea
  * What the cells of a batch refer to: by file, the bytes of the distinct records. Ascending by file; empty if there is
  * nothing, for an entry of a shard.
  */
-export function referencesOf(batch: Batch): { readonly references?: readonly ValueReference[] } {
+export function referencesOf(batch: Batch, values: ValueReader): { readonly references?: readonly ValueReference[] } {
   const records = new Map<number, Map<number, number>>()
   for (const lanes of stringLanes(batch)) {
     for (let at = 0; at < batch.length * 4; at += 4) {
@@ -129,7 +130,7 @@ export function referencesOf(batch: Batch): { readonly references?: readonly Val
         offsets = new Map()
         records.set(fileId, offsets)
       }
-      offsets.set(offset, recordBytes(lanes[at]))
+      if (!offsets.has(offset)) offsets.set(offset, values.recordBytes(fileId, lanes[at]))
     }
   }
   if (records.size === 0) return {}

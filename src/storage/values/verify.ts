@@ -5,6 +5,7 @@ import type { Batch } from '../../zset/batch.js'
 import { type ShardEntry, shardFile, type ValueFileEntry, valueFile } from '../types.js'
 import type { Findings } from '../verify.js'
 import { BLOCK_BYTES } from './format.js'
+import type { ValueReader } from './reader.js'
 import { scanRecords } from './scan.js'
 import { referencesOf } from './separate.js'
 
@@ -45,10 +46,10 @@ export function verifyValues(
 }
 
 /** Throws CorruptionError if the manifest counts other bytes than the shard refers to. */
-export function checkReferences(entry: ShardEntry, rows: Batch, manifestPath: string): void {
+export function checkReferences(entry: ShardEntry, rows: Batch, values: ValueReader, manifestPath: string): void {
   const text = ({ references = [] }: Pick<ShardEntry, 'references'>) =>
     references.map(r => `${r.bytes} bytes of ${valueFile(r.fileId)}`).join(', ') || 'no value log'
-  const [expected, found] = [text(entry), text(referencesOf(rows))]
+  const [expected, found] = [text(entry), text(referencesOf(rows, values))]
   if (expected === found) return
   const problem = `${shardFile(entry.fileId)} refers to ${found}, but is listed with ${expected}`
   throw new CorruptionError(manifestPath, null, problem)
