@@ -43,13 +43,14 @@ export async function openDirectory(
   const lock = env.lock(joinPath(directory, LOCK_FILE))
   const trees = new Map<TableId, Tree>()
   try {
-    const manifest = readManifest(env, directory) ?? firstManifest(env, directory)
-    nextFileId.value = manifest.nextFileId
+    const found = readManifest(env, directory) ?? firstManifest(env, directory)
+    const keys = await Keyring.load(options.encryption, found.keys ?? [], joinPath(directory, MANIFEST_FILE))
+    nextFileId.value = found.nextFileId
     // A process that was killed may have left a manifest whose name is not durable yet. Nothing that an older one needs
     // may go before it is.
     env.syncDirectory(directory)
-    const leftovers = removeLeftovers(env, directory, manifest)
-    const keys = await Keyring.load(options.encryption, manifest.keys ?? [], joinPath(directory, MANIFEST_FILE))
+    const leftovers = removeLeftovers(env, directory, found)
+    const manifest = announceKey(env, directory, found, keys)
     context.keys = keys
     context.values.keys = keys
     context.values.adopt(manifest.valueFiles ?? [])
@@ -94,6 +95,17 @@ function firstManifest(env: Env, directory: string): Manifest {
   const manifest: Manifest = { ...numbers, logEnd: null, tables: [], shards: [] }
   publishManifest(env, directory, manifest, { renamed: false })
   return manifest
+}
+
+/** Before anything is written with a key, the key is in the manifest. */
+function announceKey(env: Env, directory: string, manifest: Manifest, keys: Keyring | null): Manifest {
+  const { keys: listed = [] } = manifest
+  if (keys === null || listed.some(({ id }) => id === keys.currentId)) return manifest
+  const generation = manifest.generation + 1n
+  const entries = keys.entries([...listed.map(({ id }) => id), keys.currentId])
+  const next = { ...manifest, version: MANIFEST_VERSION, generation, keys: entries }
+  publishManifest(env, directory, next, { renamed: false })
+  return next
 }
 
 /** Removes what a crash left between writing a file and publishing it. Log segments are the log's business. */

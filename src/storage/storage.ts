@@ -194,7 +194,6 @@ export class Storage {
     const opened = await openDirectory(options, context, nextFileId)
     const { lock, trees, wal, manifest, recovery } = opened
     const storage = new Storage(options, context, lock, trees, wal, manifest, nextFileId, recovery)
-    storage.announceKey()
     notify(options, { kind: 'recover', ...recovery })
     return storage
   }
@@ -544,12 +543,6 @@ export class Storage {
     return keys.entries([keys.currentId, ...this.logKeys, ...ids])
   }
 
-  /** Before anything that a manifest may not yet list is written with a key, the key is in the manifest. */
-  private announceKey(): void {
-    const { keys } = this.context
-    if (keys !== null && !this.keyIds.includes(keys.currentId)) this.publish(this.manifest)
-  }
-
   /**
    * Asks the provider for its current key and rewrites every file that is encrypted with another one or in the clear.
    * Afterwards earlier keys are not needed any more (`keyIds`). Throws IoError, KeyError, UsageError; then the directory
@@ -562,11 +555,12 @@ export class Storage {
     const keys = await Keyring.load(options.encryption, this.manifest.keys ?? [], path)
     // A sync under way would keep parts of the log.
     await this.wal.flush()
-    if (keys === null) throw new UsageError('rekey: expected a storage that was opened with option encryption')
     this.mustBeOpen()
+    if (keys === null) throw new UsageError('rekey: expected a storage that was opened with option encryption')
     context.keys = keys
     context.values.keys = keys
-    this.announceKey()
+    // Before anything is written with a key, the key is in the manifest.
+    if (!this.keyIds.includes(keys.currentId)) this.publish(this.manifest)
     context.values.roll()
     const isCurrent = (keyId: KeyId | undefined) => keyId === keys.currentId
     context.isOutdated = entry => !isCurrent(entry.keyId)

@@ -3,6 +3,7 @@ import { kernelsOf } from '../../codegen/kernels.js'
 import type { GnitzError } from '../../src/base/errors.js'
 import type { Env } from '../../src/env/env.js'
 import type { Layout } from '../../src/schema/schema.js'
+import type { KeyProvider } from '../../src/storage/crypt/keys.js'
 import type { StorageOptions } from '../../src/storage/storage.js'
 import type { Plan } from './plan.js'
 
@@ -41,13 +42,20 @@ export function newTally(): Tally {
   }
 }
 
-export function optionsOf(plan: Plan, env: Env): StorageOptions {
+/** Gives any key; the current one has that number. */
+function keysOf(current: () => number): KeyProvider {
+  const keyOf = (id: number) => new Uint8Array(32).fill(id)
+  return { current: () => ({ id: current(), key: keyOf(current()) }), get: keyOf }
+}
+
+export function optionsOf(plan: Plan, env: Env, currentKey = () => 1): StorageOptions {
   return {
     ...plan.tuning,
     env,
     directory: DIRECTORY,
     kernelsOf: (layout: Layout) => kernelsOf(layout, plan.mode),
     intervalMs: 50,
+    encryption: plan.encrypted ? keysOf(currentKey) : undefined,
   }
 }
 

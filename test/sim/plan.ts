@@ -30,6 +30,7 @@ export const OPERATIONS = [
   'fill',
   'room',
   'rates',
+  'rekey',
 ] as const
 export type OperationKind = (typeof OPERATIONS)[number]
 
@@ -49,6 +50,7 @@ export type Tuning = Pick<
   | 'valueThreshold'
   | 'valueFileBytes'
   | 'valueLiveRatio'
+  | 'decryptedBytes'
   | 'amplificationThreshold'
   | 'io'
 >
@@ -60,6 +62,7 @@ export interface Plan {
   readonly tuning: Tuning
   /** Weights near the limits of an i64 occur. */
   readonly heavy: boolean
+  readonly encrypted: boolean
   readonly operations: readonly Operation[]
 }
 
@@ -102,17 +105,19 @@ export function planOf(seed: number, allowed: readonly FaultClass[], length?: nu
     valueThreshold: prng.pick([64, 64, Number.POSITIVE_INFINITY]),
     valueFileBytes: prng.pick([9000, 40_000, 1 << 20]),
     valueLiveRatio: prng.pick([0.5, 0.9, 1]),
+    decryptedBytes: prng.pick([1, 3000, 1 << 20]),
     io: mapped ? prng.pick(['map', 'auto'] as const) : 'read',
   }
   const heavy = prng.chance(0.06)
-  const bag = bagOf(faults)
+  const encrypted = prng.chance(0.5)
+  const bag = bagOf(faults, encrypted)
   const count = length ?? 10 + prng.below(50)
   const operations = Array.from({ length: count }, () => ({ kind: prng.pick(bag), seed: prng.next() }))
-  return { seed, faults, mode, tuning, heavy, operations }
+  return { seed, faults, mode, tuning, heavy, encrypted, operations }
 }
 
-function bagOf(faults: ReadonlySet<FaultClass>): OperationKind[] {
-  const bag: OperationKind[] = []
+function bagOf(faults: ReadonlySet<FaultClass>, encrypted: boolean): OperationKind[] {
+  const bag: OperationKind[] = encrypted ? ['rekey', 'rekey'] : []
   for (const share of [COMMON, ...[...faults].map(f => FAULTY[f] ?? {})]) {
     for (const kind of OPERATIONS) bag.push(...Array.from({ length: share[kind] ?? 0 }, () => kind))
   }

@@ -105,7 +105,25 @@ class Run extends World {
       case 'rates':
         this.setRates(prng)
         return
+      case 'rekey':
+        return this.rekey(prng)
     }
+  }
+
+  private async rekey(prng: Prng): Promise<void> {
+    await settled()
+    if (this.env.crashed) return
+    if (prng.chance(0.7)) this.keyNumber++
+    try {
+      await this.storage.rekey()
+      this.durableNow()
+    } catch (error) {
+      this.mayThrow(error)
+      return
+    }
+    const { keyIds } = this.storage
+    if (`${keyIds}` !== `${this.keyNumber}`)
+      throw new Violation(`expected key ${this.keyNumber} alone, found ${keyIds}`)
   }
 
   private setRates(prng: Prng): void {

@@ -33,6 +33,8 @@ export class World {
   protected env: SimulatedEnv
   protected storage!: Storage
   protected snapshots: Held[] = []
+  /** Of the key that the provider calls the current one. */
+  protected keyNumber = 1
   /** Tables that a failed drop may have removed on disk. */
   protected readonly shaky = new Set<TableModel>()
   /** Whether the disk or the faults have been such that a call may have failed with an IoError. */
@@ -54,7 +56,7 @@ export class World {
 
   protected options(): StorageOptions {
     return {
-      ...optionsOf(this.plan, this.env),
+      ...optionsOf(this.plan, this.env, () => this.keyNumber),
       onEvent: ({ kind }) => {
         this.tally.events[kind] = (this.tally.events[kind] ?? 0) + 1
       },
