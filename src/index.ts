@@ -2,11 +2,13 @@
 
 export {
   CompileError,
+  ConflictError,
   type ErrorCode,
   ExpressionError,
   GnitzError,
   RowError,
   SchemaError,
+  TransactionTooOldError,
   UsageError,
   WeightOverflowError,
 } from './base/errors.js'
@@ -21,5 +23,10 @@ export type { KeyInput, PrimaryKey, RangeOptions, TableBound, TableKey } from '.
 export { type OpenDirectoryOptions, open } from './engine/open.js'
 export type { OperatorStats } from './engine/operators/operator.js'
 export type { Changes, Entry, Subscriber } from './engine/relation.js'
-export type { TableRef, Transaction } from './engine/transaction.js'
+export type { Change, Expected, Transaction } from './engine/transaction.js'
+export type { InteractiveTransaction } from './engine/transactions/interactive.js'
+export type { ReadRef, TableRef, ViewRef } from './engine/transactions/reads.js'
+export type { TransactOptions } from './engine/transactions/retry.js'
+export type { Snapshot, SnapshotOptions } from './engine/transactions/snapshot.js'
+export type { SnapshotStats } from './engine/transactions/snapshots.js'
 export type { TypeName, Value } from './schema/types.js'

@@ -9,6 +9,8 @@ export type ErrorCode =
   | 'COMPILE' // a lambda or circuit outside the language
   | 'WEIGHT_OVERFLOW' // a weight that left the i64 range
   | 'USAGE' // a call at the wrong time or with the wrong object
+  | 'CONFLICT' // a transaction read or wrote what another has changed meanwhile; to be run again
+  | 'TOO_OLD' // a transaction that was open for so long that it cannot be checked any more
   | 'EXPRESSION' // an expression that failed on a row; kept as data, raised on read
   | 'CORRUPT' // bytes on disk that cannot be what was written
   | 'FORMAT' // files of another version, another schema or another program
@@ -72,6 +74,50 @@ export class WeightOverflowError extends GnitzError {
 export class UsageError extends GnitzError {
   constructor(message: string) {
     super('USAGE', message)
+  }
+}
+
+/**
+ * What a transaction has read or written was changed by another one before it could commit. Nothing of it was applied:
+ * run it again.
+ */
+export class ConflictError extends GnitzError {
+  constructor(
+    /** The table or view. */
+    readonly table: string,
+    /** The key of the row, by columns. */
+    readonly key: Readonly<Record<string, unknown>>,
+    /** The state that the transaction saw. */
+    readonly snapshotLsn: bigint,
+    /** The last transaction that changed the table since. */
+    readonly conflictingLsn: bigint,
+    what: 'read' | 'wrote',
+  ) {
+    const row = Object.entries(key).map(([name, value]) => `${quote(name)} = ${keyText(value)}`)
+    super(
+      'CONFLICT',
+      `${quote(table)}: the transaction ${what} the key ${row.join(', ')} as of transaction ${snapshotLsn}, and it has ` +
+        `changed since, up to transaction ${conflictingLsn}; nothing was applied: run it again`,
+    )
+  }
+}
+
+function keyText(value: unknown): string {
+  return value instanceof Uint8Array ? `bytes of length ${value.length}` : show(value)
+}
+
+/** A transaction was open while more changed than is kept for it. Nothing of it was applied. */
+export class TransactionTooOldError extends GnitzError {
+  constructor(
+    readonly snapshotLsn: bigint,
+    limit: number,
+  ) {
+    super(
+      'TOO_OLD',
+      `snapshot too old: the transaction that began at transaction ${snapshotLsn} was open while more than ${limit} rows ` +
+        'changed, which is all that is kept for it; nothing was applied: commit or roll back sooner, or open the ' +
+        'database with more historyRows',
+    )
   }
 }
 

@@ -1,4 +1,4 @@
-/** Flat rows into raw rows of an arranged layout: what stores do before they sort. */
+/** Rows from one layout into another: flat ones into raw rows of an arranged layout is what stores do before they sort. */
 import { type CodeContext, storeCode } from '../../codegen/steps.js'
 import { allColumns } from '../circuit/substitute.js'
 import type { Layout, RowSchema } from '../schema/schema.js'
@@ -7,12 +7,12 @@ import type { ArrangeRows } from '../zset/store.js'
 import { SILENT } from './errors.js'
 import type { ScanStore } from './operators/feed.js'
 
-/** The function that does it; compiled when the first rows come. */
+/** The function that does it; compiled when the first rows come. REQUIRES: they are all of one layout. */
 export function arrangeRowsOf(schema: RowSchema, layout: Layout, context: CodeContext): ArrangeRows {
   let scan: ScanStore | null = null
-  return (flat: Batch, from: number, to: number, raw: Batch) => {
+  return (input: Batch, from: number, to: number, raw: Batch) => {
     const pipeline = { filter: null, exprs: allColumns(schema), schema, negate: false }
-    scan ??= storeCode(context, pipeline, layout).scan<ScanStore>(flat.layout)
-    raw.length = scan(flat, from, to, raw, SILENT)
+    scan ??= storeCode(context, pipeline, layout).scan<ScanStore>(input.layout)
+    raw.length = scan(input, from, to, raw, SILENT)
   }
 }

@@ -12,20 +12,31 @@ import type { TableDefinition, ViewDefinition } from '../circuit/rel.js'
 import type { Change } from '../storage/storage.js'
 import type { Batch } from '../zset/batch.js'
 import type { Progress } from './backfill.js'
-import { Commit } from './commit.js'
+import { Commit, type Committed } from './commit.js'
 import { type Changes, Definitions } from './definitions.js'
 import type { Durability, Owner } from './durable/durability.js'
 import type { Ledger } from './durable/ledger.js'
 import type { TableHandle, ViewHandle } from './handles.js'
 import type { IndexHandle } from './indexes/handle.js'
-import type { ColumnsInput } from './ingest.js'
 import { type DumpView, dumpViews } from './inspect.js'
 import { type Defined, type Entry, label, type TableEntry } from './registry.js'
-import { type PendingTable, type TableRef, Transaction } from './transaction.js'
+import type { RelationReader } from './relation.js'
+import { Transaction } from './transaction.js'
+import { History } from './transactions/history.js'
+import { type Committer, InteractiveTransaction } from './transactions/interactive.js'
+import type { Recomputed } from './transactions/past.js'
+import type { PendingTable } from './transactions/pending.js'
+import type { Readable, TableRef } from './transactions/reads.js'
+import { begun, retriesOf, settle, type TransactOptions } from './transactions/retry.js'
+import type { Snapshot, SnapshotOptions } from './transactions/snapshot.js'
+import { type SnapshotStats, Snapshots } from './transactions/snapshots.js'
+import { Writes } from './transactions/writes.js'
 
 export interface OpenOptions {
   /** Run the templates as they stand instead of compiled code: slow, for comparing. */
   readonly mode?: 'compiled' | 'generic'
+  /** How many rows may change while a transaction is open: 1,000,000 unless said otherwise. Older ones are given up. */
+  readonly historyRows?: number
 }
 
 export interface CreateViewOptions {
@@ -43,9 +54,13 @@ const BUSY: Readonly<Record<Exclude<State, 'idle'>, string>> = {
   closed: 'the database is closed',
 }
 
-export class Database {
+export class Database extends Writes<Commit> {
   /** Internal: tables and views by name. */
   readonly definitions: Definitions
+  /** Internal: open snapshots, and where older states are found. */
+  readonly snapshots: Snapshots
+  private readonly history: History
+  private readonly host: Committer<Commit>
   private state: State = 'idle'
   private currentLsn = 0n
   /** Some subscriber is to be called after the running epoch. */
@@ -59,7 +74,19 @@ export class Database {
     options: OpenOptions,
     private readonly durability: Durability | null = null,
   ) {
-    this.definitions = new Definitions(this, options.mode ?? 'compiled', durability)
+    super()
+    const mode = options.mode ?? 'compiled'
+    this.history = new History(options.historyRows, open => {
+      for (const view of this.views) view.observe(open)
+    })
+    this.definitions = new Definitions(this, mode, durability, this.history)
+    this.host = {
+      history: this.history,
+      writable: table => this.writable(table),
+      readable: relation => this.readable(relation),
+      commit: tx => this.commitOpen(tx),
+    }
+    this.snapshots = new Snapshots(this.host, () => recomputed(new Database({ mode }), this.definitions.owner))
   }
 
   /** The LSN of the last transaction; 0 before the first. */
@@ -85,13 +112,13 @@ export class Database {
    * Creates a table. Throws UsageError if the name is taken. A durable database gives the table of that name that its
    * directory holds; throws SchemaError, naming the differences, if that one has another definition.
    */
-  createTable<R, I>(definition: TableDef<R, I>): TableHandle<R, I> {
+  createTable<R, I, K>(definition: TableDef<R, I, K>): TableHandle<R, I, K> {
     this.mustBeIdle('createTable')
     if (definition?.kind !== 'table') throw new UsageError(`createTable: expected a table, found ${show(definition)}`)
     const { registry } = this.definitions
     if (registry.unclaimedLike(definition) !== undefined) return this.table(definition)
     const entry = this.define(({ created }) => this.definitions.addTable(definition, created))
-    return entry.handle as unknown as TableHandle<R, I>
+    return entry.handle as unknown as TableHandle<R, I, K>
   }
 
   /**
@@ -180,7 +207,7 @@ export class Database {
   }
 
   /** Drops a table. Throws UsageError if a view reads it. */
-  dropTable<R, I>(table: TableHandle<R, I> | TableDefinition | string): void {
+  dropTable<R, I, K>(table: TableHandle<R, I, K> | TableDefinition | string): void {
     this.drop('table', 'dropTable', table)
   }
 
@@ -207,10 +234,10 @@ export class Database {
   }
 
   /** A table of this database by definition or name. Throws UsageError if there is none. */
-  table<R, I>(table: TableDef<R, I> | string): TableHandle<R, I> {
+  table<R, I, K>(table: TableDef<R, I, K> | string): TableHandle<R, I, K> {
     const found = this.definitions.registry.find(table)
     if (found?.kind !== 'table') throw new UsageError(`there is no table ${label(table)}`)
-    return found.handle as unknown as TableHandle<R, I>
+    return found.handle as unknown as TableHandle<R, I, K>
   }
 
   /** A view of this database by definition or name. Throws UsageError if there is none. */
@@ -225,17 +252,63 @@ export class Database {
   /**
    * Runs `write` and applies what it wrote as one epoch: all of it or, if `write` or any step throws, nothing.
    * Subscribers are called before it returns; if one throws, the transaction stays committed and the error says so.
+   *
+   * An async function makes it return a promise. Others may write while such a function waits, so it reads from a
+   * snapshot, and is run again if what it has read was changed before it was done: it must have no other effects. After
+   * `retries` more runs the promise is rejected with the last ConflictError.
    */
-  transact(write: (tx: Transaction) => void): Commit {
+  transact(write: (tx: Transaction) => Promise<unknown>, options?: TransactOptions): Promise<Committed>
+  transact(write: (tx: Transaction) => void): Commit
+  transact(write: (tx: Transaction) => unknown, options?: TransactOptions): Commit | Promise<Committed> {
     this.mustBeIdle('transact')
     if (typeof write !== 'function') throw new UsageError(`transact: expected a function tx => …, found ${show(write)}`)
+    const retries = retriesOf(options)
     this.durability?.mustHaveRoom()
-    const tx = new Transaction(this.resolve)
+    const tx = new Transaction(this.host)
+    let goesOn = false
     this.state = 'transaction'
     try {
-      refuseAsync(write(tx))
-      if (tx.failure !== null) throw tx.failure
-      return this.epoch(this.offer(tx.touched as unknown as readonly TableEntry[]))
+      const result = write(tx)
+      if (!isPromise(result)) return this.apply(tx)
+      tx.detach(this.history.pin(this.currentLsn, true))
+      goesOn = true
+      return settle({ tx, result }, () => begun(this.begin(), write), this.host.commit, retries)
+    } finally {
+      if (!goesOn) tx.end()
+      this.state = 'idle'
+      this.durability?.settle()
+    }
+  }
+
+  protected override once(write: (tx: Transaction) => void): Commit {
+    return this.transact(write)
+  }
+
+  /**
+   * Begins a transaction that others may come in between: `commit` or `rollback` ends it. It reads from a snapshot plus
+   * what it has written, and commits only if what it has read is still so.
+   */
+  begin(): InteractiveTransaction<Commit> {
+    this.mustBeIdle('begin')
+    return new InteractiveTransaction(this.host, this.history.pin(this.currentLsn, true))
+  }
+
+  private commitOpen(tx: Transaction): Commit {
+    this.mustBeIdle('commit')
+    this.state = 'transaction'
+    try {
+      tx.mustBeSound()
+      // All that it has read was so at its snapshot.
+      if (!tx.hasWritten) return new Commit(tx.snapshotLsn ?? this.currentLsn, null)
+      this.durability?.mustHaveRoom()
+      for (const { definition, handle, name } of tx.touched) {
+        if (this.writable(definition).handle !== handle) {
+          throw new UsageError(`commit: table ${quote(name)} was dropped after the transaction had written to it`)
+        }
+      }
+      tx.validate()
+      tx.release()
+      return this.apply(tx)
     } finally {
       tx.end()
       this.state = 'idle'
@@ -243,30 +316,49 @@ export class Database {
     }
   }
 
-  /** One transaction that inserts rows. */
-  insert<R, I>(table: TableRef<R, I>, rows: I | readonly I[]): Commit {
-    return this.transact(tx => tx.insert(table, rows))
+  /** Applies what a transaction has written, as one epoch. */
+  private apply(tx: Transaction): Commit {
+    tx.mustBeSound()
+    return this.epoch(this.offer(tx.touched as unknown as readonly TableEntry[]))
   }
 
-  /** One transaction that retracts rows. */
-  delete<R, I>(table: TableRef<R, I>, rows: I | readonly I[]): Commit {
-    return this.transact(tx => tx.delete(table, rows))
-  }
-
-  /**
-   * One transaction of many rows, as objects or as columns. Typed arrays of a column's own class are not copied on
-   * the way in; they belong to the caller again when this returns.
-   */
-  ingest<R, I>(table: TableRef<R, I>, input: readonly I[] | ColumnsInput<keyof R & string>): Commit {
-    return this.transact(tx => tx.ingest(table, input))
-  }
-
-  private readonly resolve = (table: unknown): PendingTable => {
+  private writable(table: unknown): PendingTable {
     const found = this.definitions.registry.find(table)
     if (found?.kind === 'table' && !found.isSystem) return found
     const known = this.tables.map(t => quote(t.name)).join(', ') || 'none'
     throw new UsageError(`expected a table of this database, found ${label(table)}; its tables: ${known}`)
   }
+
+  private readable(relation: unknown): Readable {
+    const found = this.definitions.registry.find(relation)
+    if (found !== undefined) return found.handle
+    const known = this.entries.map(e => quote(e.name)).join(', ') || 'none'
+    throw new UsageError(`expected a table or view of this database, found ${label(relation)}; it has: ${known}`)
+  }
+
+  // ---- snapshots
+
+  /** A read-only snapshot of the present state; it stays as it is until it is released. */
+  snapshot(options: SnapshotOptions = {}): Snapshot {
+    this.mustBeReadable()
+    return this.snapshots.open(this.currentLsn, options)
+  }
+
+  /**
+   * A snapshot of the state after an earlier transaction: of one that an open snapshot shows, by LSN or by the name of
+   * the snapshot, or of any that the log still has all changes since. Throws UsageError if it is neither.
+   */
+  snapshotAt(at: bigint | number | string): Snapshot {
+    this.mustBeReadable()
+    return this.snapshots.at(this.currentLsn, at)
+  }
+
+  /** How many snapshots and transactions are open, and what is kept for them. */
+  get openSnapshots(): SnapshotStats {
+    return this.snapshots.stats()
+  }
+
+  // ---- epochs
 
   /**
    * Hands the rows that a transaction wrote to the circuit, and to the log. Returns how many there are.
@@ -315,11 +407,13 @@ export class Database {
       this.currentLsn = lsn
     } catch (error) {
       this.captured = false
+      this.history.discard()
       for (const follower of this.definitions.followers) follower.discard()
       throw error
     } finally {
       durability?.afterEpoch(rows)
     }
+    if (this.history.isOpen) this.history.confirm()
     return new Commit(lsn, durable)
   }
 
@@ -331,6 +425,7 @@ export class Database {
   private capture(lsn: bigint): void {
     const { followers } = this.definitions
     for (let f = 0; f < followers.length; f++) if (followers[f].capture(lsn)) this.captured = true
+    if (this.history.isOpen) this.history.stage(lsn, followers, this.definitions.circuit.scheduler.list())
   }
 
   /** Calls the subscribers of what the last epoch changed. Returns the error to throw if one of them throws. */
@@ -439,9 +534,27 @@ export interface Connection extends Owner {
 
 const isSystem = (entry: Entry): boolean => entry.kind === 'table' && entry.isSystem
 
-/** An async function would go on after the transaction has ended; what it throws then is reported here already. */
-function refuseAsync(result: unknown): void {
-  if (typeof result !== 'object' || result === null || typeof (result as { then?: unknown }).then !== 'function') return
-  Promise.resolve(result).catch(() => undefined)
-  throw new UsageError('transact: expected a function that is done when it returns, found an async one')
+function isPromise(result: unknown): result is PromiseLike<unknown> {
+  // A commit, of another database, can be waited for as well.
+  if (typeof result !== 'object' || result === null || result instanceof Commit) return false
+  return typeof (result as { then?: unknown }).then === 'function'
+}
+
+/** A database of the past: made empty, for definitions that may have been made of handles of `owner`. */
+function recomputed(scratch: Database, owner: object): Recomputed {
+  scratch.definitions.owner = owner
+  return {
+    load: (table, entries) => {
+      const target = scratch.createTable(table as TableDef<unknown>)
+      scratch.transact(tx => {
+        for (const { row, weight } of entries) tx.add(target, row, weight)
+      })
+    },
+    view: definition => {
+      const known = scratch.definitions.registry.find(definition)
+      const handle = known === undefined ? scratch.createView(definition) : known.handle
+      handle.check()
+      return handle.relation as RelationReader<unknown>
+    },
+  }
 }

@@ -26,9 +26,10 @@ import type { Producer } from './operators/operator.js'
 import type { SourceOperator } from './operators/source.js'
 import { type Defined, type Entry, type IndexEntry, Registry, type TableEntry, type ViewEntry } from './registry.js'
 import { RelationReader } from './relation.js'
+import type { History, Tracked } from './transactions/history.js'
 
-/** How the subscribers of a relation are served. */
-export interface Follower {
+/** How the subscribers of a relation are served, and its changes recorded. */
+export interface Follower extends Tracked {
   readonly entry: Entry
   capture(lsn: bigint): boolean
   /** Forgets what was captured. */
@@ -53,6 +54,8 @@ export class Definitions {
   readonly registry = new Registry()
   readonly circuit: Circuit
   followers: Follower[] = []
+  /** The database whose handles views may have been made of. */
+  owner: object
   private lastId = 0
   private readonly ids = new WeakMap<Relation, number>()
 
@@ -60,7 +63,9 @@ export class Definitions {
     private readonly database: Database,
     private readonly mode: Mode,
     private readonly durability: Durability | null,
+    private readonly history: History,
   ) {
+    this.owner = database
     this.circuit = new Circuit(mode, {
       producerOf: relation => this.producerOf(relation),
       numberOf: relation => this.numberOf(relation),
@@ -185,6 +190,8 @@ export class Definitions {
     const context = this.circuit.contextOf(definition)
     const relation = new RelationReader<unknown>(definition, key, context, reader, () => root.version)
     const handle = new ViewHandle<unknown>(this.database, definition as ViewDef<unknown>, root, relation, milliseconds)
+    handle.createdAt = this.database.lsn
+    handle.observe(this.history.isOpen)
     const entry: ViewEntry = { kind: 'view', id, unclaimed: stored !== null, definition, name: schema.name, handle }
     this.registry.add(entry)
     this.follow(entry, root, relation)
@@ -226,7 +233,7 @@ export class Definitions {
   private mustBeOwn(rel: Rel, view: string): void {
     for (const node of nodesOf(rel)) {
       const owner = node.kind === 'source' ? sourceOwners.get(node) : undefined
-      if (owner !== undefined && owner !== this.database) {
+      if (owner !== undefined && owner !== this.owner) {
         throw new UsageError(
           `view ${quote(view)} reads ${quote(node.schema.name)}, which is a handle of another database`,
         )
@@ -277,6 +284,7 @@ export class Definitions {
     for (const entry of entries) {
       entry.handle.dropped = true
       this.unregister(entry)
+      if (entry.kind !== 'index') this.history.forget(entry.handle.relation)
       if (entry.kind === 'table' && entry.tree !== null) this.durability?.storage.doom(entry.tree)
     }
     this.collect()
@@ -317,6 +325,9 @@ export class Definitions {
   private follow(entry: Entry, producer: Producer, relation: RelationReader<unknown>): void {
     this.followers.push({
       entry,
+      relation,
+      producer,
+      kept: entry.kind === 'view' || !entry.definition.stream,
       capture: lsn => relation.isFollowed && relation.capture(producer.delta(), lsn),
       discard: () => relation.discard(),
       deliver: failures => relation.deliver(failures),

@@ -66,6 +66,11 @@ export class ErrorSet {
     return this.entries.size
   }
 
+  /** The running epoch adds or removes failures. */
+  get changing(): boolean {
+    return this.staged.length > 0
+  }
+
   list(): FailureEntry[] {
     return [...this.entries.values()].map(entry => ({ ...entry }))
   }

@@ -2,32 +2,48 @@
 
 import { ExpressionError, quote, UsageError } from '../base/errors.js'
 import type { ViewDef } from '../circuit/builder/types.js'
-import type { TableDef } from '../circuit/columns.js'
+import type { AnyKey, TableDef } from '../circuit/columns.js'
 import type { TableDefinition, ViewDefinition } from '../circuit/rel.js'
 import type { RowSchema } from '../schema/schema.js'
+import type { Commit } from './commit.js'
 import type { Database } from './database.js'
-import type { Failure } from './errors.js'
+import type { ErrorSet, Failure, FailureEntry } from './errors.js'
 import type { IndexHandle } from './indexes/handle.js'
 import { type PlanFormat, renderView, sourceOf } from './inspect.js'
-import type { KeyInput, RangeOptions } from './keys.js'
+import type { KeyInput, PrimaryKey, RangeOptions, TableBound, TableKey } from './keys.js'
 import type { Operator, OperatorStats } from './operators/operator.js'
 import type { ReduceOperator } from './operators/reduce.js'
 import type { SinkOperator } from './operators/sink.js'
 import type { SourceOperator } from './operators/source.js'
 import type { Entry, RelationReader, Subscriber } from './relation.js'
+import type { Change, Expected } from './transaction.js'
+import type { TableRef } from './transactions/reads.js'
 
 export interface SubscribeOptions {
   /** Call once at once with everything the relation holds now. */
   readonly initial?: boolean
 }
 
+/** The failed rows of an operator. */
+type FailuresOf = (errors: ErrorSet) => readonly FailureEntry[]
+
+const presentFailures: FailuresOf = errors => errors.list()
+
 /** Reading and following, the same for tables and views. */
-abstract class Relation<R> {
+abstract class Relation<R, Key = KeyInput, Bound = KeyInput> {
   protected abstract readonly reader: RelationReader<R>
   abstract readonly database: Database
 
-  /** Throws where the relation cannot be read: it was dropped, or holds failed rows, or a step runs. */
-  protected abstract check(): void
+  /**
+   * Internal: throws where the relation cannot be read: it was dropped, or holds failed rows, or a step runs. Rows have
+   * failed in an operator as `failuresOf` says.
+   */
+  abstract check(failuresOf?: FailuresOf): void
+
+  /** Internal: for the database. */
+  get relation(): RelationReader<R> {
+    return this.reader
+  }
 
   get schema(): RowSchema {
     return this.reader.schema
@@ -46,24 +62,24 @@ abstract class Relation<R> {
   }
 
   /** The first row with this key, or undefined. */
-  get(key: KeyInput): R | undefined {
+  get(key: Key): R | undefined {
     this.check()
-    return this.reader.get(key)
+    return this.reader.get(key as KeyInput)
   }
 
   /** All rows with this key. */
-  getAll(key: KeyInput): R[] {
+  getAll(key: Key): R[] {
     this.check()
-    return this.reader.getAll(key)
+    return this.reader.getAll(key as KeyInput)
   }
 
   /**
    * Rows by key, from `from` to `to` inclusive, or after `after`; a bound may give a prefix of the key. The iteration
    * throws UsageError if the relation changes before it ends.
    */
-  range(options: RangeOptions = {}): IterableIterator<R> {
+  range(options: RangeOptions<Bound> = {}): IterableIterator<R> {
     this.check()
-    return this.reader.range(options)
+    return this.reader.range(options as RangeOptions)
   }
 
   [Symbol.iterator](): IterableIterator<R> {
@@ -104,14 +120,16 @@ abstract class Relation<R> {
 }
 
 /** A table of a database. */
-export class TableHandle<R, I = R> extends Relation<R> {
+export class TableHandle<R, I = R, K = AnyKey> extends Relation<R, TableKey<K>, TableBound<K>> {
   dropped = false
+  /** Internal: a table begins empty. */
+  readonly createdAt = 0n
   /** Internal: secondary indexes by name. */
   readonly indexMap = new Map<string, IndexHandle<R>>()
 
   constructor(
     readonly database: Database,
-    readonly definition: TableDef<R, I> & TableDefinition,
+    readonly definition: TableDef<R, I, K> & TableDefinition,
     /** Internal: the table in the circuit. */
     readonly operator: SourceOperator,
     protected readonly reader: RelationReader<R>,
@@ -123,7 +141,7 @@ export class TableHandle<R, I = R> extends Relation<R> {
     return this.definition.schema.name
   }
 
-  protected check(): void {
+  override check(): void {
     if (this.dropped) throw new UsageError(`table ${quote(this.name)} was dropped`)
     this.database.mustBeReadable()
     if (this.definition.stream) {
@@ -133,14 +151,44 @@ export class TableHandle<R, I = R> extends Relation<R> {
     }
   }
 
+  // ---- writing: transactions of their own, as `Database` has them
+
+  insert(rows: I | readonly I[]): Commit {
+    return this.database.insert(this.ref, rows)
+  }
+
+  delete(rows: I | readonly I[]): Commit {
+    return this.database.delete(this.ref, rows)
+  }
+
+  upsert(rows: I | readonly I[]): Commit {
+    return this.database.upsert(this.ref, rows)
+  }
+
+  update(key: PrimaryKey<K>, change: Change<R, I>): Commit | null {
+    return this.database.update<R, I, K>(this, key, change)
+  }
+
+  deleteKey(key: PrimaryKey<K>): Commit | null {
+    return this.database.deleteKey<R, I, K>(this, key)
+  }
+
+  putIfAbsent(row: I): Commit | null {
+    return this.database.putIfAbsent(this.ref, row)
+  }
+
+  putIfUnchanged(row: I, expected: Expected<R, I>): Commit | null {
+    return this.database.putIfUnchanged(this.ref, row, expected)
+  }
+
+  /** With a key of any type, which most writes do not care for. */
+  private get ref(): TableRef<R, I> {
+    return this as unknown as TableRef<R, I>
+  }
+
   override subscribe(subscriber: Subscriber<R>, options: SubscribeOptions = {}): () => void {
     if (this.definition.stream && options.initial !== true && !this.dropped) return this.reader.subscribe(subscriber)
     return super.subscribe(subscriber, options)
-  }
-
-  /** Internal: for the database. */
-  get relation(): RelationReader<R> {
-    return this.reader
   }
 
   get indexes(): IndexHandle<R>[] {
@@ -183,6 +231,8 @@ export interface ViewError extends Failure {
 /** A view of a database: always materialised, exact after every transaction. */
 export class ViewHandle<R> extends Relation<R> {
   dropped = false
+  /** Internal: the last transaction before the view was created. */
+  createdAt = 0n
   /** All operators of the view, producers first. */
   private readonly operators: readonly Operator[]
 
@@ -202,10 +252,10 @@ export class ViewHandle<R> extends Relation<R> {
     return this.definition.schema.name
   }
 
-  protected check(): void {
+  override check(failuresOf: FailuresOf = presentFailures): void {
     if (this.dropped) throw new UsageError(`view ${quote(this.name)} was dropped`)
     this.database.mustBeReadable()
-    const errors = this.errors()
+    const errors = this.failed(failuresOf)
     if (errors.length === 0) return
     const [first] = errors
     const more = errors.length > 1 ? ` and ${errors.length - 1} more; errors() lists them` : ''
@@ -213,21 +263,25 @@ export class ViewHandle<R> extends Relation<R> {
   }
 
   protected override followed(): void {
-    if ('observed' in this.root) this.root.observed = true
+    this.observe(true)
   }
 
-  /** Internal: for the database. */
-  get relation(): RelationReader<R> {
-    return this.reader
+  /** Internal: somebody wants all changes of the view, or nobody but its subscribers does any more. */
+  observe(wanted: boolean): void {
+    if ('observed' in this.root) this.root.observed = wanted || this.reader.isFollowed
   }
 
   /** Rows that failed, here or in a view this one reads; the view cannot be read until they are retracted. */
   errors(): ViewError[] {
+    return this.failed(presentFailures)
+  }
+
+  private failed(failuresOf: FailuresOf): ViewError[] {
     const found: ViewError[] = []
     for (const operator of this.operators) {
-      const { errors } = operator as { errors?: { size: number; list(): (Failure & { weight: bigint })[] } }
-      if (errors === undefined || errors.size === 0) continue
-      for (const entry of errors.list()) found.push({ operator: `${operator.kind} ${operator.id}`, ...entry })
+      const { errors } = operator as { errors?: ErrorSet }
+      if (errors === undefined) continue
+      for (const entry of failuresOf(errors)) found.push({ operator: `${operator.kind} ${operator.id}`, ...entry })
     }
     return found
   }

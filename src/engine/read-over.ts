@@ -19,6 +19,8 @@ export interface Layer {
   runs(): readonly Batch[]
   /** Counts changes of the runs and of the relation below. */
   version(): number
+  /** What is seen may change; else runs and relation move, but their sum stays as it is. */
+  readonly written: boolean
 }
 
 /** The sum of what `base` and the layer hold. REQUIRES: `base` is read by the layer's key. */

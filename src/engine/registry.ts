@@ -13,7 +13,7 @@ import type { Tree } from '../storage/tree.js'
 import type { Batch } from '../zset/batch.js'
 import { TableHandle, ViewHandle } from './handles.js'
 import type { IndexHandle } from './indexes/handle.js'
-import type { PendingTable } from './transaction.js'
+import type { PendingTable } from './transactions/pending.js'
 
 interface Registered {
   /** The number it has in the catalog, and in names of state. */

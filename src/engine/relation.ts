@@ -5,7 +5,7 @@ import { type CodeContext, SourceList } from '../../codegen/steps.js'
 import { quote, show, UsageError } from '../base/errors.js'
 import { flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import type { Value } from '../schema/types.js'
-import { normalise, Problem } from '../schema/values.js'
+import { equalValues, normalise, Problem } from '../schema/values.js'
 import { Batch } from '../zset/batch.js'
 import type { KeyInput, RangeOptions } from './keys.js'
 import type { Delta } from './operators/operator.js'
@@ -40,8 +40,8 @@ export class RelationReader<R> {
   readonly what: string
   private readonly flat: Layout
   private overlays: OverlayShape | null = null
-  /** Iterations go on where they were when something has changed. */
-  private steady = false
+  /** Iterations go on when something has changed: where they were, or, where rows may be written, after the key. */
+  private resumes: 'no' | 'rows' | 'keys' = 'no'
 
   /** `version` counts the relation's changes. */
   constructor(
@@ -67,12 +67,12 @@ export class RelationReader<R> {
 
   /**
    * The same relation with rows laid over it. An iteration may be interrupted by changes of either: it goes on with
-   * what then comes after the row it has given last.
+   * what then comes next.
    */
   over(layer: Layer): RelationReader<R> {
     const { definition, key, context } = this
     const reader = new RelationReader<R>(definition, key, context, readOver(this.reader, layer), () => layer.version())
-    reader.steady = true
+    reader.resumes = layer.written ? 'keys' : 'rows'
     reader.decoders = this.decoders
     reader.projectors = this.projectors
     return reader
@@ -178,11 +178,11 @@ export class RelationReader<R> {
    */
   *walk(bounds: Bounds, limit: number, ended: (last: Value[] | null) => void = () => {}): Generator<R> {
     if (limit === 0) return
-    const place = this.steady ? new Batch(this.flat, 1) : null
+    const place = this.resumes === 'no' ? null : new Batch(this.flat, 1)
     let left = limit
     let exhausted = false
     try {
-      for (const entry of this.entriesIn(this.walkRefs(bounds, place))) {
+      for (const entry of this.walkEntries(bounds, place)) {
         for (const row of this.bag([entry])) {
           yield row
           if (--left === 0) return
@@ -190,8 +190,52 @@ export class RelationReader<R> {
       }
       exhausted = true
     } finally {
-      if (place !== null) ended(exhausted || place.length === 0 ? null : this.keyIn(place))
+      if (place !== null) ended(exhausted || place.length === 0 ? null : this.keyAt(place, 0))
     }
+  }
+
+  private walkEntries(bounds: Bounds, place: Batch | null): Generator<Entry<R>> {
+    if (place !== null && this.resumes === 'keys') return this.walkKeys(bounds, place)
+    return this.entriesIn(this.walkRefs(bounds, place))
+  }
+
+  /** The rows of a key are taken together, so that what is written to that key does not come again. */
+  private *walkKeys(bounds: Bounds, place: Batch): Generator<Entry<R>> {
+    let from = bounds
+    for (let moved = true; moved; ) {
+      const version = this.version()
+      moved = false
+      let group: Entry<R>[] = []
+      for (const { batch, row, weight } of this.reader.range(from)) {
+        if (group.length > 0 && !this.hasKeyOf(place, batch, row)) {
+          yield* group
+          group = []
+          moved = this.version() !== version
+          if (moved) break
+        }
+        if (group.length === 0) this.copyTo(place, batch, row)
+        group.push({ row: this.decode(batch, row), weight })
+      }
+      if (group.length > 0) {
+        yield* group
+        moved = this.version() !== version
+      }
+      if (moved) from = { ...bounds, after: this.keyAt(place, 0) }
+    }
+  }
+
+  private copyTo(place: Batch, batch: Batch, row: number): void {
+    place.clear()
+    this.project(batch, row, place, 0)
+    place.length = 1
+  }
+
+  private hasKeyOf(place: Batch, batch: Batch, row: number): boolean {
+    for (const k of this.key) {
+      const column = this.schema.columns[k]
+      if (!equalValues(column.type, readValue(place, column, 0), readValue(batch, column, row))) return false
+    }
+    return true
   }
 
   /** `place`, if there is one, holds a copy of the last row. */
@@ -210,9 +254,7 @@ export class RelationReader<R> {
         if (place !== null) {
           if (resumed && compareRows(columns, ref, { batch: place, row: 0, weight: 0n }) * step <= 0) continue
           resumed = false
-          place.clear()
-          this.project(ref.batch, ref.row, place, 0)
-          place.length = 1
+          this.copyTo(place, ref.batch, ref.row)
         }
         yield ref
         if (this.version() === version) continue
@@ -220,16 +262,16 @@ export class RelationReader<R> {
         if (place === null) {
           throw new UsageError(`${this.what} changed while it was iterated over; take rows() or entries() first`)
         }
-        from = { ...bounds, after: null, [bounds.reverse ? 'to' : 'from']: this.keyIn(place) }
+        from = { ...bounds, after: null, [bounds.reverse ? 'to' : 'from']: this.keyAt(place, 0) }
         resumed = moved = true
         break
       }
     }
   }
 
-  /** The key of the first row of a flat batch. */
-  private keyIn(batch: Batch): Value[] {
-    return this.key.map(k => readValue(batch, this.schema.columns[k], 0))
+  /** The key of a row. */
+  keyAt(batch: Batch, row: number): Value[] {
+    return this.key.map(k => readValue(batch, this.schema.columns[k], row))
   }
 
   size(): { rows: number; weight: bigint } {

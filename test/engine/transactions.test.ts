@@ -87,16 +87,12 @@ describe('a transaction', () => {
     expectRefused(db, () => db.transact(sloppy), 'ROW', '"s"')
   })
 
-  it('cannot be async', async () => {
+  it('needs a function', () => {
     const db = opened()
-    const late = async (tx: Transaction) => {
-      await null
-      tx.insert(t, { id: 2, s: 'b' })
-    }
-    expectRefused(db, () => db.transact(late), 'USAGE', 'async')
-    // What the function throws later must not end the process.
-    await new Promise(resolve => setTimeout(resolve, 5))
     expectRefused(db, () => db.transact(undefined as never), 'USAGE', 'function')
+    for (const retries of [-1, 1.5, Number.NaN, '1']) {
+      expectRefused(db, () => db.transact(async () => {}, { retries: retries as number }), 'USAGE', 'retries')
+    }
   })
 
   it('knows its tables', () => {

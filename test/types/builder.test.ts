@@ -32,6 +32,7 @@ import {
   varSamp,
   view,
 } from '../../src/circuit/index.js'
+import { open } from '../../src/index.js'
 
 const orders = table('orders', {
   id: u64().primaryKey(),
@@ -74,6 +75,40 @@ test('rows and inserted rows', () => {
   expect(() => table('t', { a: u64().nullable().primaryKey() })).not.toThrow()
   // @ts-expect-error no such column
   expect(() => table('t', { a: u64() }, { primaryKey: ['b'] })).toThrow()
+})
+
+test('keys', () => {
+  const seats = table('seats', { hall: string(), row: u64(), price: i32() }, { primaryKey: ['hall', 'row'] })
+  const plain = table('plain', { a: u64() })
+  const db = open()
+  const [order, seat, none] = [db.createTable(orders), db.createTable(seats), db.createTable(plain)]
+  order.get(1)
+  order.get({ id: 1n })
+  order.getAll([1])
+  seat.get({ hall: 'a', row: 1 })
+  seat.get(['a', 1n])
+  Array.from(seat.range({ from: { hall: 'a' }, to: 'b', after: ['a', 3] }))
+  none.get(5)
+  db.update(orders, 1, { quantity: 2 })
+  db.update(seat, { hall: 'a', row: 1 }, old => ({ price: old.price + 1 }))
+  db.transact(tx => {
+    expectTypeOf(tx.get(orders, 1)).toEqualTypeOf<Order | undefined>()
+    expectTypeOf(tx.rows(seat)[0]).toEqualTypeOf<RowType<typeof seats>>()
+    expectTypeOf(tx.deleteKey(seats, ['a', 1])).toEqualTypeOf<boolean>()
+  })
+  const refused = (call: () => unknown) => expect(call).toThrow()
+  // @ts-expect-error the key is a u64
+  refused(() => order.get('x'))
+  // @ts-expect-error not the key
+  refused(() => db.transact(tx => tx.get(orders, { customer: 1 })))
+  // @ts-expect-error a key of two columns
+  refused(() => seat.get('a'))
+  // @ts-expect-error the row is missing
+  refused(() => db.deleteKey(seats, { hall: 'a' }))
+  // @ts-expect-error no primary key
+  refused(() => db.deleteKey(plain, 5))
+  // @ts-expect-error no such column
+  refused(() => db.update(orders, 1, { nope: 2 }) ?? db.update(none, 5 as never, {}))
 })
 
 test('maps, joins, groups', () => {

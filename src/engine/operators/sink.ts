@@ -11,7 +11,7 @@ export class SinkOperator extends Producer {
   readonly kind = 'view'
   readonly errors = new ErrorSet()
   feeds: Feed[] = []
-  /** Counts committed epochs that changed the view. */
+  /** Counts committed epochs that changed the view, and moves of its rows. */
   version = 0
   private start = 0
 
@@ -77,7 +77,7 @@ export class SinkOperator extends Producer {
   }
 
   parts(): StatePart[] {
-    return [storePart('rows', this.store), new ErrorPart('errors', this.errors)]
+    return [storePart('rows', this.store, () => void this.version++), new ErrorPart('errors', this.errors)]
   }
 
   override sources(): ReadonlyMap<string, string> {

@@ -7,7 +7,7 @@ import { type Delta, NO_STATE, type Operator, Producer, type StateSize } from '.
 
 export class SourceOperator extends Producer {
   readonly kind = 'table'
-  /** Counts committed epochs that changed the table. */
+  /** Counts committed epochs that changed the table, and moves of its rows. */
   version = 0
   private rows: Batch | null = null
   private start = 0
@@ -92,7 +92,7 @@ export class SourceOperator extends Producer {
   }
 
   parts(): StatePart[] {
-    return this.store === null ? [] : [storePart('rows', this.store)]
+    return this.store === null ? [] : [storePart('rows', this.store, () => void this.version++)]
   }
 
   override state(): StateSize {

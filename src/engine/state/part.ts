@@ -38,6 +38,8 @@ export class TracePart implements StatePart {
     readonly layout: Layout,
     private readonly trace: Trace,
     private readonly owner: Pick<Store, 'takeHot' | 'hotBytes'> = trace,
+    /** Told when rows are about to move. */
+    private readonly moves: () => void = () => {},
   ) {}
 
   get hotBytes(): number {
@@ -49,6 +51,7 @@ export class TracePart implements StatePart {
   }
 
   takeHot(): Batch | null {
+    this.moves()
     return this.owner.takeHot()
   }
 
@@ -61,5 +64,5 @@ export class TracePart implements StatePart {
   relieve(): void {}
 }
 
-export const storePart = (name: string, store: Store): TracePart =>
-  new TracePart(name, store.layout, store.trace, store)
+export const storePart = (name: string, store: Store, moves: () => void): TracePart =>
+  new TracePart(name, store.layout, store.trace, store, moves)

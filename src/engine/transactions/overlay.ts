@@ -23,18 +23,26 @@ export class OverlayShape {
   readonly kernels: CompiledKernels
   readonly arranger: Arranger
   readonly arrangeRows: ArrangeRows
+  private copyFlat: ArrangeRows | null = null
 
   /** `key`: the columns that the relation is read by. */
   constructor(
-    schema: RowSchema,
+    private readonly schema: RowSchema,
     readonly key: readonly number[],
-    context: CodeContext,
+    private readonly context: CodeContext,
   ) {
     this.layout = storeLayout(schema, key)
     this.flat = flatLayout(schema)
     this.kernels = kernelsOf(this.layout, context.mode)
     this.arranger = new Arranger(this.kernels)
     this.arrangeRows = arrangeRowsOf(schema, this.layout, context)
+  }
+
+  /** Appends rows that lie in another layout to flat ones. */
+  flatten(batch: Batch, from: number, to: number, flat: Batch): void {
+    this.copyFlat ??= arrangeRowsOf(this.schema, this.flat, this.context)
+    flat.reserve(to - from)
+    this.copyFlat(batch, from, to, flat)
   }
 }
 
@@ -61,11 +69,12 @@ export class Overlay {
     return this.tail.length
   }
 
-  /** Copies rows from..to of a flat batch, with their weights or (`negate`) the opposite. */
+  /** Copies rows from..to of a batch of any layout, with their weights or (`negate`) the opposite. */
   append(batch: Batch, from: number, to: number, negate: boolean): void {
     const { tail } = this
     const at = tail.length
-    appendRows(batch, from, to, tail)
+    if (batch.layout.key.kind === 'none') appendRows(batch, from, to, tail)
+    else this.shape.flatten(batch, from, to, tail)
     if (!negate) return
     const { weights } = tail
     for (let i = at; i < tail.length; i++) weights[i] = BigInt.asIntN(64, -weights[i])

@@ -1,0 +1,70 @@
+/** Rows that a transaction has written to a table, until it commits. */
+import type { EncodeRows } from '../../../codegen/encode.js'
+import { RowError, show } from '../../base/errors.js'
+import type { TableDefinition } from '../../circuit/rel.js'
+import { appendRows } from '../../zset/append.js'
+import type { Batch } from '../../zset/batch.js'
+import { type ColumnsInput, checkWeight, columnsBatch } from '../ingest.js'
+import type { RelationReader } from '../relation.js'
+
+/** What a transaction writes to. */
+export interface PendingTable {
+  readonly name: string
+  readonly definition: TableDefinition
+  readonly handle: { readonly relation: RelationReader<unknown> }
+  encode: EncodeRows
+  /** Rows of the running transaction. */
+  pending: Batch
+  /** The transaction's only rows of this table, over the arrays of the user; then `pending` is empty. */
+  whole: Batch | null
+  /** Holds one row while it is encoded. */
+  readonly single: unknown[]
+}
+
+export function putRows(target: PendingTable, rows: unknown, weight: bigint): void {
+  collect(target)
+  const { pending } = target
+  encodeRows(target, rows, pending, weight)
+}
+
+/** Appends one row or an array of rows of the user's. Throws RowError on the first that does not fit. */
+export function encodeRows(target: PendingTable, rows: unknown, into: Batch, weight: bigint): void {
+  if (rows === undefined || rows === null) {
+    throw new RowError(target.name, null, null, `expected a row or an array of rows, found ${show(rows)}`)
+  }
+  if (Array.isArray(rows)) {
+    into.reserve(rows.length)
+    into.length = target.encode(rows, into, weight)
+    return
+  }
+  const { single } = target
+  single[0] = rows
+  into.reserve(1)
+  into.length = target.encode(single, into, weight)
+}
+
+export function putWeighted(target: PendingTable, rows: unknown, weight: number | bigint): void {
+  putRows(target, rows, checkWeight(target.name, null, weight))
+}
+
+export function putColumns(target: PendingTable, input: ColumnsInput): void {
+  const { pending, name } = target
+  if (typeof input !== 'object' || input === null) {
+    throw new RowError(name, null, null, `expected an array of rows or { columns: { … } }, found ${show(input)}`)
+  }
+  const batch = columnsBatch(pending.layout, input)
+  if (target.whole === null && pending.length === 0) {
+    target.whole = batch
+    return
+  }
+  collect(target)
+  appendRows(batch, 0, batch.length, pending)
+}
+
+/** Rows over arrays of the user become ordinary rows: others will follow, or the arrays may change. */
+export function collect(target: PendingTable): void {
+  const { whole, pending } = target
+  if (whole === null) return
+  target.whole = null
+  appendRows(whole, 0, whole.length, pending)
+}
