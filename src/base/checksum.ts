@@ -6,6 +6,7 @@
  */
 import { loadCrc32c } from './crc32c.js'
 import { GnitzError, UsageError } from './errors.js'
+import { LONGEST, SHORTEST, xxh3Short } from './xxh3-short.js'
 
 export type ChecksumName = 'addon' | 'wasm'
 
@@ -29,6 +30,7 @@ let loading: Promise<void> | null = null
 export function loadChecksum(): Promise<void> {
   loading ??= Promise.all([load(), loadCrc32c()]).then(([found]) => {
     library ??= found
+    isShortRight = checkShort(found)
   })
   return loading
 }
@@ -60,6 +62,25 @@ export function checksumName(): ChecksumName {
 /** XXH3-64 of all bytes. Throws UsageError before `loadChecksum`. */
 export function xxh3(bytes: Uint8Array): bigint {
   return toBigint(loaded().hash(bytes))
+}
+
+/** XXH3-64 of `length` bytes of a view. Throws UsageError before `loadChecksum`. */
+export function xxh3At(view: DataView, at: number, length: number): bigint {
+  if (isShortRight && length >= SHORTEST && length <= LONGEST) return xxh3Short(view, at, length)
+  return xxh3(new Uint8Array(view.buffer, view.byteOffset + at, length))
+}
+
+/** False before anything is loaded, too. */
+let isShortRight = false
+
+/** Whether short inputs come out as the library has them, of every length. */
+function checkShort(candidate: Library): boolean {
+  const bytes = Uint8Array.from({ length: LONGEST }, (_, i) => i * 151 + (i >> 3))
+  const view = new DataView(bytes.buffer)
+  for (let length = SHORTEST; length <= LONGEST; length++) {
+    if (xxh3Short(view, 0, length) !== toBigint(candidate.hash(bytes.subarray(0, length)))) return false
+  }
+  return true
 }
 
 /** XXH3-64 of bytes that come in pieces. Throws UsageError before `loadChecksum` and when used after `digest`. */

@@ -9,6 +9,7 @@ import { Keyring } from './crypt/keyring.js'
 import { layoutOf } from './manifest/descriptor.js'
 import { MANIFEST_VERSION } from './manifest/format.js'
 import { publishManifest, readManifest } from './manifest/manifest.js'
+import { Replayer } from './replay.js'
 import type { StorageOptions } from './storage.js'
 import { loadStringHash } from './strings.js'
 import { type Recovery, Tree, type TreeContext } from './tree.js'
@@ -128,6 +129,7 @@ function replayLog(
   manifest: Manifest,
   trees: ReadonlyMap<TableId, Tree>,
 ): { wal: Wal; recovery: Omit<Recovery, 'leftovers'> } {
+  const replayer = new Replayer(trees)
   const wal = Wal.open({
     env,
     dir: directory,
@@ -137,17 +139,10 @@ function replayLog(
     segmentBytes,
     afterLsn: manifest.globalMaxLsn,
     endsAt: manifest.logEnd,
-    replay: group => {
-      if (replay !== undefined) return replay(group)
-      const { lsn, parts } = group
-      for (const { tableId, batch } of parts) {
-        const tree = trees.get(tableId)
-        if (tree === undefined || lsn <= tree.table.flushedLsn) continue
-        tree.ingest(batch, lsn)
-        if (tree.hasSealed) tree.flush()
-      }
-    },
+    replay: replay ?? (group => replayer.take(group)),
+    sink: replay === undefined ? replayer : undefined,
   })
+  replayer.finish()
   const { lastLsn, groups, rows, droppedBytes, file, offset } = wal.recovery
   const droppedAt = file === null || offset === null ? null : { file, offset }
   return { wal, recovery: { lsn: lastLsn, groups, rows, droppedBytes, droppedAt } }

@@ -41,7 +41,7 @@ import type { Cursor, KeyBounds, Snapshot, ZStore, ZStoreStats } from './zstore.
  * Sums of absolute weights below this cannot overflow an i64. Beyond, parts of a table are summed modulo 2^64: `prepare`
  * keeps every net weight within i64, so it comes out right, though sums of some parts may not be what they seem.
  */
-const SAFE_BOUND = 2 ** 62
+export const SAFE_BOUND = 2 ** 62
 
 const NONE: ReadonlySet<number> = new Set()
 
@@ -187,7 +187,8 @@ export class Tree implements ZStore {
     }
   }
 
-  ingest(delta: Batch, lsn: Lsn): void {
+  /** `firstLsn`: where `delta` is the sum of several, that of the first. */
+  ingest(delta: Batch, lsn: Lsn, firstLsn = lsn): void {
     this.mustBeOpen()
     assert(lsn >= this.lastLsn, 'LSNs of a table do not descend')
     if (delta.length === 0) return
@@ -196,7 +197,7 @@ export class Tree implements ZStore {
     // A MemTable sums without overflow: large weights come to one of their own.
     if (this.active.weightBound + bound >= SAFE_BOUND) this.seal()
     this.changed()
-    this.active.insert(delta, lsn, true)
+    this.active.insert(delta, lsn, true, firstLsn)
     this.memoryBound += bound
     this.lastLsn = lsn
     if (this.active.full) this.seal()

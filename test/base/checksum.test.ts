@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { checksumName, loadChecksum, useChecksum, Xxh3, xxh3 } from '../../src/base/checksum.js'
+import { checksumName, loadChecksum, useChecksum, Xxh3, xxh3, xxh3At } from '../../src/base/checksum.js'
 import { Prng } from '../../src/base/prng.js'
 
 function bytesOf(prng: Prng, length: number): Uint8Array {
@@ -14,6 +14,20 @@ it('refuses to compute before it is loaded, then finds the native library', asyn
   await loadChecksum()
   await loadChecksum()
   expect(checksumName()).toBe('addon')
+})
+
+it('has short inputs as the library has them, at any offset', () => {
+  const prng = new Prng(3)
+  for (let length = 0; length < 260; length++) {
+    for (const bytes of [bytesOf(prng, length), new Uint8Array(length), new Uint8Array(length).fill(255)]) {
+      const memory = new Uint8Array(length + 40).fill(7)
+      const at = prng.below(40)
+      memory.set(bytes, at)
+      expect(xxh3At(new DataView(memory.buffer, 3), at - 3 < 0 ? 0 : at - 3, length)).toBe(
+        xxh3(memory.subarray(at < 3 ? 3 : at, (at < 3 ? 3 : at) + length)),
+      )
+    }
+  }
 })
 
 it('gives the same digests with both libraries', async () => {

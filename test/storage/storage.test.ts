@@ -127,6 +127,36 @@ describe.each(MODES)('%s kernels', mode => {
   })
 })
 
+test('small transactions that are replayed together are what they were one by one, extreme weights included', async () => {
+  const directory = newDirectory()
+  const options = optionsOf(directory, 'compiled', 'auto', { walBytes: 1 << 30, memTableBytes: 1 << 16 })
+  const prng = new Prng(12)
+  let storage = await Storage.open(options)
+  for (const layout of LAYOUTS) storage.createTable(layout)
+  const all: Weighted[][] = LAYOUTS.map(() => [])
+  const put = (l: number, delta: Weighted[]) => {
+    const table = storage.table(LAYOUTS[l].schema.name) as Tree
+    all[l].push(...delta)
+    return storage.commit([{ table, delta: runOf(LAYOUTS[l], delta) }]).durable
+  }
+  for (const heavy of [false, true]) {
+    const row: Weighted['row'] = [7000n, 1, null]
+    for (let n = 0; n < 200; n++) {
+      const l = prng.below(3)
+      await put(l, deltaOf(LAYOUTS[l], prng, all[l]).slice(0, n === 99 ? 300 : 3))
+      // In another order the sums of a table's transactions would leave 64 bits.
+      if (heavy) await put(0, [{ row, weight: n % 2 === 0 ? 2n ** 63n - 1000n : -(2n ** 63n) + 1000n }])
+    }
+    await storage.close({ checkpoint: false })
+    storage = await Storage.open(options)
+    expect(storage.recovery.groups).toBeGreaterThan(150)
+    for (const [l, layout] of LAYOUTS.entries()) {
+      expect(read(storage.table(layout.schema.name) as Tree)).toEqual(sumOf(all[l]))
+    }
+  }
+  await storage.close()
+})
+
 test('a snapshot stays as it was while rows come, shards are merged and files are superseded', async () => {
   const storage = await Storage.open(optionsOf(newDirectory(), 'compiled', 'auto'))
   const table = storage.createTable(plain)

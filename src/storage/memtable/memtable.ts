@@ -88,11 +88,12 @@ export class MemTable {
   /**
    * Adds a delta. `owned` hands the batch over, so that a large one need not be copied. Throws WeightOverflowError,
    * and UsageError if the table is sealed; then nothing has changed.
-   * REQUIRES: `delta` is consolidated; `lsn` is not below that of the delta before.
+   * REQUIRES: `delta` is consolidated; `lsn` is not below that of the delta before. `firstLsn`: if it is the sum of the
+   * deltas from there on.
    */
-  insert(delta: Batch, lsn: Lsn, owned = false): void {
+  insert(delta: Batch, lsn: Lsn, owned = false, firstLsn = lsn): void {
     if (this.sealed) throw new UsageError('this MemTable is sealed; rows go to the one that took its place')
-    assert(lsn > 0n && lsn >= this.maxLsn, 'LSNs ascend')
+    assert(firstLsn > 0n && firstLsn <= lsn && lsn >= this.maxLsn, 'LSNs ascend')
     if (delta.length === 0) return
     assert(delta.order === 'consolidated', 'a MemTable takes consolidated deltas')
     const bound = weightBound(delta)
@@ -101,7 +102,7 @@ export class MemTable {
     if (safe && this.insertIntoList(delta)) this.listBound += bound
     else this.push(owned ? delta : copyOf(delta))
     this.current = null
-    if (this.minLsn === 0n) this.minLsn = lsn
+    if (this.minLsn === 0n) this.minLsn = firstLsn
     this.maxLsn = lsn
   }
 

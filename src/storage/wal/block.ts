@@ -5,7 +5,7 @@
  * `BlockBuffer` is where groups are put together before they are written: one growing piece of memory, used again and
  * again. `parseHeader` believes nothing but the header's own check; `bodyBytes` and the checksum come after.
  */
-import { xxh3 } from '../../base/checksum.js'
+import { xxh3At } from '../../base/checksum.js'
 import { assert, UsageError } from '../../base/errors.js'
 import type { Batch } from '../../zset/batch.js'
 import { Heap, INLINE_BYTES } from '../../zset/heap.js'
@@ -50,7 +50,7 @@ function headerCheck(view: DataView, at: number): number {
   scratch[29] = 0
   scratch[30] = 0
   scratch[31] = 0
-  return Number(xxh3(scratch) & CHECK_MASK)
+  return Number(xxh3At(scratchView, 0, HEADER_BYTES) & CHECK_MASK)
 }
 
 /** Whether bytes from `at` on are a header as this program writes them. REQUIRES: 32 bytes are there. */
@@ -139,7 +139,7 @@ export class BlockBuffer {
     view.setBigUint64(at, header.lsn, true)
     view.setUint32(at + 8, header.tableId, true)
     view.setUint32(at + 12, header.entryCount, true)
-    view.setBigUint64(at + 16, xxh3(this.bytes.subarray(at + HEADER_BYTES, this.length)), true)
+    view.setBigUint64(at + 16, xxh3At(view, at + HEADER_BYTES, this.length - at - HEADER_BYTES), true)
     view.setUint32(at + 24, header.tailBytes, true)
     view.setUint32(at + 28, header.more ? MORE : 0, true)
     this.protect(at)

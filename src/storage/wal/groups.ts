@@ -21,6 +21,15 @@ export interface WalPart {
   readonly batch: Batch
 }
 
+/** Somebody who takes rows as they are unpacked. */
+export interface RowSink {
+  /**
+   * A batch with room at its end for so many rows and bytes of long strings, which are this table's part of a sound
+   * transaction, consolidated for themselves; null if the part is to be handed out as a batch of its own.
+   */
+  room(tableId: TableId, lsn: Lsn, rowCount: number, tailBytes: number): Batch | null
+}
+
 /** A transaction as the log has it: its parts are the ones that were appended. */
 export interface WalGroup {
   readonly lsn: Lsn
@@ -137,7 +146,7 @@ export class GroupReader {
    * The next group, if its LSN is above `after` with its rows. Throws CorruptionError, and FormatError if a table is
    * unknown or has other columns. REQUIRES: `opening` has returned a note.
    */
-  next(after: Lsn): NextGroup {
+  next(after: Lsn, sink: RowSink | null = null): NextGroup {
     this.fresh = []
     let start = this.offset
     let at = start
@@ -169,7 +178,7 @@ export class GroupReader {
     this.floor = lsn + 1n
     if (lsn <= after) return { kind: 'skipped', lsn }
     const place = { file: this.segment.path, offset: start, end: at }
-    return { kind: 'group', lsn, time: this.time, parts: this.unpack(blocks), ...place }
+    return { kind: 'group', lsn, time: this.time, parts: this.unpack(blocks, sink), ...place }
   }
 
   /** No block at `at`, which belongs to the group from `start` on. */
@@ -215,12 +224,12 @@ export class GroupReader {
   }
 
   /** The rows of a group's blocks, which are known to be sound. */
-  private unpack(blocks: readonly Block[]): WalPart[] {
+  private unpack(blocks: readonly Block[], sink: RowSink | null): WalPart[] {
     const parts: WalPart[] = []
     for (let from = 0, to = 0; from < blocks.length; from = to) {
       const { header, offset } = blocks[from]
-      const { tableId } = header
-      const before = parts.at(-1)?.tableId ?? 0
+      const { tableId, lsn } = header
+      const before = from === 0 ? 0 : blocks[from - 1].header.tableId
       if (tableId < before) throw this.corrupt(offset, `a block of table ${tableId} after one of table ${before}`)
       const kernels = this.kernelsOf(tableId, offset)
       let rowCount = 0
@@ -229,11 +238,16 @@ export class GroupReader {
         rowCount += blocks[to].header.entryCount
         tailBytes += blocks[to].header.tailBytes
       }
-      const batch = slabBatch(kernels.layout, rowCount, tailBytes)
+      const shared = sink?.room(tableId, lsn, rowCount, tailBytes) ?? null
+      const batch = shared ?? slabBatch(kernels.layout, rowCount, tailBytes)
+      const first = batch.length
       for (let b = from; b < to; b++)
         this.unpackBlock(kernels, blocks.length === 1 ? blocks[b] : this.again(blocks[b]), batch)
-      this.checkOrder(kernels, batch, tableId, offset)
-      parts.push({ tableId, batch })
+      this.checkOrder(kernels, batch, first, tableId, offset)
+      if (shared === null) {
+        batch.order = 'consolidated'
+        parts.push({ tableId, batch })
+      }
       this.rowCount += rowCount
     }
     return parts
@@ -272,13 +286,12 @@ export class GroupReader {
     return kernels
   }
 
-  private checkOrder(kernels: Kernels, batch: Batch, tableId: TableId, offset: number): void {
-    const row = firstOutOfOrder(kernels, batch)
+  private checkOrder(kernels: Kernels, batch: Batch, first: number, tableId: TableId, offset: number): void {
+    const row = firstOutOfOrder(kernels, batch, first)
     if (row >= 0) {
-      const problem = `row ${row} of table ${tableId} is out of order or has weight zero`
+      const problem = `row ${row - first} of table ${tableId} is out of order or has weight zero`
       throw this.corrupt(offset, `the checksums hold, but ${problem}`)
     }
-    batch.order = 'consolidated'
   }
 
   private corrupt(offset: number, problem: string): CorruptionError {

@@ -13,7 +13,15 @@
 import { CorruptionError } from '../../base/errors.js'
 import { type Env, joinPath } from '../../env/env.js'
 import { type LogEnd, type Lsn, type TableId, walFile } from '../types.js'
-import { GroupReader, type Opening, type TableLookup, type Torn, tornZeros, type WalGroup } from './groups.js'
+import {
+  GroupReader,
+  type Opening,
+  type RowSink,
+  type TableLookup,
+  type Torn,
+  tornZeros,
+  type WalGroup,
+} from './groups.js'
 import { type Declaration, WAL_VERSION } from './note.js'
 import { listSegments, SegmentFile, type SegmentName, type StrideOf } from './segment.js'
 
@@ -44,6 +52,7 @@ export interface RecoverOptions {
   /** The log goes on at least to here; null or absent: not known. Means nothing up to `afterLsn`. */
   readonly endsAt?: LogEnd | null
   readonly replay: (group: WalGroup) => void
+  readonly sink?: RowSink
   readonly onProgress?: (progress: RecoveryProgress) => void
 }
 
@@ -148,7 +157,7 @@ class Recoverer {
 
   /** Hands out a segment's groups; returns where it breaks off, or null if it ends properly. */
   private readSegment(i: number): Torn | null {
-    const { afterLsn, replay } = this.options
+    const { afterLsn, replay, sink = null } = this.options
     const { segment, reader } = this.open(i)
     try {
       const opening = reader.opening()
@@ -157,7 +166,7 @@ class Recoverer {
       const previous = this.last
       this.last = reader
       for (;;) {
-        let next = reader.next(afterLsn)
+        let next = reader.next(afterLsn, sink)
         if (next.kind === 'end' && next.zeros && !segment.isZeroFrom(reader.offset)) next = tornZeros(reader.offset)
         if (next.kind === 'end' || next.kind === 'torn') {
           if (reader.offset > 0) this.keep(i, reader)

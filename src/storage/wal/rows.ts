@@ -38,16 +38,19 @@ export function slabBatch(layout: Layout, rowCount: number, heapBytes: number): 
 export function unpackRows(kernels: Kernels, rows: PackedRows, batch: Batch): void {
   const { view, at, count, tailBytes } = rows
   checkCells(planOf(kernels.layout), kernels.packedStride, rows)
-  const tail = new Uint8Array(view.buffer, view.byteOffset + at + count * kernels.packedStride, tailBytes)
+  const tailAt = view.byteOffset + at + count * kernels.packedStride
+  const tail = tailBytes === 0 ? NO_BYTES : new Uint8Array(view.buffer, tailAt, tailBytes)
   kernels.decodePacked(view, at, count, tail, batch)
 }
 
-/** First row that is not after the row before it, or has weight zero; -1 if the batch is consolidated. */
-export function firstOutOfOrder(kernels: Kernels, batch: Batch): number {
+const NO_BYTES = new Uint8Array(0)
+
+/** First row from `first` on that is not after the one before it, or has weight zero; -1 if they are consolidated. */
+export function firstOutOfOrder(kernels: Kernels, batch: Batch, first = 0): number {
   const words = batch.weights32
-  for (let i = 0; i < batch.length; i++) {
+  for (let i = first; i < batch.length; i++) {
     if (words[i * 2] === 0 && words[i * 2 + 1] === 0) return i
-    if (i > 0 && kernels.compareRows(batch, i - 1, batch, i) >= 0) return i
+    if (i > first && kernels.compareRows(batch, i - 1, batch, i) >= 0) return i
   }
   return -1
 }

@@ -2,7 +2,7 @@
  * Segments: the files of the log, and how their blocks are read. A `SegmentFile` reads through a window, so that
  * memory follows the largest block and never a number in the file.
  */
-import { xxh3 } from '../../base/checksum.js'
+import { xxh3At } from '../../base/checksum.js'
 import { CorruptionError } from '../../base/errors.js'
 import { type Env, type EnvFile, joinPath } from '../../env/env.js'
 import { type Lsn, parseFile, type TableId } from '../types.js'
@@ -120,7 +120,7 @@ export class SegmentFile {
     at = this.load(offset, HEADER_BYTES + length)
     if (at < 0) return { problem: 'short', resumeAt: this.sizeBytes }
     const bodyAt = at + HEADER_BYTES
-    if (xxh3(this.window.subarray(bodyAt, bodyAt + length)) !== header.checksum) {
+    if (xxh3At(this.view, bodyAt, length) !== header.checksum) {
       return { problem: 'body', resumeAt: end }
     }
     return { header, offset, end, view: this.view, bodyAt }

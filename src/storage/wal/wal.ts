@@ -18,7 +18,7 @@ import type { Env } from '../../env/env.js'
 import type { LogEnd, Lsn } from '../types.js'
 import { MAX_LSN } from './block.js'
 import { LogFiles } from './files.js'
-import type { TableLookup, WalGroup, WalPart } from './groups.js'
+import type { RowSink, TableLookup, WalGroup, WalPart } from './groups.js'
 import { Pending } from './pending.js'
 import { type Recovered, type RecoveryProgress, recover, type WalRecovery } from './recover.js'
 
@@ -46,6 +46,8 @@ export interface WalOptions {
   readonly endsAt?: LogEnd | null
   /** Gets every later transaction, in order, while the log is opened. */
   readonly replay: (group: WalGroup) => void
+  /** Gets the rows of those transactions that it makes room for; they are not among the parts then. */
+  readonly sink?: RowSink
   readonly onProgress?: (progress: RecoveryProgress) => void
 }
 
