@@ -9,6 +9,7 @@ import { type RecordLayout, recordLayout, usedLanes } from '../src/zset/records.
 import { hashLanes } from '../src/zset/slots.js'
 import { compareGerman, copyString } from '../src/zset/strings.js'
 import {
+  $addBin,
   $addBits,
   $addCount,
   $addFloat,
@@ -194,6 +195,7 @@ export function accumulateCode(context: CodeContext, spec: ReduceSpec) {
       addFloatProduct: $addFloatProduct,
       expand: external($expand, 'expand'),
       addBits: $addBits,
+      addBin: $addBin,
       addXor: $addXor,
     }
     return { ...base, $g }

@@ -105,6 +105,7 @@ export function $addTo($g, $a, table, records, base, slot, w) {
   if ($a.kind === 'intProduct') $g.addIntProduct($a, table, records, base, slot, w)
   if ($a.kind === 'floatProduct') $g.addFloatProduct($g, $a, table, records, base, slot, w)
   if ($a.kind === 'bits') $g.addBits($g, $a, records, base, w)
+  if ($a.kind === 'bins') $g.addBin($g, $a, records, base, w)
   if ($a.kind === 'xor') $g.addXor($a, records, base, w)
 }
 
@@ -262,6 +263,12 @@ export function $addBits($g, $a, records, base, w) {
     rest >>= 1n
     at++
   }
+}
+
+/** Adds the weight to the count of the value, a whole number less than `$a.bits`. */
+export function $addBin($g, $a, records, base, w) {
+  const bin = $a.first.value()
+  $g.addCount($g, records, base + $a.at + bin, w)
 }
 
 /** Weights count modulo 2. */

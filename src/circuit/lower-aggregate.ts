@@ -140,7 +140,7 @@ function narrowed(rows: Rel, keys: readonly ColumnExpr[], spec: AggregateSpec) {
 /** The columns that a definition makes of a spec's arguments. */
 function columnsOf(spec: AggregateSpec): readonly Expr[] {
   const { plan } = AGGREGATES[spec.fn]
-  return plan.columns?.(spec.args) ?? spec.args
+  return plan.columns?.(spec.args, spec.detail) ?? spec.args
 }
 
 /** The lowered spec, given where its columns are. */
@@ -157,7 +157,8 @@ function finished(
     .map(c => call('not', [call('isNull', [args[c]], 'bool')], 'bool'))
   const conditions = [...(filter === null ? [] : [filter]), ...present]
   const user = spec.order.map((o, i): OrderTerm => ({ ...o, expr: order[i] }))
-  const own = plan.terms.map((t): OrderTerm => ({ expr: args[t.at], descending: t.descending }))
+  const terms = plan.all === true ? args.map((_, at) => ({ at, descending: false })) : plan.terms
+  const own = terms.map((t): OrderTerm => ({ expr: args[t.at], descending: t.descending }))
   return Object.freeze({
     ...spec,
     args,

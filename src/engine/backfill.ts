@@ -26,7 +26,7 @@ export function backfill(scheduler: Scheduler, fresh: readonly Operator[], progr
     }
   }
   // Extremes are looked for when their rows come, in groups that are there: all rows must come at once.
-  const whole = fresh.some(o => o instanceof ReduceOperator && o.extremes.some(e => arrangements.has(e.arrangement)))
+  const whole = fresh.some(o => o instanceof ReduceOperator && o.arrangements.some(a => arrangements.has(a)))
   const rows = whole ? Infinity : CHUNK_ROWS
   const queues = [...producers].map(producer => ({ producer, chunks: chunksOf(producer.contents(whole), rows) }))
   const total = queues.reduce((sum, q) => sum + q.chunks.reduce((n, c) => n + c.to - c.from, 0), 0)

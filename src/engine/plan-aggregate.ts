@@ -4,7 +4,7 @@ import { assert } from '../base/errors.js'
 import { AGGREGATES } from '../circuit/aggregates/index.js'
 import type { Expr } from '../circuit/expr.js'
 import { mapOf } from '../circuit/nodes.js'
-import type { AggregateRel, MapRel, Rel } from '../circuit/rel.js'
+import type { AggregateRel, AggregateSpec, MapRel, OrderTerm, Rel } from '../circuit/rel.js'
 import { exprKey } from '../circuit/substitute.js'
 import { type ColumnSpec, type RowSchema, rowSchema } from '../schema/schema.js'
 import { isFloat, TYPES } from '../schema/types.js'
@@ -82,12 +82,12 @@ export function planAggregate(rel: AggregateRel) {
     }
     const at = spec.args.map(arg => outputs.add(arg, spec.name))
     const values = spec.args[0]?.nullable === true ? accumulators.add('count', [at[0]], 0) : -1
-    const wanted = plan.accumulators(types)
+    const wanted = plan.accumulators(types, spec.detail)
     const parts = wanted.map(a =>
       accumulators.add(
         a.kind,
         a.at.map(i => at[i]),
-        a.kind === 'bits' ? TYPES[types[a.at[0]]].sizeBytes * 8 : 0,
+        a.size ?? (a.kind === 'bits' ? TYPES[types[a.at[0]]].sizeBytes * 8 : 0),
       ),
     )
     const isSum = spec.fn === 'sum' || spec.fn === 'avg'
@@ -101,4 +101,18 @@ export function planAggregate(rel: AggregateRel) {
 
 export function mapRel(input: Rel, pipeline: PipelineSpec): MapRel {
   return mapOf(input, pipeline.exprs, pipeline.schema)
+}
+
+/** The order of an ordered aggregate, each expression once. */
+export function orderOf({ order }: AggregateSpec): OrderTerm[] {
+  const terms = new Map<string, OrderTerm>()
+  for (const term of order) if (!terms.has(exprKey(term.expr))) terms.set(exprKey(term.expr), term)
+  return [...terms.values()]
+}
+
+/** What an ordered aggregate reads: its order, and then the arguments that are not part of it. */
+export function orderedColumns(spec: AggregateSpec): Expr[] {
+  const exprs = orderOf(spec).map(t => t.expr)
+  for (const arg of spec.args) if (!exprs.some(e => exprKey(e) === exprKey(arg))) exprs.push(arg)
+  return exprs
 }

@@ -10,20 +10,12 @@ import { accumulateCode, settleCode } from '../../codegen/reduce.js'
 import { type CodeContext, clampCode, joinCode, storeCode } from '../../codegen/steps.js'
 import { extremeCode, topKCode } from '../../codegen/walk.js'
 import { GnitzError } from '../base/errors.js'
+import { AGGREGATES } from '../circuit/aggregates/index.js'
 import { keepsFailures } from '../circuit/conditions.js'
 import type { Expr } from '../circuit/expr.js'
 import { countReaders, filterOf, mapOf } from '../circuit/nodes.js'
 import { printAggregate, printExpr } from '../circuit/print.js'
-import type {
-  AggregateRel,
-  AggregateSpec,
-  ClampRel,
-  JoinRel,
-  OrderTerm,
-  Rel,
-  Relation,
-  TopKRel,
-} from '../circuit/rel.js'
+import type { AggregateRel, AggregateSpec, ClampRel, JoinRel, Rel, Relation, TopKRel } from '../circuit/rel.js'
 import { allColumns, canFail, exprKey } from '../circuit/substitute.js'
 import { arrangedLayout, type Column, flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import { GroupTable } from '../zset/groups.js'
@@ -45,9 +37,10 @@ import {
 import { JoinOperator, type Probe } from './operators/join.js'
 import { LinearOperator } from './operators/linear.js'
 import type { Operator, Producer } from './operators/operator.js'
+import { Ranked, type RankedTarget } from './operators/ranked.js'
 import { Extreme, type FindExtreme, type ReachExtremes, type ReduceCode, ReduceOperator } from './operators/reduce.js'
 import { type TopKCode, TopKOperator } from './operators/topk.js'
-import { columnIndex, mapRel, planAggregate, specOf, uniqueSchema } from './plan-aggregate.js'
+import { columnIndex, mapRel, orderedColumns, orderOf, planAggregate, specOf, uniqueSchema } from './plan-aggregate.js'
 import { describeFeed, type FeedPlan, filtered, isClosed, onto, reachesFailure } from './plan-feeds.js'
 import { relKey } from './relkey.js'
 import { findShared, ontoSides, projectionOf, type SharedArrangement, type Side } from './sharing.js'
@@ -315,6 +308,7 @@ export class Planner {
     const inner = mapRel(rel.input, plan.pipeline)
     for (const feed of this.feedsOf(inner)) this.attachGroup(operator, feed, spec, table)
     this.addExtremes(rel, operator)
+    this.addRanked(rel, operator, plan)
     return this.add(operator)
   }
 
@@ -345,14 +339,33 @@ export class Planner {
     }
   }
 
+  /** All other ordered aggregates; those of one order share an arrangement. */
+  private addRanked(rel: AggregateRel, operator: ReduceOperator, plan: ReturnType<typeof planAggregate>): void {
+    const readers = new Map<ArrangeOperator, RankedTarget[]>()
+    rel.aggregates.forEach((spec, n) => {
+      const definition = AGGREGATES[spec.fn].plan
+      if (definition.kind !== 'ordered' || spec.fn === 'min' || spec.fn === 'max') return
+      const arrangement = this.orderedInput(rel, spec)
+      const places = orderedColumns(spec)
+      const columns = spec.args.map(arg => {
+        const at = rel.keys.length + places.findIndex(e => exprKey(e) === exprKey(arg))
+        return arrangement.kernels.layout.schema.columns[at]
+      })
+      const { parts, column } = plan.aggregates[n]
+      const target = { plan: definition, detail: spec.detail, columns, target: column, tally: parts[0] ?? -1 }
+      readers.set(arrangement, [...(readers.get(arrangement) ?? []), target])
+    })
+    for (const [arrangement, targets] of readers) {
+      operator.ranked.push(new Ranked(arrangement, targets, this.context.unit))
+    }
+  }
+
   /** The rows that an ordered aggregate reads, by group and then in its order: group columns, order, other columns. */
   private orderedInput(rel: AggregateRel, spec: AggregateSpec): ArrangeOperator {
-    const { filter, order, args } = spec
+    const { filter } = spec
     const rows = filter === null ? rel.input : filterOf(rel.input, filter)
-    const terms = new Map<string, OrderTerm>()
-    for (const term of order) if (!terms.has(exprKey(term.expr))) terms.set(exprKey(term.expr), term)
-    const others = args.filter(a => !terms.has(exprKey(a)))
-    const exprs = [...rel.keys, ...[...terms.values()].map(t => t.expr), ...others]
+    const terms = orderOf(spec)
+    const exprs = [...rel.keys, ...orderedColumns(spec)]
     const name = (n: number) =>
       n < rel.keys.length ? rel.schema.columns[n].name : n === rel.keys.length ? 'value' : 'and'
     const schema = uniqueSchema(
@@ -362,7 +375,7 @@ export class Planner {
     return this.arrangementOf(
       mapOf(rows, exprs, schema),
       rel.keys.map((_, k) => k),
-      [...terms.values()].map((t, i) => ({ index: rel.keys.length + i, descending: t.descending })),
+      terms.map((t, i) => ({ index: rel.keys.length + i, descending: t.descending })),
       true,
     )
   }

@@ -183,14 +183,48 @@ function aggregateArgument(c: Circuits, rule: ArgumentRule, columns: readonly Co
 }
 
 /** What some aggregates need besides. */
-function aggregateDetail(_c: Circuits, fn: AggregateFn, _columns: readonly ColumnExpr[]): n.AggregateOptions {
+function aggregateDetail(c: Circuits, fn: AggregateFn, columns: readonly ColumnExpr[]): n.AggregateOptions {
   switch (fn) {
     case 'linear':
       return { detail: WEIGHTED_SUMS }
+    case 'fold':
+      return { detail: TEXT_OF_ROWS }
+    case 'percentileCont':
+    case 'percentileDisc':
+      return { detail: c.choices.pick([0.5, 0, 1, 0.25, 0.9]) }
+    case 'approxPercentile':
+      return { detail: [c.choices.pick([0.5, 0, 0.99]), 0.05] }
+    case 'approxCountDistinct':
+      return { detail: 4 }
+    case 'histogram':
+      return { detail: [-1, 2, 3] }
+    case 'first':
+    case 'last':
+      return { order: anOrder(c, columns), distinct: false }
+    case 'stringAgg':
+      return { detail: ', ', order: anOrder(c, columns), distinct: false }
+    case 'arrayAgg':
+    case 'jsonAgg':
+      return { order: anOrder(c, columns), distinct: false }
     default:
       return {}
   }
 }
+
+const anOrder = (c: Circuits, columns: readonly ColumnExpr[]) =>
+  Array.from({ length: c.choices.below(3) }, () => {
+    return { expr: groupKey(c, columns), descending: c.choices.oneIn(2) }
+  })
+
+/** A fold of a user: everything it sees, as text. */
+const TEXT_OF_ROWS: UserAggregate = Object.freeze({
+  ...{ kind: 'user', name: 'texts', type: 'string', nullable: true },
+  fn: (rows: readonly { values: readonly unknown[]; weight: bigint }[]) => {
+    const text = rows.map(({ values, weight }) => `${values.map(String)} x ${weight}`).join()
+    if (text.startsWith('0')) throw new Error('zero')
+    return text.length > 20 ? null : `${text.length} ${text.replace(/[^ -~]/g, '?')}`
+  },
+} as const)
 
 /** A linear aggregate of a user: fails now and then. */
 const WEIGHTED_SUMS: UserAggregate = Object.freeze({

@@ -12,19 +12,28 @@ import type { Key } from '../schema/schema.js'
 /**
  * What is summed over the rows with a value, each with its weight:
  * `count`: 1. `int`: an integer. `float`: a double, exactly. `intProduct`, `floatProduct`: the product of two. `bits`:
- * each bit of an integer on its own. `xor`: all bits of an integer, modulo 2. `tally`: nothing; somebody else counts.
+ * each bit of an integer on its own. `bins`: each value of a number 0, 1, 2 … on its own. `xor`: all bits of an integer, modulo 2. `tally`: nothing; somebody else counts.
  */
-export type AccumulatorKind = 'count' | 'int' | 'float' | 'intProduct' | 'floatProduct' | 'bits' | 'xor' | 'tally'
+export type AccumulatorKind =
+  | 'count'
+  | 'int'
+  | 'float'
+  | 'intProduct'
+  | 'floatProduct'
+  | 'bits'
+  | 'bins'
+  | 'xor'
+  | 'tally'
 
 export interface AccumulatorSpec {
   readonly kind: AccumulatorKind
-  /** For `bits`: how many. */
+  /** For `bits` and `bins`: how many. */
   readonly bits: number
 }
 
 /** 64-bit words of an accumulator; sums of doubles are sums of so many doubles. */
 export function wordsOf({ kind, bits }: AccumulatorSpec): number {
-  return kind === 'bits' ? bits : kind === 'float' ? 2 : kind === 'floatProduct' ? 4 : 1
+  return kind === 'bits' || kind === 'bins' ? bits : kind === 'float' ? 2 : kind === 'floatProduct' ? 4 : 1
 }
 
 export interface RecordLayout {

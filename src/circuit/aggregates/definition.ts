@@ -23,6 +23,8 @@ export interface Accumulator {
   readonly kind: AccumulatorKind
   /** Indexes into the aggregate's columns: two for products, else one. */
   readonly at: readonly number[]
+  /** For bins: how many. */
+  readonly size?: number
 }
 
 /** An exact sum of doubles or of their products: a finite one, or what it is instead. */
@@ -36,16 +38,16 @@ export interface Accumulated {
   readonly n: bigint
   int(accumulator: number): bigint
   real(accumulator: number): Real
-  /** Sum of the weights of the rows with this bit set. */
+  /** Sum of the weights of the rows with this bit set, or in this bin. */
   bit(accumulator: number, bit: number): bigint
 }
 
 export interface Linear {
   readonly kind: 'linear'
   /** What the accumulators read, made of the arguments; cannot fail. NULL in column 0 = the row takes no part. */
-  readonly columns?: (args: readonly Expr[]) => readonly Expr[]
+  readonly columns?: (args: readonly Expr[], detail: AggregateDetail) => readonly Expr[]
   /** `types` are those of the columns. */
-  readonly accumulators: (types: readonly TypeName[]) => readonly Accumulator[]
+  readonly accumulators: (types: readonly TypeName[], detail: AggregateDetail) => readonly Accumulator[]
   /** The value; null is NULL. Never asked where no row takes part: that is NULL (0 for count). */
   readonly finish: (state: Accumulated, types: readonly TypeName[], detail: AggregateDetail) => Value
 }
@@ -53,12 +55,13 @@ export interface Linear {
 export interface Ordered {
   readonly kind: 'ordered'
   /** What the aggregate reads, made of the arguments; cannot fail. */
-  readonly columns?: (args: readonly Expr[]) => readonly Expr[]
+  readonly columns?: (args: readonly Expr[], detail: AggregateDetail) => readonly Expr[]
   /** Columns that must not be NULL for a row to take part. */
   readonly required: readonly number[]
-  /** The order of the group's rows: its own columns, with the user's order first if `byUser`. */
+  /** The order of the group's rows, after the user's own. */
   readonly terms: readonly { readonly at: number; readonly descending: boolean }[]
-  readonly byUser?: boolean
+  /** The order ends with all of its columns. */
+  readonly all?: boolean
   /** The value: a column of the first or last row; from rows by rank; or from all rows. */
   readonly read: 'first' | 'last' | RankReader | WalkReader
   /** The column that `first`, `last` and rank readers look at. */
@@ -67,13 +70,18 @@ export interface Ordered {
 
 /** Reads rows by rank: at n rows, which ones, counted from 0; and the value from those. */
 export interface RankReader {
-  readonly ranks: (n: bigint, detail: AggregateDetail) => readonly bigint[]
-  readonly finish: (values: readonly Value[], n: bigint, detail: AggregateDetail) => Value
+  readonly ranks: (n: number, detail: AggregateDetail) => readonly number[]
+  readonly finish: (values: readonly Value[], n: number, detail: AggregateDetail) => Value
 }
 
 /** Reads all rows in order, each with its weight (> 0). Throws Failure where there is no value. */
 export interface WalkReader {
-  readonly walk: (rows: Iterable<WalkedRow>, detail: AggregateDetail) => Value
+  readonly walk: (
+    rows: Iterable<WalkedRow>,
+    detail: AggregateDetail,
+    types: readonly TypeName[],
+    result: TypeName,
+  ) => Value
 }
 export interface WalkedRow {
   /** The aggregate's columns. */
@@ -95,7 +103,7 @@ export interface AggregateDefinition {
   /** No argument is fine, too. */
   readonly optional?: boolean
   /** Of the result. */
-  readonly type: (types: readonly TypeName[], detail: AggregateDetail) => TypeName
+  readonly type: (types: readonly TypeName[], detail: AggregateDetail, args: readonly Expr[]) => TypeName
   /** Has a value also where no row takes part. */
   readonly total?: boolean
   /** Is there NULL among the results even if no argument is, in a group that has rows? */

@@ -5,6 +5,7 @@ import type { AggregateSpec } from '../rel.js'
 import type { AggregateDefinition } from './definition.js'
 import * as l from './linear.js'
 import * as o from './ordered.js'
+import * as k from './sketches.js'
 import * as s from './statistics.js'
 
 const definitions = {
@@ -35,12 +36,31 @@ const definitions = {
   regrIntercept: s.regrIntercept,
   regrR2: s.regrR2,
   linear: l.linear,
+  argMin: o.argMin,
+  argMax: o.argMax,
+  first: o.first,
+  last: o.last,
+  mode: o.mode,
+  percentileCont: o.percentileCont,
+  percentileDisc: o.percentileDisc,
+  median: o.median,
+  approxPercentile: o.approxPercentile,
+  approxCountDistinct: k.approxCountDistinct,
+  registers: k.registers,
+  histogram: k.histogram,
+  stringAgg: o.stringAgg,
+  arrayAgg: o.arrayAgg,
+  jsonAgg: o.jsonAgg,
+  fold: o.fold,
 }
 
 export type AggregateFn = keyof typeof definitions
 
 export const AGGREGATES: Readonly<Record<AggregateFn, AggregateDefinition>> = Object.freeze(definitions)
-export const AGGREGATE_FNS: readonly AggregateFn[] = Object.freeze(Object.keys(AGGREGATES) as AggregateFn[])
+/** Those that users can ask for. */
+export const AGGREGATE_FNS: readonly AggregateFn[] = Object.freeze(
+  (Object.keys(AGGREGATES) as AggregateFn[]).filter(fn => fn !== 'registers'),
+)
 
 /** May the value of an aggregate not exist, which fails its group? */
 export const valueCanFail = (fn: AggregateFn, types: readonly TypeName[]): boolean =>
@@ -56,6 +76,7 @@ export function aggregateColumn(spec: AggregateSpec, isGlobal: boolean): { type:
     type: type(
       spec.args.map(a => a.type),
       spec.detail,
+      spec.args,
     ),
     nullable: can,
   }

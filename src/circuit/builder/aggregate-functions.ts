@@ -6,7 +6,7 @@
  * takes part twice.
  */
 import { type Aggregate, makeAggregate } from './aggregates.js'
-import type { Cell, Context, Ctx, NoContext, Scalar } from './types.js'
+import type { Cell, Context, Ctx, NoContext } from './types.js'
 
 type NullIf<T> = T extends null | undefined ? null : never
 type Num = number | bigint | null | undefined
@@ -156,7 +156,7 @@ export const every = boolAnd
 export const boolOr = ofBoolean('boolOr')
 
 /** The aggregate over the rows for which `predicate` is true (SQL: FILTER). */
-export function filtered<R, T extends Scalar, Total extends boolean, C extends Context = NoContext>(
+export function filtered<R, T, Total extends boolean, C extends Context = NoContext>(
   aggregate: Aggregate<R, T, Total>,
   predicate: (row: R, ctx: Ctx<C>) => boolean | null | undefined,
   ctx?: C,
@@ -166,7 +166,7 @@ export function filtered<R, T extends Scalar, Total extends boolean, C extends C
 }
 
 /** The aggregate over its different arguments, each once (SQL: DISTINCT). */
-export function distinct<A extends Aggregate<never, Scalar, boolean>>(aggregate: A): A {
+export function distinct<A extends Aggregate<never, unknown, boolean>>(aggregate: A): A {
   const { fn, lambdas, ...parts } = aggregate
   return makeAggregate(fn, lambdas, { ...parts, distinct: true })
 }

@@ -13,7 +13,7 @@ import { conditionLambda, valueLambda } from '../lambda/index.js'
 import type { AggregateDetail, AggregateFn, AggregateSpec, OrderTerm } from '../rel.js'
 import { call, exprKey } from '../substitute.js'
 import { typeText } from '../typing.js'
-import type { Context, Scalar } from './types.js'
+import type { Context } from './types.js'
 
 export type ValueLambda = (row: never, ctx: never) => unknown
 
@@ -21,7 +21,7 @@ export type ValueLambda = (row: never, ctx: never) => unknown
  * An aggregate over rows `R` with values `T` (null included where the argument may be NULL). `Total` says that there
  * is a value even without rows.
  */
-export interface Aggregate<R, T extends Scalar, Total extends boolean = false> {
+export interface Aggregate<R, T, Total extends boolean = false> {
   readonly kind: 'aggregate'
   readonly fn: AggregateFn
   readonly lambdas: readonly ValueLambda[]
@@ -34,10 +34,10 @@ export interface Aggregate<R, T extends Scalar, Total extends boolean = false> {
   readonly [VALUE]: { readonly row: (row: R) => void; readonly value: T; readonly total: Total }
 }
 
-export type Aggregates<R> = { readonly [name: string]: Aggregate<R, Scalar, boolean> }
+export type Aggregates<R> = { readonly [name: string]: Aggregate<R, unknown, boolean> }
 
 type ValueOf<A> = A extends Aggregate<never, infer T, boolean> ? T : never
-type IsTotal<A> = A extends Aggregate<never, Scalar, infer Total> ? Total : never
+type IsTotal<A> = A extends Aggregate<never, unknown, infer Total> ? Total : never
 /** Columns of aggregates in groups. */
 export type GroupValues<A> = { -readonly [K in keyof A]: ValueOf<A[K]> }
 /** Columns of a global aggregate, which has a row even if nothing is there. */
@@ -45,7 +45,7 @@ export type GlobalValues<A> = {
   -readonly [K in keyof A]: IsTotal<A[K]> extends true ? ValueOf<A[K]> : ValueOf<A[K]> | null
 }
 
-type Parts = Partial<Omit<Aggregate<never, Scalar>, 'kind' | 'fn' | 'lambdas' | typeof VALUE>>
+type Parts = Partial<Omit<Aggregate<never, unknown>, 'kind' | 'fn' | 'lambdas' | typeof VALUE>>
 
 /** An aggregate with these arguments. */
 export function makeAggregate<A>(fn: AggregateFn, lambdas: readonly unknown[], parts: Parts = {}): A {
@@ -87,7 +87,7 @@ export function compileAggregate(name: string, given: unknown, input: RowSchema,
   return { spec, column, toNumber }
 }
 
-export function isAggregate(given: unknown): given is Aggregate<never, Scalar, boolean> {
+export function isAggregate(given: unknown): given is Aggregate<never, unknown, boolean> {
   return typeof given === 'object' && given !== null && (given as { kind?: unknown }).kind === 'aggregate'
 }
 

@@ -2,6 +2,7 @@
 export * from './aggregate-functions.js'
 export type { Aggregate, Aggregates } from './aggregates.js'
 export { type QueryRoot, type ViewOptions, view } from './definitions.js'
+export * from './ordered-functions.js'
 export { Grouped, type Order, Query } from './query.js'
 export {
   type CheckSpec,

@@ -4,9 +4,13 @@
  * weights add up to more than 0.
  */
 import { ExactSum, fromUnits, toUnits } from '../../base/exact-sum.js'
-import { isFloat, TYPES, type TypeName, type Value } from '../../schema/types.js'
-import { canonicalFloat, compareValues } from '../../schema/values.js'
+import { hashText, valueText } from '../../base/value-hash.js'
+import { packArray, packJson } from '../../schema/nested.js'
+import { jsonOf, present as shown } from '../../schema/present.js'
+import { arrayOf, isFloat, TYPES, type TypeName, type Value } from '../../schema/types.js'
+import { canonicalFloat, compareValues, formatValue } from '../../schema/values.js'
 import type { UserAggregate } from '../aggregates/definition.js'
+import { estimate } from '../aggregates/sketches.js'
 import type { AggregateFn, AggregateSpec } from '../rel.js'
 import { callUdf } from '../scalar/udf.js'
 import { addRow, type Row, type ZSet } from './zset.js'
@@ -229,9 +233,124 @@ export const MEANINGS: Readonly<Record<AggregateFn, Meaning>> = {
     const types = spec.args.map((a): TypeName => (isFloat(a.type) ? 'f64' : 'i64'))
     return callUdf(user(spec), type, nullable, [...sums, total(own)], [...types, 'i64'])
   },
+  argMin: (terms, spec) => end(0, true)(terms, spec),
+  argMax: (terms, spec) => end(-1, true)(terms, spec),
+  first: (terms, spec) => end(0, false)(terms, spec),
+  last: (terms, spec) => end(-1, false)(terms, spec),
+  mode: (terms, spec) => {
+    const values = netValues(present(terms, 0), spec)
+    return values.reduce((best, t) => (t.weight > best.weight ? t : best), { values: [null], order: [], weight: 0n })
+      .values[0]
+  },
+  percentileDisc: (terms, spec) => discrete(sortedValues(terms, spec), spec.detail as number),
+  percentileCont: (terms, spec) => continuous(sortedValues(terms, spec), spec.detail as number),
+  median: (terms, spec) => continuous(sortedValues(terms, spec), 0.5),
+  approxPercentile: (terms, spec) => {
+    const [fraction, error] = spec.detail as readonly number[]
+    const f64: AggregateSpec = { ...spec, args: [{ kind: 'literal', value: 0, type: 'f64', nullable: true }] }
+    const rounded = present(terms, 0).map(t => ({ ...t, values: [bucket(Number(t.values[0]), error)] }))
+    return discrete(sortedValues(rounded, f64), fraction)
+  },
+  approxCountDistinct: (terms, spec) => {
+    const values = netValues(present(terms, 0), spec).map(t => shown(typeOf(spec), t.values[0]))
+    return hyperLogLog(values, spec.detail as number)
+  },
+  registers: (terms, spec) => {
+    const m = 2 ** (spec.detail as number)
+    const ranks = present(terms, 0)
+    const sum = ranks.reduce((all, t) => all + Number(t.weight) * 2 ** -(t.values[0] as number), 0)
+    return estimate(m, Number(total(ranks)), sum)
+  },
+  histogram: overPresent([0], (terms, spec) => {
+    const [low, high, bins] = spec.detail as readonly number[]
+    const counts = Array.from({ length: bins + 2 }, () => 0n)
+    for (const { values, weight } of terms) {
+      const x = Number(values[0])
+      const inside = Math.min(Math.floor((x - low) / ((high - low) / bins)) + 1, bins)
+      counts[x < low ? 0 : x < high ? inside : bins + 1] += weight
+    }
+    return packArray(arrayOf({ type: 'i64', nullable: false }), counts)
+  }),
+  stringAgg: (terms, spec) => {
+    const texts = inOrder(present(terms, 0), spec).map(([text]) => text as string)
+    return texts.length === 0 ? null : texts.join(spec.detail as string)
+  },
+  arrayAgg: (terms, spec) => {
+    const values = inOrder(terms, spec).map(([value]) => value)
+    const type = arrayOf({ type: typeOf(spec), nullable: spec.args[0].nullable })
+    return values.length === 0 ? null : packArray(type, values)
+  },
+  jsonAgg: (terms, spec) => {
+    const values = inOrder(terms, spec).map(([value]) => jsonOf(typeOf(spec), value, formatValue))
+    return values.length === 0 ? null : packJson(values)
+  },
+  fold: (terms, spec) => {
+    const rows = ordered(terms, spec, 'order').map(({ values, weight }) => {
+      return { values: values.map((v, i) => shown(typeOf(spec, i), v)), weight }
+    })
+    const { type, nullable } = user(spec)
+    return rows.length === 0 ? null : callUdf(user(spec), type, nullable, [rows as never], ['i64'])
+  },
 }
 
 /** Over the terms whose first argument is not NULL. */
 function overPositive(meaning: Meaning): Meaning {
   return (terms, spec) => meaning(present(terms, 0), spec)
 }
+
+/** The end of the rows in order; the order is that of argument 1 if `by`, else the user's. */
+const end =
+  (at: 0 | -1, by: boolean): Meaning =>
+  (terms, spec) => {
+    if (!by) return ordered(terms, spec, 'order').at(at)?.values[0] ?? null
+    const turned = present(terms, 1).map(t => ({ ...t, values: [t.values[1], t.values[0]] }))
+    const args = [spec.args[1], spec.args[0]]
+    return ordered(turned, { ...spec, args }, 'values').at(at)?.values[1] ?? null
+  }
+
+/** Every single row in order. */
+const unrolled = (terms: readonly Term[]): Row[] =>
+  terms.flatMap(t => Array.from({ length: Number(t.weight) }, () => t.values))
+
+/** The values of rows that are not NULL, one after the other. */
+const sortedValues = (terms: readonly Term[], spec: AggregateSpec): Value[] =>
+  unrolled(netValues(present(terms, 0), spec)).map(([v]) => v)
+
+const discrete = (values: readonly Value[], fraction: number): Value =>
+  values.length === 0 ? null : values[Math.max(Math.ceil(fraction * values.length), 1) - 1]
+
+function continuous(values: readonly Value[], fraction: number): Value {
+  if (values.length === 0) return null
+  const place = fraction * (values.length - 1)
+  const [low, high] = [Math.floor(place), Math.ceil(place)].map(k => Number(values[k]))
+  const between = place - Math.floor(place)
+  return canonicalFloat(between === 0 || low === high ? low : low + between * (high - low))
+}
+
+/** The middle of the bucket of x, as DDSketch has it. */
+function bucket(x: number, error: number): number {
+  const growth = (1 + error) / (1 - error)
+  const size = Math.abs(x)
+  if (!(size > 1e-300 && size < 1e300)) return x
+  return Math.sign(x) * ((2 / (growth + 1)) * growth ** Math.ceil(Math.log(size) / Math.log(growth)))
+}
+
+/** HyperLogLog, as in the paper. */
+function hyperLogLog(values: readonly unknown[], bits: number): bigint {
+  const m = 2 ** bits
+  const greatest = new Map<number, number>()
+  for (const value of values) {
+    const [low, high] = hashText(valueText(value))
+    const register = Math.floor(low / 2 ** (32 - bits))
+    greatest.set(register, Math.max(greatest.get(register) ?? 0, Math.clz32(high) + 1))
+  }
+  let sum = m - greatest.size
+  for (const rank of greatest.values()) sum += 2 ** -rank
+  if (greatest.size === 0) return 0n
+  const raw = ((0.7213 / (1 + 1.079 / m)) * m * m) / sum
+  const small = raw <= 2.5 * m && greatest.size < m
+  return BigInt(Math.round(small ? m * Math.log(m / (m - greatest.size)) : raw))
+}
+
+/** The user's order, and then by value. */
+const inOrder = (terms: readonly Term[], spec: AggregateSpec): Row[] => unrolled(ordered(terms, spec, 'order'))

@@ -10,10 +10,11 @@ import type { GroupTable } from '../../zset/groups.js'
 import { ErrorSet, type Failure } from '../errors.js'
 import { ErrorPart } from '../state/errors.js'
 import { GroupPart } from '../state/groups.js'
-import type { StatePart } from '../state/part.js'
+import { type StatePart, TracePart } from '../state/part.js'
 import type { ArrangeOperator } from './arrange.js'
 import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
 import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
+import type { Ranked } from './ranked.js'
 import { GroupWalk, Reached } from './walk.js'
 
 /** Collects groups that have no row because a value does not exist, and why. */
@@ -72,6 +73,7 @@ export class ReduceOperator extends Producer {
   readonly kind = 'aggregate'
   readonly errors = new ErrorSet()
   readonly extremes: Extreme[] = []
+  readonly ranked: Ranked[] = []
   feeds: Feed[] = []
   /** Someone wants the delta although no operator consumes it. */
   observed = false
@@ -102,7 +104,12 @@ export class ReduceOperator extends Producer {
   }
 
   inputs(): readonly Operator[] {
-    return [...feedInputs(this.feeds), ...this.extremes.map(e => e.arrangement)]
+    return [...feedInputs(this.feeds), ...this.arrangements]
+  }
+
+  /** What ordered aggregates read. */
+  get arrangements(): ArrangeOperator[] {
+    return [...this.extremes, ...this.ranked].map(reader => reader.arrangement)
   }
 
   step(): void {
@@ -111,6 +118,7 @@ export class ReduceOperator extends Producer {
     this.rowsIn += runFeeds(this.feeds)
     if (table.touchedCount === 0) return
     for (let e = 0; e < this.extremes.length; e++) this.stepExtreme(this.extremes[e])
+    for (let r = 0; r < this.ranked.length; r++) this.ranked[r].step(table)
     const emit = this.emits
     if (emit) this.out.reserve(table.touchedCount * 2)
     // A record is enough until somebody reads; but a value that does not exist fails its group at once.
@@ -188,12 +196,14 @@ export class ReduceOperator extends Producer {
       this.failing = new Map()
     }
     table.commit()
+    for (let r = 0; r < this.ranked.length; r++) this.ranked[r].commit()
     this.out.clear()
     this.errors.commit()
   }
 
   abort(): void {
     this.table.abort()
+    for (const ranked of this.ranked) ranked.abort()
     this.failing = new Map()
     this.out.clear()
     this.errors.abort()
@@ -208,7 +218,10 @@ export class ReduceOperator extends Producer {
         this.version++
       },
     })
-    return [this.groups, new ErrorPart('errors', this.errors)]
+    const negative = this.ranked.map(({ arrangement, positive }, r) => {
+      return new TracePart(`negative ${r}`, arrangement.kernels.layout, positive.rows)
+    })
+    return [this.groups, ...negative, new ErrorPart('errors', this.errors)]
   }
 
   override restored(): void {
