@@ -1,6 +1,9 @@
 /** What TypeScript infers from table definitions and lambdas, and what it refuses. Checked by tsc. */
 import { expect, expectTypeOf, test } from 'vitest'
 import {
+  approxCountDistinct,
+  argMax,
+  arrayAgg,
   avg,
   bitOr,
   bool,
@@ -16,13 +19,17 @@ import {
   type InsertType,
   i32,
   i64,
+  last,
   max,
+  median,
   min,
+  mode,
   type RowType,
   regrCount,
   regrSlope,
   stddevPop,
   string,
+  stringAgg,
   sum,
   table,
   timestamptz,
@@ -282,6 +289,16 @@ test('aggregates', () => {
         ),
         all: boolAnd(o => o.paid),
         bits: bitOr(o => o.amount),
+        middle: median(o => o.quantity),
+        often: mode(o => o.note),
+        dearest: argMax(
+          o => o.id,
+          o => o.amount,
+        ),
+        latest: last(o => o.note, { by: o => o.at }),
+        list: arrayAgg(o => o.id, { by: o => o.at, desc: true }),
+        names: stringAgg(o => o.note, ', '),
+        about: approxCountDistinct(o => o.note),
       }),
   )
   expectTypeOf<RowType<typeof typed>>().toEqualTypeOf<{
@@ -296,6 +313,13 @@ test('aggregates', () => {
     pairs: bigint
     all: boolean
     bits: bigint | null
+    middle: number
+    often: string | null
+    dearest: bigint | null
+    latest: string | null
+    list: readonly bigint[]
+    names: string | null
+    about: bigint
   }>()
   const refused = (build: () => unknown) => expect(build).toThrow()
   // @ts-expect-error text has no variance
