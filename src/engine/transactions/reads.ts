@@ -5,15 +5,20 @@ import type { ViewDef } from '../../circuit/builder/types.js'
 import type { TableDef } from '../../circuit/columns.js'
 import type { Relation } from '../../circuit/rel.js'
 import type { ErrorSet, FailureEntry } from '../errors.js'
-import type { TableHandle, ViewHandle } from '../handles.js'
 import type { KeyInput, RangeOptions, TableBound, TableKey } from '../keys.js'
 import type { Entry, RelationReader } from '../relation.js'
 import type { ReadSet } from './read-set.js'
 
-/** A table: by definition or handle. */
-export type TableRef<R, I, K = unknown> = TableDef<R, I, K> | TableHandle<R, I, K>
+/** A `TableHandle` or `ViewHandle`, as far as types go. */
+interface HandleOf<D> {
+  readonly definition: D
+  readonly database: object
+}
+
+/** A table: by definition or handle. `K` is the type of its primary key. */
+export type TableRef<R, I, K = unknown> = TableDef<R, I, K> | HandleOf<TableDef<R, I, K>>
 /** A view: by definition or handle. */
-export type ViewRef<R> = ViewDef<R> | ViewHandle<R>
+export type ViewRef<R> = ViewDef<R> | HandleOf<ViewDef<R>>
 /** What can be read. */
 export type ReadRef<R> = TableRef<R, unknown> | ViewRef<R>
 
