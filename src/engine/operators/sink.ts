@@ -76,8 +76,14 @@ export class SinkOperator extends Producer {
     this.start = this.store.tail.length
   }
 
+  /** A checkpoint has flushed the store and moved its rows. */
+  private moved(): void {
+    this.version++
+    this.flushed()
+  }
+
   parts(): StatePart[] {
-    return [storePart('rows', this.store, () => void this.version++), new ErrorPart('errors', this.errors)]
+    return [storePart('rows', this.store, () => this.moved()), new ErrorPart('errors', this.errors)]
   }
 
   override sources(): ReadonlyMap<string, string> {

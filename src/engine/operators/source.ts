@@ -91,8 +91,14 @@ export class SourceOperator extends Producer {
     this.start = this.store?.tail.length ?? 0
   }
 
+  /** A checkpoint has flushed the store and moved its rows. */
+  private moved(): void {
+    this.version++
+    this.flushed()
+  }
+
   parts(): StatePart[] {
-    return this.store === null ? [] : [storePart('rows', this.store, () => void this.version++)]
+    return this.store === null ? [] : [storePart('rows', this.store, () => this.moved())]
   }
 
   override state(): StateSize {

@@ -38,8 +38,8 @@ export class TracePart implements StatePart {
     readonly layout: Layout,
     private readonly trace: Trace,
     private readonly owner: Pick<Store, 'takeHot' | 'hotBytes'> = trace,
-    /** Told when rows are about to move. */
-    private readonly moves: () => void = () => {},
+    /** Told when rows have moved. */
+    private readonly moved: () => void = () => {},
   ) {}
 
   get hotBytes(): number {
@@ -51,8 +51,9 @@ export class TracePart implements StatePart {
   }
 
   takeHot(): Batch | null {
-    this.moves()
-    return this.owner.takeHot()
+    const hot = this.owner.takeHot()
+    this.moved()
+    return hot
   }
 
   settled(): void {}
@@ -64,5 +65,5 @@ export class TracePart implements StatePart {
   relieve(): void {}
 }
 
-export const storePart = (name: string, store: Store, moves: () => void): TracePart =>
-  new TracePart(name, store.layout, store.trace, store, moves)
+export const storePart = (name: string, store: Store, moved: () => void): TracePart =>
+  new TracePart(name, store.layout, store.trace, store, moved)

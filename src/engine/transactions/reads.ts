@@ -83,7 +83,8 @@ export abstract class Reads {
     const { reader, reads } = this.access(relation)
     const bounds = reader.boundsOf(options)
     const limit = reader.limitOf(options)
-    return reader.walk(bounds, limit, reads?.addRange(bounds, this.exclusive)) as Generator<R>
+    const ended = limit === 0 ? undefined : reads?.addRange(bounds, this.exclusive)
+    return reader.walk(bounds, limit, ended) as Generator<R>
   }
 
   /** All rows in key order, each as often as its weight says. */
