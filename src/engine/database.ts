@@ -72,7 +72,8 @@ export class Database extends Writes<Commit> {
   /** Use `open`. */
   constructor(
     options: OpenOptions,
-    private readonly durability: Durability | null = null,
+    /** Internal: null in memory. */
+    readonly durability: Durability | null = null,
   ) {
     super()
     const mode = options.mode ?? 'compiled'

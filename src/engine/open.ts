@@ -6,6 +6,7 @@ import { udfOf } from '../circuit/lambda/functions.js'
 import type { Env } from '../env/env.js'
 import { NodeEnv } from '../env/node.js'
 import type { Layout } from '../schema/schema.js'
+import { loadStorage } from '../storage/open.js'
 import { Storage } from '../storage/storage.js'
 import type { Recovery, StorageEvent, Tree } from '../storage/tree.js'
 import type { ShardIo } from '../storage/types.js'
@@ -33,7 +34,7 @@ export interface OpenDirectoryOptions extends OpenOptions {
   /** Time between checkpoints, if there is anything to do: 60,000 by default; Infinity for never. */
   readonly checkpointMs?: number
   /** Functions that stored views call. */
-  readonly udfs?: readonly ((...args: never[]) => unknown)[]
+  readonly udfs?: readonly (((...args: never[]) => unknown) | Udf)[]
   /** How files are read: mapped into memory, by plain reads, or as it works (the default). */
   readonly io?: ShardIo
   /** Told of seals, flushes, compactions, checkpoints and recovery. It must not call the database. */
@@ -54,14 +55,15 @@ export function open(
   first: string | OpenOptions = {},
   options: OpenDirectoryOptions = {},
 ): Database | Promise<Database> {
-  if (typeof first === 'string') return openDirectory(first, options)
+  if (typeof first === 'string') return loadStorage().then(() => openLoaded(first, options))
   if (typeof first !== 'object' || first === null) {
     throw new UsageError(`open: expected a directory or options, found ${show(first)}`)
   }
   return new Database(first)
 }
 
-async function openDirectory(directory: string, options: OpenDirectoryOptions): Promise<Database> {
+/** Opens a directory at once. REQUIRES: `loadStorage` has resolved. */
+export function openLoaded(directory: string, options: OpenDirectoryOptions): Database {
   const mode = options.mode ?? 'compiled'
   const limits = {
     walBytes: bytesOf('walBytes', options.walBytes ?? '64MiB'),
@@ -71,7 +73,7 @@ async function openDirectory(directory: string, options: OpenDirectoryOptions): 
   const udfs = udfsOf(options.udfs ?? [])
   const groups: WalGroup[] = []
   let durability: Durability | null = null
-  const storage = await Storage.open({
+  const storage = Storage.openLoaded({
     env: options.env ?? new NodeEnv(),
     directory,
     kernelsOf: layout => kernelsOf(layout, mode),
@@ -87,7 +89,8 @@ async function openDirectory(directory: string, options: OpenDirectoryOptions): 
     durability = new Durability(storage, (layout: Layout) => kernelsOf(layout, mode), limits)
     return restore(new Database(options, durability), durability, groups, udfs, mode)
   } catch (error) {
-    await storage.close({ checkpoint: false })
+    // Nothing was written, so nothing is lost if that fails, too.
+    storage.close({ checkpoint: false }).catch(() => undefined)
     throw error
   }
 }
@@ -162,11 +165,17 @@ function removeOrphans(durability: Durability, ledger: Ledger): void {
 function udfsOf(functions: readonly unknown[]): Map<string, Udf> {
   const udfs = new Map<string, Udf>()
   for (const given of functions) {
-    const udf = udfOf(given)
+    const udf = udfOf(given) ?? definitionOf(given)
     if (udf === undefined) throw new UsageError(`open: expected functions made with udf(…), found ${show(given)}`)
     udfs.set(udf.name, udf)
   }
   return udfs
+}
+
+function definitionOf(given: unknown): Udf | undefined {
+  if (typeof given !== 'object' || given === null) return undefined
+  const { name, fn } = given as { name?: unknown; fn?: unknown }
+  return typeof name === 'string' && typeof fn === 'function' ? (given as Udf) : undefined
 }
 
 const UNITS: Readonly<Record<string, number>> = {

@@ -32,14 +32,14 @@ export interface Opened {
   readonly recovery: Recovery
 }
 
-/** See `Storage.open`. ENSURES: if it throws, the lock is free again. */
-export async function openDirectory(
-  options: StorageOptions,
-  context: TreeContext,
-  nextFileId: { value: FileId },
-): Promise<Opened> {
-  const { env, directory } = options
+/** To be waited for before anything of storage is used: hash functions are modules that have to be loaded. */
+export async function loadStorage(): Promise<void> {
   await Promise.all([loadChecksum(), loadStringHash()])
+}
+
+/** See `Storage.open`. REQUIRES: `loadStorage` has resolved. ENSURES: if it throws, the lock is free again. */
+export function openDirectory(options: StorageOptions, context: TreeContext, nextFileId: { value: FileId }): Opened {
+  const { env, directory } = options
   makeDirectory(env, directory)
   const lock = env.lock(joinPath(directory, LOCK_FILE))
   const trees = new Map<TableId, Tree>()

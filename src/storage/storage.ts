@@ -20,7 +20,7 @@ import { canonical, describe, schemaHash } from './manifest/descriptor.js'
 import { MANIFEST_VERSION } from './manifest/format.js'
 import { type Progress, publishManifest } from './manifest/manifest.js'
 import { AMPLIFICATION_THRESHOLD, ShardRegistry } from './manifest/registry.js'
-import { openDirectory } from './open.js'
+import { loadStorage, openDirectory } from './open.js'
 import { type Recovery, type StorageEvent, Tree, type TreeContext } from './tree.js'
 import {
   type FileId,
@@ -172,6 +172,12 @@ export class Storage {
    * FormatError if its files are not what was written, IoError.
    */
   static async open(given: StorageOptions): Promise<Storage> {
+    await loadStorage()
+    return Storage.openLoaded(given)
+  }
+
+  /** The same at once. REQUIRES: `loadStorage` has resolved. */
+  static openLoaded(given: StorageOptions): Storage {
     checkOptions(given)
     const options = { ...given, directory: given.env.resolve(given.directory) }
     const nextFileId = { value: 1n }
@@ -191,7 +197,7 @@ export class Storage {
       newFileId: () => nextFileId.value++,
       onEvent: event => notify(options, event),
     }
-    const opened = await openDirectory(options, context, nextFileId)
+    const opened = openDirectory(options, context, nextFileId)
     const { lock, trees, wal, manifest, recovery } = opened
     const storage = new Storage(options, context, lock, trees, wal, manifest, nextFileId, recovery)
     notify(options, { kind: 'recover', ...recovery })

@@ -87,11 +87,11 @@ class EngineView implements RunningView {
 }
 
 /** Own properties whatever the column's name, `__proto__` included. */
-const objectOf = (schema: RowSchema, row: Row): RowObject =>
+export const objectOf = (schema: RowSchema, row: Row): RowObject =>
   Object.fromEntries(schema.columns.map(c => [c.name, row[c.index]]))
 
 /** The row with canonical values again. */
-const rowOf = (schema: RowSchema, row: RowObject): Row =>
+export const rowOf = (schema: RowSchema, row: RowObject): Row =>
   schema.columns.map(({ name, type }) => {
     const value = row[name]
     if (value === null || TYPES[type].shape === null) return value

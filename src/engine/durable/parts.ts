@@ -22,6 +22,9 @@ interface Bound {
 
 export class Parts {
   private readonly bound = new Map<Operator, readonly Bound[]>()
+  /** Views, and indexes, that went on from the state they had, and that began with nothing. */
+  restored = 0
+  begun = 0
 
   constructor(
     private readonly storage: Storage,
@@ -56,7 +59,9 @@ export class Parts {
       this.bind(operator, bound)
       if (found) operator.restored()
     }
-    return found && wanted.some(({ parts }) => parts.length > 0)
+    if (found) this.restored++
+    else this.begun++
+    return found
   }
 
   /** The table of that name, if its rows lie as those of the part. */
