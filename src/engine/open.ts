@@ -6,15 +6,14 @@ import { udfOf } from '../circuit/lambda/functions.js'
 import type { Env } from '../env/env.js'
 import { NodeEnv } from '../env/node.js'
 import type { Layout } from '../schema/schema.js'
-import { loadStorage } from '../storage/open.js'
-import { Storage } from '../storage/storage.js'
+import { Storage, type StorageOptions } from '../storage/storage.js'
 import type { Recovery, StorageEvent, Tree } from '../storage/tree.js'
 import type { ShardIo } from '../storage/types.js'
 import type { WalGroup } from '../storage/wal/groups.js'
 import type { Durability as DurabilityMode } from '../storage/wal/wal.js'
 import { type Connection, Database, type OpenOptions } from './database.js'
 import { SYSTEM_TABLES } from './durable/catalog.js'
-import { Durability } from './durable/durability.js'
+import { Durability, type DurabilityLimits } from './durable/durability.js'
 import { Ledger } from './durable/ledger.js'
 import { ReplayQueue, sumOf } from './durable/replay.js'
 import { storeLayout } from './read.js'
@@ -35,6 +34,10 @@ export interface OpenDirectoryOptions extends OpenOptions {
   readonly checkpointMs?: number
   /** Functions that stored views call. */
   readonly udfs?: readonly (((...args: never[]) => unknown) | Udf)[]
+  /** Where the keys are with which rows are encrypted; primary keys stay clear. Not encrypted by default. */
+  readonly encryption?: StorageOptions['encryption']
+  /** Bytes of a string or the like from which on it lies in a value log instead of a shard: 4,096 by default. */
+  readonly valueThreshold?: number
   /** How files are read: mapped into memory, by plain reads, or as it works (the default). */
   readonly io?: ShardIo
   /** Told of seals, flushes, compactions, checkpoints and recovery. It must not call the database. */
@@ -55,43 +58,72 @@ export function open(
   first: string | OpenOptions = {},
   options: OpenDirectoryOptions = {},
 ): Database | Promise<Database> {
-  if (typeof first === 'string') return loadStorage().then(() => openLoaded(first, options))
+  if (typeof first === 'string') return openDirectory(first, options)
   if (typeof first !== 'object' || first === null) {
     throw new UsageError(`open: expected a directory or options, found ${show(first)}`)
   }
   return new Database(first)
 }
 
-/** Opens a directory at once. REQUIRES: `loadStorage` has resolved. */
+async function openDirectory(directory: string, options: OpenDirectoryOptions): Promise<Database> {
+  const opening = new Opening(directory, options)
+  return opening.finish(await Storage.open(opening.storageOptions))
+}
+
+/** Opens a directory without encryption at once. REQUIRES: `loadStorage` has resolved. */
 export function openLoaded(directory: string, options: OpenDirectoryOptions): Database {
-  const mode = options.mode ?? 'compiled'
-  const limits = {
-    walBytes: bytesOf('walBytes', options.walBytes ?? '64MiB'),
-    memoryBytes: bytesOf('memory', options.memory ?? '512MiB'),
-    checkpointMs: options.checkpointMs ?? 60_000,
+  const opening = new Opening(directory, options)
+  return opening.finish(Storage.openLoaded(opening.storageOptions))
+}
+
+/** What is known before the directory has been opened. */
+class Opening {
+  readonly storageOptions: StorageOptions
+  private readonly mode: 'compiled' | 'generic'
+  private readonly limits: DurabilityLimits
+  private readonly udfs: ReadonlyMap<string, Udf>
+  private readonly groups: WalGroup[] = []
+  private durability: Durability | null = null
+
+  /** Throws UsageError on options that cannot be. */
+  constructor(
+    directory: string,
+    private readonly options: OpenDirectoryOptions,
+  ) {
+    const { mode = 'compiled' } = options
+    this.mode = mode
+    this.limits = {
+      walBytes: bytesOf('walBytes', options.walBytes ?? '64MiB'),
+      memoryBytes: bytesOf('memory', options.memory ?? '512MiB'),
+      checkpointMs: options.checkpointMs ?? 60_000,
+    }
+    this.udfs = udfsOf(options.udfs ?? [])
+    this.storageOptions = {
+      env: options.env ?? new NodeEnv(),
+      directory,
+      kernelsOf: layout => kernelsOf(layout, mode),
+      durability: options.durability,
+      intervalMs: options.intervalMs,
+      io: options.io,
+      encryption: options.encryption,
+      valueThreshold: options.valueThreshold,
+      walBytes: this.limits.walBytes,
+      onEvent: options.onEvent,
+      replay: group => void this.groups.push(group),
+      onRejected: (lsns, error) => this.durability?.onRejected(lsns, error),
+    }
   }
-  const udfs = udfsOf(options.udfs ?? [])
-  const groups: WalGroup[] = []
-  let durability: Durability | null = null
-  const storage = Storage.openLoaded({
-    env: options.env ?? new NodeEnv(),
-    directory,
-    kernelsOf: layout => kernelsOf(layout, mode),
-    durability: options.durability,
-    intervalMs: options.intervalMs,
-    io: options.io,
-    walBytes: limits.walBytes,
-    onEvent: options.onEvent,
-    replay: group => void groups.push(group),
-    onRejected: (lsns, error) => durability?.onRejected(lsns, error),
-  })
-  try {
-    durability = new Durability(storage, (layout: Layout) => kernelsOf(layout, mode), limits)
-    return restore(new Database(options, durability), durability, groups, udfs, mode)
-  } catch (error) {
-    // Nothing was written, so nothing is lost if that fails, too.
-    storage.close({ checkpoint: false }).catch(() => undefined)
-    throw error
+
+  finish(storage: Storage): Database {
+    const { options, groups, udfs, mode } = this
+    try {
+      this.durability = new Durability(storage, (layout: Layout) => kernelsOf(layout, mode), this.limits)
+      return restore(new Database(options, this.durability), this.durability, groups, udfs, mode)
+    } catch (error) {
+      // Nothing was written, so nothing is lost if that fails, too.
+      storage.close({ checkpoint: false }).catch(() => undefined)
+      throw error
+    }
   }
 }
 

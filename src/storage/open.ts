@@ -37,15 +37,48 @@ export async function loadStorage(): Promise<void> {
   await Promise.all([loadChecksum(), loadStringHash()])
 }
 
-/** See `Storage.open`. REQUIRES: `loadStorage` has resolved. ENSURES: if it throws, the lock is free again. */
-export function openDirectory(options: StorageOptions, context: TreeContext, nextFileId: { value: FileId }): Opened {
-  const { env, directory } = options
+/** A directory that is ours, of which nothing but the manifest was looked at. */
+export interface Locked {
+  readonly lock: Lock
+  readonly found: Manifest
+}
+
+/** The first part of opening. REQUIRES: `loadStorage` has resolved. ENSURES: if it throws, the lock is free again. */
+export function lockDirectory({ env, directory }: StorageOptions): Locked {
   makeDirectory(env, directory)
   const lock = env.lock(joinPath(directory, LOCK_FILE))
+  try {
+    return { lock, found: readManifest(env, directory) ?? firstManifest(env, directory) }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** The keys to a locked directory. ENSURES: if it throws, the lock is free again. */
+export async function loadKeys(
+  { encryption, directory }: StorageOptions,
+  { lock, found }: Locked,
+): Promise<Keyring | null> {
+  try {
+    return await Keyring.load(encryption, found.keys ?? [], joinPath(directory, MANIFEST_FILE))
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** The rest of opening; see `Storage.open`. ENSURES: if it throws, the lock is free again. */
+export function openDirectory(
+  options: StorageOptions,
+  context: TreeContext,
+  nextFileId: { value: FileId },
+  { lock, found }: Locked,
+  keys: Keyring | null,
+): Opened {
+  const { env, directory } = options
   const trees = new Map<TableId, Tree>()
   try {
-    const found = readManifest(env, directory) ?? firstManifest(env, directory)
-    const keys = await Keyring.load(options.encryption, found.keys ?? [], joinPath(directory, MANIFEST_FILE))
     nextFileId.value = found.nextFileId
     // A process that was killed may have left a manifest whose name is not durable yet. Nothing that an older one needs
     // may go before it is.

@@ -6,7 +6,7 @@
  * negation, which is all it takes for Z-sets. A checkpoint moves everything in memory to shards, publishes them in one
  * manifest at one LSN, and prunes the log. Reads never wait.
  */
-import { FormatError, type GnitzError, quote, show, UsageError } from '../base/errors.js'
+import { assert, FormatError, type GnitzError, quote, show, UsageError } from '../base/errors.js'
 import { type Env, joinPath, type Lock } from '../env/env.js'
 import { type Layout, layoutFingerprint } from '../schema/schema.js'
 import { appendRows } from '../zset/append.js'
@@ -20,7 +20,7 @@ import { canonical, describe, schemaHash } from './manifest/descriptor.js'
 import { MANIFEST_VERSION } from './manifest/format.js'
 import { type Progress, publishManifest } from './manifest/manifest.js'
 import { AMPLIFICATION_THRESHOLD, ShardRegistry } from './manifest/registry.js'
-import { loadStorage, openDirectory } from './open.js'
+import { type Locked, loadKeys, loadStorage, lockDirectory, openDirectory } from './open.js'
 import { type Recovery, type StorageEvent, Tree, type TreeContext } from './tree.js'
 import {
   type FileId,
@@ -173,13 +173,21 @@ export class Storage {
    */
   static async open(given: StorageOptions): Promise<Storage> {
     await loadStorage()
-    return Storage.openLoaded(given)
-  }
-
-  /** The same at once. REQUIRES: `loadStorage` has resolved. */
-  static openLoaded(given: StorageOptions): Storage {
     checkOptions(given)
     const options = { ...given, directory: given.env.resolve(given.directory) }
+    const locked = lockDirectory(options)
+    return Storage.openLocked(options, locked, await loadKeys(options, locked))
+  }
+
+  /** The same at once, of a directory without encryption. REQUIRES: `loadStorage` has resolved. */
+  static openLoaded(given: StorageOptions): Storage {
+    checkOptions(given)
+    assert(given.encryption === undefined, 'keys have to be waited for')
+    const options = { ...given, directory: given.env.resolve(given.directory) }
+    return Storage.openLocked(options, lockDirectory(options), null)
+  }
+
+  private static openLocked(options: StorageOptions, locked: Locked, keys: Keyring | null): Storage {
     const nextFileId = { value: 1n }
     const context: TreeContext = {
       env: options.env,
@@ -197,7 +205,7 @@ export class Storage {
       newFileId: () => nextFileId.value++,
       onEvent: event => notify(options, event),
     }
-    const opened = openDirectory(options, context, nextFileId)
+    const opened = openDirectory(options, context, nextFileId, locked, keys)
     const { lock, trees, wal, manifest, recovery } = opened
     const storage = new Storage(options, context, lock, trees, wal, manifest, nextFileId, recovery)
     notify(options, { kind: 'recover', ...recovery })
