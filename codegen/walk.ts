@@ -26,7 +26,7 @@ import { external } from './specialise/types.js'
 import { type CodeContext, confirmColumns, make, SourceList } from './steps.js'
 
 /** What every template here knows of the arrangement it reads. */
-function walkStatics(kernels: CompiledKernels, backwards: boolean) {
+export function walkStatics(kernels: CompiledKernels, backwards: boolean) {
   const { layout } = kernels
   const compareGroups = (a: Batch, i: number, b: Batch, j: number) => kernels.compareGroups(a, i, b, j)
   const hashed = layout.key.kind === 'hash'

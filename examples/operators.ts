@@ -1,5 +1,5 @@
 /** Every operator of the builder once. Prints what each makes of the same few rows. */
-import { avg, count, i32, max, min, open, string, sum, table, u32, type ViewDef, view } from 'gnitz'
+import { avg, count, i32, lag, max, min, open, rank, string, sum, table, u32, type ViewDef, view } from 'gnitz'
 
 const left = table('left', { id: u32().primaryKey(), kind: string(), size: i32() })
 const right = table('right', { id: u32().primaryKey(), kind: string(), size: i32() })
@@ -59,6 +59,14 @@ export const views: readonly ViewDef<unknown>[] = [
   ),
   view('aggregate', q => q.from(left).aggregate({ rows: count(), mean: avg(l => l.size), most: max(l => l.kind) })),
   view('top', q => q.from(left).top(1, { by: l => l.size, desc: true })),
+  view('window', q =>
+    q
+      .from(left)
+      .window(
+        { partitionBy: l => ({ kind: l.kind }), orderBy: [{ by: l => l.size }] },
+        { place: rank(), up: lag(l => l.size) },
+      ),
+  ),
 ]
 
 const db = open()

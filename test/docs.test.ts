@@ -15,7 +15,14 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { Query } from '../src/index.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const DOCUMENTS = ['README.md', 'ARCHITECTURE.md', 'codegen/README.md', 'templates/README.md']
+/** The documents in a folder. */
+function pages(folder: string): string[] {
+  return readdirSync(join(ROOT, folder))
+    .filter(name => name.endsWith('.md'))
+    .map(name => `${folder}/${name}`)
+}
+
+const DOCUMENTS = ['README.md', 'ARCHITECTURE.md', 'codegen/README.md', 'templates/README.md', ...pages('docs')]
 const EXAMPLES = readdirSync(join(ROOT, 'examples'))
   .filter(name => name.endsWith('.ts'))
   .map(name => `examples/${name}`)

@@ -67,6 +67,19 @@ export class ExactSum {
     else this.nans += weight
   }
 
+  /** Adds another sum `weight` times. */
+  addSum(other: ExactSum, weight: bigint): void {
+    this.units += other.units * weight
+    this.positiveInfinities += other.positiveInfinities * weight
+    this.negativeInfinities += other.negativeInfinities * weight
+    this.nans += other.nans * weight
+  }
+
+  /** Whether everything that was added has been taken away, or cancels. */
+  get isZero(): boolean {
+    return this.units === 0n && this.positiveInfinities === 0n && this.negativeInfinities === 0n && this.nans === 0n
+  }
+
   /** The double nearest to the exact sum (ties to even); never -0. */
   result(): number {
     if (this.nans !== 0n) return Number.NaN

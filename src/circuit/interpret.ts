@@ -9,6 +9,7 @@
 import { Context } from './interpret/context.js'
 import { interpretAggregate, interpretTopK } from './interpret/groups.js'
 import { interpretJoin } from './interpret/join.js'
+import { interpretWindow } from './interpret/window.js'
 import { addRow, addZSet, weightOf, type ZSet } from './interpret/zset.js'
 import type { ClampMode, FilterRel, MapRel, Rel, Relation, SetRel } from './rel.js'
 
@@ -78,6 +79,8 @@ function run(rel: Rel, inputs: ReadonlyMap<Relation, ZSet>, views: Map<Relation,
         return interpretAggregate(node, visit(node.input), context)
       case 'topK':
         return interpretTopK(node, visit(node.input), context)
+      case 'window':
+        return interpretWindow(node, visit(node.input), context)
     }
   }
 

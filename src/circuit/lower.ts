@@ -1,6 +1,6 @@
 /**
  * Lowering: every relational operator in terms of the few that have kernels (source, filter, map, negate, plus,
- * inner join, clamp, aggregate, topK). Nodes that an expansion needs twice are one object, computed once.
+ * inner join, clamp, aggregate, topK, window). Nodes that an expansion needs twice are one object, computed once.
  *
  * With pos(x) = max(w, 0) and one(x) = [w > 0] on the weights of whole rows:
  *
@@ -16,15 +16,28 @@
  *
  * - joins are inner; `on` pairs columns of equal type and nullability, and keys match iff they are equal, NULL
  *   equal to NULL (rows whose NULL matches nothing are filtered out below);
- * - keys and arguments of aggregates, keys and order of topK are columns; inputs of plus have equal columns;
+ * - keys and arguments of aggregates, keys and order of topK, all expressions of windows are columns; a window's order
+ *   has NULL where rows have it: first, in descending order last; inputs of plus have equal columns;
  * - the same rows come out and the same failures are recorded as `rel.ts` defines.
  */
-import type { ColumnExpr } from './expr.js'
+import type { ColumnExpr, Expr } from './expr.js'
 import { lowerAggregate } from './lower-aggregate.js'
 import { lowerJoin } from './lower-join.js'
-import { clampOf, conform, filterOf, mapOf, minus, negateOf, plusOf, withColumns } from './nodes.js'
-import type { Rel, SetRel, TopKRel } from './rel.js'
-import { allColumns, columnOf } from './substitute.js'
+import {
+  clampOf,
+  conform,
+  filterOf,
+  mapOf,
+  minus,
+  negateOf,
+  plusOf,
+  schemaOf,
+  windowInputs,
+  withColumns,
+} from './nodes.js'
+import type { Rel, SetRel, TopKRel, WindowRel } from './rel.js'
+import { allColumns, call, columnOf, exprKey } from './substitute.js'
+import type { WindowOrder } from './window.js'
 
 /** The circuit in primitives. The schema stays. Sources that are views stay sources. */
 export function lower(root: Rel): Rel {
@@ -68,6 +81,8 @@ function lowerNode(rel: Rel, visit: (rel: Rel) => Rel): Rel {
       return lowerAggregate(rel, visit(rel.input))
     case 'topK':
       return lowerTopK(rel, visit(rel.input))
+    case 'window':
+      return lowerWindow(rel, visit(rel.input))
   }
 }
 
@@ -93,4 +108,42 @@ function lowerTopK(rel: TopKRel, input: Rel): Rel {
     order: rel.order.map((o, i) => Object.freeze({ ...o, expr: column(rel.keys.length + i) })),
   })
   return wide.rel === input ? Object.freeze({ ...top, schema: rel.schema }) : mapOf(top, columns, rel.schema)
+}
+
+/** Where NULL is to stand elsewhere than rows have it, a column that says whether it is NULL comes first in the order. */
+function naturalOrder(order: readonly WindowOrder[]): WindowOrder[] {
+  return order.flatMap(term => {
+    const { expr, descending, nullsFirst } = term
+    const natural: WindowOrder = { ...term, nullsFirst: !descending }
+    if (!expr.nullable || nullsFirst === !descending) return [natural]
+    const isNull = call('isNull', [expr], 'bool')
+    return [{ expr: isNull, descending: nullsFirst, nullsFirst: !nullsFirst }, natural]
+  })
+}
+
+/** As for topK; the columns in between are taken off again. */
+function lowerWindow(given: WindowRel, input: Rel): Rel {
+  const rel: WindowRel = { ...given, order: naturalOrder(given.order) }
+  const wide = withColumns(input, windowInputs(rel), 'window')
+  const place = new Map(windowInputs(rel).map((expr, i) => [exprKey(expr), wide.at[i]]))
+  const column = (expr: Expr): ColumnExpr => columnOf(wide.rel.schema, place.get(exprKey(expr)) as number)
+  const added = given.schema.columns.slice(input.schema.columns.length)
+  const lowered: WindowRel = Object.freeze({
+    ...rel,
+    input: wide.rel,
+    partition: rel.partition.map(column),
+    order: rel.order.map(o => Object.freeze({ ...o, expr: column(o.expr) })),
+    functions: rel.functions.map(f =>
+      Object.freeze({ ...f, arg: f.arg && column(f.arg), fallback: f.fallback && column(f.fallback) }),
+    ),
+    schema: wide.rel === input ? given.schema : schemaOf('window', [...wide.rel.schema.columns, ...added]),
+  })
+  if (wide.rel === input) return lowered
+  const width = wide.rel.schema.columns.length
+  const kept = [...input.schema.columns.keys(), ...added.map((_, i) => width + i)]
+  return mapOf(
+    lowered,
+    kept.map(i => columnOf(lowered.schema, i)),
+    given.schema,
+  )
 }

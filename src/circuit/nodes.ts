@@ -20,8 +20,10 @@ import type {
   NegateRel,
   PlusRel,
   Rel,
+  WindowRel,
 } from './rel.js'
 import { allColumns, canFail, exprKey, identity, replaceAll } from './substitute.js'
+import { windowExprs, windowFnCanFail } from './window.js'
 
 const same = <T>(a: readonly T[], b: readonly T[]): boolean => a.length === b.length && a.every((x, i) => x === b[i])
 
@@ -148,9 +150,16 @@ export function nodeCanFail(rel: Rel): boolean {
       return rel.keys.some(canFail) || rel.aggregates.some((_, i) => aggregateCanFail(rel, i))
     case 'topK':
       return [...rel.keys, ...rel.order.map(o => o.expr)].some(canFail)
+    case 'window':
+      return windowInputs(rel).some(canFail) || rel.functions.some(windowFnCanFail)
     default:
       return false
   }
+}
+
+/** What a window node computes of each row, in the order in which it is evaluated. */
+export function windowInputs({ partition, order, functions }: WindowRel): Expr[] {
+  return [...partition, ...order.map(o => o.expr), ...functions.flatMap(windowExprs)]
 }
 
 /** Whether aggregate `index` can fail: its arguments on a row, or its value (a sum of integers may leave i64). */

@@ -8,6 +8,7 @@ import { formatValue } from '../schema/values.js'
 import type { CallExpr, Expr, Op } from './expr.js'
 import { inputsOf, nodesOf } from './nodes.js'
 import type { AggregateSpec, Rel } from './rel.js'
+import { frameText, isOffset, isRank, type WindowOrder, type WindowSpec, windowExprs } from './window.js'
 
 const INFIX: Readonly<Partial<Record<Op, readonly [symbol: string, precedence: number]>>> = {
   or: ['||', 1],
@@ -197,9 +198,27 @@ export function printNode(rel: Rel): string {
       const order = rel.order.map(o => `${printExpr(o.expr)}${o.descending ? ' desc' : ''}`).join(', ')
       return `top ${rel.limit} of (${rel.keys.map(k => printExpr(k)).join(', ')}) by ${order}`
     }
+    case 'window': {
+      const order = rel.order.map(o => `${printExpr(o.expr)}${orderText(o)}`).join(', ')
+      const by = rel.partition.map(k => printExpr(k)).join(', ')
+      return `window of (${by}) by (${order}): ${rel.functions.map(printWindowFunction).join(', ')}`
+    }
     default:
       return rel.kind
   }
+}
+
+const orderText = ({ expr, descending, nullsFirst }: WindowOrder): string => {
+  const nulls = expr.nullable && nullsFirst === descending ? ` nulls ${nullsFirst ? 'first' : 'last'}` : ''
+  return `${descending ? ' desc' : ''}${nulls}`
+}
+
+/** `total = sum(amount) over rows 2 preceding to current`. */
+export function printWindowFunction(spec: WindowSpec): string {
+  const args = [...windowExprs(spec).map(e => printExpr(e)), ...(spec.n > 0 ? [String(spec.n)] : [])].join(', ')
+  const nulls = spec.ignoreNulls ? ' ignore nulls' : ''
+  const over = isRank(spec.fn) || isOffset(spec.fn) ? '' : ` over ${frameText(spec.frame)}`
+  return `${printName(spec.name)} = ${spec.fn}(${args || (spec.fn === 'count' ? '*' : '')})${nulls}${over}`
 }
 
 /** `{ a, b: c + 1 }`: what each output column is computed from. */

@@ -1,12 +1,13 @@
 /**
  * The relational IR: what the builder (and later SQL) produces, frozen plain nodes with a `kind`.
  * The oracle (`interpret.ts`) evaluates these nodes directly; the compiler first lowers them (`lower.ts`) to the
- * few primitives that have kernels: source, filter, map, negate, plus, join (inner), clamp, aggregate, topK.
+ * few primitives that have kernels: source, filter, map, negate, plus, join (inner), clamp, aggregate, topK, window.
  */
 import type { RowSchema, TableSchema } from '../schema/schema.js'
 import type { UserAggregate } from './aggregates/definition.js'
 import type { AggregateFn } from './aggregates/index.js'
 import type { Expr } from './expr.js'
+import type { WindowOrder, WindowSpec } from './window.js'
 
 /** A table as a definition: its schema and how it is kept. */
 export interface TableDefinition {
@@ -206,6 +207,18 @@ export interface TopKRel extends Base {
   readonly order: readonly OrderTerm[]
   readonly limit: number
 }
+/**
+ * Every row of the input, a row of weight n as n rows, with a column for each function over the rows of its partition
+ * (`window.ts`). Rows with net weight <= 0 are not there. Where a sum of integers leaves i64, the row fails and is not
+ * there. Schema = input's columns, then the functions'.
+ */
+export interface WindowRel extends Base {
+  readonly kind: 'window'
+  readonly input: Rel
+  readonly partition: readonly Expr[]
+  readonly order: readonly WindowOrder[]
+  readonly functions: readonly WindowSpec[]
+}
 
 export type Rel =
   | SourceRel
@@ -219,3 +232,4 @@ export type Rel =
   | ClampRel
   | AggregateRel
   | TopKRel
+  | WindowRel

@@ -9,13 +9,23 @@ import { kernelsOf } from '../../codegen/kernels.js'
 import { accumulateCode, settleCode } from '../../codegen/reduce.js'
 import { type CodeContext, clampCode, joinCode, storeCode } from '../../codegen/steps.js'
 import { extremeCode, topKCode } from '../../codegen/walk.js'
+import { windowCode } from '../../codegen/window.js'
 import { GnitzError } from '../base/errors.js'
 import { AGGREGATES } from '../circuit/aggregates/index.js'
 import { keepsFailures } from '../circuit/conditions.js'
 import type { Expr } from '../circuit/expr.js'
 import { countReaders, filterOf, mapOf } from '../circuit/nodes.js'
-import { printAggregate, printExpr } from '../circuit/print.js'
-import type { AggregateRel, AggregateSpec, ClampRel, JoinRel, Rel, Relation, TopKRel } from '../circuit/rel.js'
+import { printAggregate, printExpr, printWindowFunction } from '../circuit/print.js'
+import type {
+  AggregateRel,
+  AggregateSpec,
+  ClampRel,
+  JoinRel,
+  Rel,
+  Relation,
+  TopKRel,
+  WindowRel,
+} from '../circuit/rel.js'
 import { allColumns, canFail, exprKey } from '../circuit/substitute.js'
 import { arrangedLayout, type Column, flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import { GroupTable } from '../zset/groups.js'
@@ -40,6 +50,9 @@ import type { Operator, Producer } from './operators/operator.js'
 import { Ranked, type RankedTarget } from './operators/ranked.js'
 import { Extreme, type FindExtreme, type ReachExtremes, type ReduceCode, ReduceOperator } from './operators/reduce.js'
 import { type TopKCode, TopKOperator } from './operators/topk.js'
+import { planWindow } from './operators/window/plan.js'
+import type { WindowWalk } from './operators/window/stretch.js'
+import { WindowOperator } from './operators/window.js'
 import { columnIndex, mapRel, orderedColumns, orderOf, planAggregate, specOf, uniqueSchema } from './plan-aggregate.js'
 import { describeFeed, type FeedPlan, filtered, isClosed, onto, reachesFailure } from './plan-feeds.js'
 import { relKey } from './relkey.js'
@@ -181,6 +194,8 @@ export class Planner {
         return this.reduceOf(rel)
       case 'topK':
         return this.topKOf(rel)
+      case 'window':
+        return this.windowOf(rel)
       case 'filter':
       case 'map':
       case 'negate':
@@ -274,6 +289,16 @@ export class Planner {
     const input = this.arrangementOf(rel.input, rel.keys.map(columnIndex), order)
     const code = topKCode<TopKCode['reached'], TopKCode['rank']>(this.context, input.kernels, rel.schema)
     return this.add(new TopKOperator(input, code, rel.limit, rel.schema))
+  }
+
+  private windowOf(rel: WindowRel): WindowOperator {
+    const plan = planWindow(rel)
+    const partition = rel.partition.map(columnIndex)
+    const order = rel.order.map(o => ({ index: columnIndex(o.expr), descending: o.descending }))
+    const input = this.arrangementOf(rel.input, partition, order)
+    const code = windowCode<WindowWalk>(this.context, { kernels: input.kernels, schema: rel.schema, partition, order })
+    const describe = () => rel.functions.map(printWindowFunction)
+    return this.add(new WindowOperator(input, { plan, code, schema: rel.schema, view: this.context.unit, describe }))
   }
 
   private reduceOf(rel: AggregateRel): ReduceOperator {

@@ -3,6 +3,7 @@
 import { aggregateKey, nodeCanFail } from '../circuit/nodes.js'
 import type { Rel, Relation } from '../circuit/rel.js'
 import { exprKey, identity } from '../circuit/substitute.js'
+import { windowExprs, windowFnKey } from '../circuit/window.js'
 
 /** Numbers relations, so that two tables of one name in one plan would still differ. */
 export type NumberOf = (relation: Relation) => number
@@ -50,6 +51,11 @@ function compute(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string
     case 'topK': {
       const order = rel.order.map(o => `${exprKey(o.expr)}${o.descending ? 'd' : ''}`).join(';')
       return `topK(${of(rel.input)},${list(rel.keys)},${order},${rel.limit})`
+    }
+    case 'window': {
+      const order = rel.order.map(o => `${exprKey(o.expr)}${o.descending}${o.nullsFirst}`).join(';')
+      const functions = rel.functions.map(f => `${windowFnKey(f)}:${f.fallback === null}:${list(windowExprs(f))}`)
+      return `window(${of(rel.input)},${list(rel.partition)},${order},${functions.join('|')})`
     }
   }
 }

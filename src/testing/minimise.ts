@@ -4,7 +4,8 @@
  */
 import type { Expr } from '../circuit/expr.js'
 import { inputsOf, nodesOf, rewrite, sameShape } from '../circuit/nodes.js'
-import type { Rel, ViewDefinition } from '../circuit/rel.js'
+import type { Rel, ViewDefinition, WindowRel } from '../circuit/rel.js'
+import { rowSchema } from '../schema/schema.js'
 import type { Change, Step } from './arbitraries.js'
 import type { Case } from './cases.js'
 import { literal, view } from './nodes.js'
@@ -95,6 +96,7 @@ function* inlined(root: Rel): Generator<Rel> {
 /** Things of the same shape that could stand in the node's place. */
 function replacements(node: Rel): Rel[] {
   const inputs = inputsOf(node).filter(input => sameShape(input.schema, node.schema))
+  if (node.kind === 'window') return [...inputs, ...fewerFunctions(node)]
   if (node.kind !== 'plus') return inputs
   const fewer = [...without(node.inputs)]
     .filter(list => list.length > 0)
@@ -149,8 +151,35 @@ function* plainer(node: Rel): Generator<Rel> {
       for (const order of without(node.order)) yield { ...node, order }
       for (const keys of without(node.keys)) yield { ...node, keys }
       return
+    case 'window':
+      yield* plainerWindows(node)
+      return
     default:
   }
+}
+
+function* plainerWindows(node: WindowRel): Generator<Rel> {
+  for (const partition of without(node.partition)) yield { ...node, partition }
+  // A RANGE frame with an offset needs just the column it has.
+  const single = node.functions.some(({ frame: f }) => f.mode === 'range' && [f.start, f.end].some(b => b))
+  for (const order of single ? [] : without(node.order)) yield { ...node, order }
+  for (const partition of simplerLists(node.partition)) yield { ...node, partition }
+}
+
+/** The window with a function less, a literal in place of its column. */
+function fewerFunctions(node: WindowRel): Rel[] {
+  const { columns } = node.schema
+  const width = columns.length - node.functions.length
+  return node.functions.map((_, i): Rel => {
+    const schema = rowSchema(node.schema.name, columns.toSpliced(width + i, 1))
+    const input: Rel = { ...node, functions: node.functions.toSpliced(i, 1), schema }
+    const exprs = columns.map((c, k): Expr => {
+      if (k === width + i) return literal(c.type, c.nullable ? null : samples(c.type)[0])
+      const index = k > width + i ? k - 1 : k
+      return { kind: 'column', input: 0, index, name: c.name, type: c.type, nullable: c.nullable }
+    })
+    return { kind: 'map', schema: node.schema, input, exprs }
+  })
 }
 
 function* simplerLists(exprs: readonly Expr[]): Generator<Expr[]> {

@@ -18,7 +18,9 @@ import type {
   TableDefinition,
   TopKRel,
   ViewDefinition,
+  WindowRel,
 } from '../circuit/rel.js'
+import { DEFAULT_FRAME, type WindowOrder, type WindowSpec, windowResult } from '../circuit/window.js'
 import { type ColumnSpec, type RowSchema, rowSchema, tableSchema } from '../schema/schema.js'
 import type { TypeName } from '../schema/types.js'
 
@@ -162,6 +164,23 @@ export function topK(
   limit: number,
 ): TopKRel {
   return Object.freeze({ kind: 'topK', schema: input.schema, input, keys, order, limit })
+}
+
+export type WindowFunction = Omit<WindowSpec, 'name' | 'fallback' | 'n' | 'ignoreNulls' | 'frame'> &
+  Partial<Pick<WindowSpec, 'fallback' | 'n' | 'ignoreNulls' | 'frame'>>
+
+export function window(
+  input: Rel,
+  partition: readonly Expr[],
+  order: readonly WindowOrder[],
+  functions: readonly (readonly [name: string, spec: WindowFunction])[],
+): WindowRel {
+  const specs = functions.map(([name, spec]): WindowSpec => {
+    return { fallback: null, n: 0, ignoreNulls: false, frame: DEFAULT_FRAME, ...spec, name }
+  })
+  const columns = specs.map((spec): ColumnSpec => ({ name: spec.name, ...windowResult(spec) }))
+  const schema = rowSchema('window', [...input.schema.columns, ...columns])
+  return Object.freeze({ kind: 'window', schema, input, partition, order, functions: specs })
 }
 
 const specOf = ([name, { type, nullable }]: Output): ColumnSpec => ({ name, type, nullable })

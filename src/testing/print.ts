@@ -2,6 +2,7 @@
 import type { Expr } from '../circuit/expr.js'
 import { inputsOf } from '../circuit/nodes.js'
 import type { AggregateSpec, JoinRel, Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
+import type { Bound, WindowSpec } from '../circuit/window.js'
 import type { Value } from '../schema/types.js'
 import type { Step } from './arbitraries.js'
 import type { Case } from './cases.js'
@@ -91,6 +92,14 @@ class Printer {
         const order = rel.order.map(o => `{ expr: ${expr(o.expr)}, descending: ${o.descending} }`)
         return `n.topK(${inputs[0]}, [${rel.keys.map(expr).join(', ')}], [${order.join(', ')}], ${rel.limit})`
       }
+      case 'window': {
+        const order = rel.order.map(
+          o => `{ expr: ${expr(o.expr)}, descending: ${o.descending}, nullsFirst: ${o.nullsFirst} }`,
+        )
+        const functions = rel.functions.map(f => `[${quoted(f.name)}, ${windowFunction(f, expr)}]`)
+        const partition = rel.partition.map(expr).join(', ')
+        return `n.window(${inputs[0]}, [${partition}], [${order.join(', ')}], [${functions.join(', ')}])`
+      }
       default:
         return `n.${rel.kind}(${inputs.join(', ')})`
     }
@@ -113,6 +122,15 @@ function printAggregate({ name, fn, args, filter, distinct, order, detail }: Agg
   ]
   const last = options.length === 0 ? '' : `, { ${options.join(', ')} }`
   return `[${quoted(name)}, '${fn}', [${args.map(expr).join(', ')}]${last}]`
+}
+
+function windowFunction(spec: WindowSpec, expr: (e: Expr) => string): string {
+  const { fn, arg, fallback, n, ignoreNulls, frame } = spec
+  const bound = (b: Bound) => (b === null ? 'null' : printValue(b))
+  const { mode, start, end, exclude } = frame
+  const framed = `{ mode: '${mode}', start: ${bound(start)}, end: ${bound(end)}, exclude: '${exclude}' }`
+  const [value, other] = [arg, fallback].map(e => (e === null ? null : expr(e)))
+  return `{ fn: '${fn}', arg: ${value}, fallback: ${other}, n: ${n}, ignoreNulls: ${ignoreNulls}, frame: ${framed} }`
 }
 
 function printExpr(expr: Expr, inputs: readonly string[]): string {

@@ -93,6 +93,7 @@ function keyOf(rel: Rel): readonly number[] | null {
     case 'negate':
     case 'clamp':
     case 'topK':
+    case 'window':
       return keyOf(rel.input)
     case 'map': {
       const below = keyOf(rel.input)

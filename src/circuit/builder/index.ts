@@ -2,6 +2,7 @@
 export * from './aggregate-functions.js'
 export type { Aggregate, Aggregates } from './aggregates.js'
 export { type QueryRoot, type ViewOptions, view } from './definitions.js'
+export type { Distance, Duration, FrameBound, FrameSpec, GroupsFrame, RangeFrame, RowsFrame } from './frames.js'
 export * from './ordered-functions.js'
 export { Grouped, type Order, Query } from './query.js'
 export {
@@ -29,3 +30,23 @@ export type {
   Source,
   ViewDef,
 } from './types.js'
+export {
+  cumeDist,
+  denseRank,
+  firstValue,
+  lag,
+  lastValue,
+  lead,
+  nthValue,
+  ntile,
+  type OffsetOptions,
+  over,
+  percentRank,
+  rank,
+  rowNumber,
+  type ValueOptions,
+  type WindowFunction,
+  type WindowFunctions,
+  type WindowOptions,
+  type WindowOrderTerm,
+} from './windows.js'

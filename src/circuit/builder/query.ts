@@ -14,10 +14,12 @@ import type { AggregateRel, Rel, SetRel, TopKRel } from '../rel.js'
 import { columnOf } from '../substitute.js'
 import { cast } from '../typing.js'
 import { type Aggregates, compileAggregate, type GlobalValues, type GroupValues } from './aggregates.js'
+import type { FrameSpec } from './frames.js'
 import { type JoinType, joinRel } from './joins.js'
 import { alignSchemas } from './sets.js'
 import { refuseSource, sourceRel } from './sources.js'
 import type { Alike, Both, Cell, Cells, Context, Ctx, Joined, NoContext, Nullable, RowFrom, Source } from './types.js'
+import { type WindowFunctions, type WindowOptions, type WithWindow, windowRel } from './windows.js'
 
 /** One term of the order of `top`. */
 export interface Order<R, C extends Context = NoContext> {
@@ -222,6 +224,19 @@ export class Query<R> {
   /** Aggregates over all rows: one row, also if there is none to aggregate. */
   aggregate<A extends Aggregates<R>>(aggregates: A): Query<Simplify<GlobalValues<A>>> {
     return new Query<Simplify<GlobalValues<A>>>(aggregateRel(this.rel, [], aggregates))
+  }
+
+  /**
+   * Every row with a column for each window function, over the rows of its partition:
+   * `.window({ partitionBy: r => ({ region: r.region }), orderBy: [{ by: r => r.at }] }, { place: rank() })`.
+   * Equal rows count as often as they are there; rows of negative weight are not.
+   */
+  window<
+    const W extends WindowFunctions<R>,
+    const F extends FrameSpec | undefined = undefined,
+    C extends Context = NoContext,
+  >(options: WindowOptions<R, F, C>, functions: W): Query<WithWindow<R, W, F>> {
+    return new Query<WithWindow<R, W, F>>(windowRel(this.rel, options, functions))
   }
 
   /** The first `limit` rows in the order given; ties go by all columns, ascending. */

@@ -22,8 +22,9 @@ import {
   replaceInAggregate,
   withInputs,
 } from '../nodes.js'
-import type { AggregateRel, JoinRel, MapRel, PlusRel, Rel } from '../rel.js'
+import type { AggregateRel, JoinRel, MapRel, PlusRel, Rel, WindowRel } from '../rel.js'
 import { canFail, identity, onto, replaceAll, replaceColumns, usedColumns } from '../substitute.js'
+import { windowFnCanFail } from '../window.js'
 
 /** A rebuilt node; `at[i]` is where its old column i is now, or -1. */
 interface Pruned {
@@ -125,6 +126,10 @@ function ask(rel: Rel, demand: Demand): void {
       demand.addSide(rel.right, sideKey(rel, 1), readBy(all, 1))
       break
     }
+    case 'window':
+      // Rows stand in order of all their columns.
+      demand.all(rel.input)
+      break
     case 'aggregate': {
       const read = keptAggregates(rel, demand).flatMap(i => exprsOf(rel.aggregates[i]))
       demand.add(rel.input, readBy([...rel.keys, ...read, ...(rel.counts === undefined ? [] : [rel.counts])]))
@@ -176,6 +181,8 @@ class Pruner {
         return this.buildJoin(rel)
       case 'aggregate':
         return this.buildAggregate(rel)
+      case 'window':
+        return this.buildWindow(rel)
       default: {
         // All columns of the inputs are read, so they are where they were.
         const inputs = inputsOf(rel).map(input => this.get(input).rel)
@@ -222,6 +229,17 @@ class Pruner {
     if (isOwnKey(rel, key)) return input
     const read = this.demand.arrangement(rel, key)
     return { rel: columnsOf(input, read), at: placesOf(rel, read) }
+  }
+
+  private buildWindow(rel: WindowRel): Pruned {
+    const { rel: input } = this.get(rel.input)
+    const width = input.schema.columns.length
+    const read = new Set(this.demand.of(rel))
+    const kept = [...rel.functions.keys()].filter(i => read.has(width + i) || windowFnCanFail(rel.functions[i]))
+    const all = [...input.schema.columns.keys(), ...kept.map(i => width + i)]
+    if (kept.length === rel.functions.length) return { rel: withInputs(rel, [input]), at: placesOf(rel, all) }
+    const functions = pick(rel.functions, kept)
+    return { rel: Object.freeze({ ...rel, schema: narrow(rel.schema, all), input, functions }), at: placesOf(rel, all) }
   }
 
   private buildAggregate(rel: AggregateRel): Pruned {

@@ -22,7 +22,18 @@ import {
   plusOf,
   sameShape,
 } from '../nodes.js'
-import type { AggregateRel, ClampRel, FilterRel, JoinRel, MapRel, NegateRel, PlusRel, Rel, TopKRel } from '../rel.js'
+import type {
+  AggregateRel,
+  ClampRel,
+  FilterRel,
+  JoinRel,
+  MapRel,
+  NegateRel,
+  PlusRel,
+  Rel,
+  TopKRel,
+  WindowRel,
+} from '../rel.js'
 import { canFail, onto, replaceAll, replaceColumns, through, usedColumns } from '../substitute.js'
 import { fold } from './fold.js'
 import { clampNeeded, weightBound } from './weights.js'
@@ -49,6 +60,8 @@ export function improve(rel: Rel, sole: Sole): Rel {
       return improveAggregate(rel)
     case 'topK':
       return isEmpty(rel.input) ? emptyOf(rel.schema) : rel
+    case 'window':
+      return improveWindow(rel)
     default:
       return rel
   }
@@ -73,6 +86,7 @@ function improveFilter(rel: FilterRel, sole: Sole): Rel {
     case 'clamp':
     case 'aggregate':
     case 'topK':
+    case 'window':
       return sole(input) ? filterBelow(folded, input) : folded
     default:
       return folded
@@ -108,7 +122,7 @@ function filterIntoJoin(rel: FilterRel, join: JoinRel): Rel {
   return joinOf({ ...join, residual })
 }
 
-type Commuting = NegateRel | PlusRel | ClampRel | AggregateRel | TopKRel
+type Commuting = NegateRel | PlusRel | ClampRel | AggregateRel | TopKRel | WindowRel
 
 /** Conjuncts that cannot fail go below operators that work on whole rows or on groups they decide about as a whole. */
 function filterBelow(rel: FilterRel, input: Commuting): Rel {
@@ -129,9 +143,12 @@ function decidable(rel: Commuting): ReadonlySet<number> | null {
     const safe = rel.keys.length > 0 && !nodeCanFail(rel)
     return new Set(safe ? rel.keys.keys() : [])
   }
-  if (rel.kind === 'topK') return new Set(rel.keys.flatMap(k => (k.kind === 'column' ? [k.index] : [])))
+  if (rel.kind === 'window') return new Set(nodeCanFail(rel) ? [] : columnsAmong(rel.partition))
+  if (rel.kind === 'topK') return new Set(columnsAmong(rel.keys))
   return null
 }
+
+const columnsAmong = (exprs: readonly Expr[]): number[] => exprs.flatMap(e => (e.kind === 'column' ? [e.index] : []))
 
 function pushed(rel: Commuting, predicate: Expr): Rel {
   switch (rel.kind) {
@@ -145,6 +162,7 @@ function pushed(rel: Commuting, predicate: Expr): Rel {
     case 'clamp':
       return clampOf(filterOf(rel.input, predicate), rel.mode)
     case 'topK':
+    case 'window':
       return Object.freeze({ ...rel, input: filterOf(rel.input, predicate) })
     case 'aggregate':
       return Object.freeze({ ...rel, input: filterOf(rel.input, replaceColumns(predicate, through(rel.keys))) })
@@ -248,6 +266,12 @@ function residualToSides(rel: JoinRel, residual: Expr): Rel {
     right: right.moved.length === 0 ? rel.right : filterOf(rel.right, conjoin(right.moved.map(asRow(rel.right)))),
     residual: isTrue(right.rest) ? null : right.rest,
   })
+}
+
+/** Without functions what is left is that rows of negative weight are not there. */
+function improveWindow(rel: WindowRel): Rel {
+  if (isEmpty(rel.input)) return emptyOf(rel.schema)
+  return rel.functions.length === 0 ? clampOf(rel.input, 'positive') : rel
 }
 
 /** Groups without aggregates are the distinct keys. */

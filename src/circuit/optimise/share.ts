@@ -7,6 +7,7 @@ import type { Expr } from '../expr.js'
 import { aggregateKey, inputsOf, nodeCanFail, nodesOf, withInputs } from '../nodes.js'
 import type { Rel } from '../rel.js'
 import { exprKey, identity } from '../substitute.js'
+import { windowExprs, windowFnKey } from '../window.js'
 
 export function share(root: Rel): Rel {
   const representatives = new Map<string, Rel>()
@@ -51,6 +52,11 @@ function details(rel: Rel): string {
       return `${keys(rel.keys)} | ${rel.aggregates.map(aggregateKey)} | ${rel.counts && exprKey(rel.counts)}`
     case 'topK':
       return `${rel.limit} | ${keys(rel.keys)} | ${rel.order.map(o => `${o.descending} ${exprKey(o.expr)}`)}`
+    case 'window': {
+      const order = rel.order.map(o => `${o.descending}${o.nullsFirst} ${exprKey(o.expr)}`)
+      const functions = rel.functions.map(f => `${windowFnKey(f)} ${keys(windowExprs(f))} ${f.fallback === null}`)
+      return `${keys(rel.partition)} | ${order} | ${functions}`
+    }
     case 'negate':
     case 'plus':
     case 'distinct':

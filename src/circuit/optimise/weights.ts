@@ -37,6 +37,8 @@ function findBound(rel: Rel): WeightBound {
       return joinBound(rel)
     case 'clamp':
       return rel.mode !== 'positive' || weightBound(rel.input) === 'unit' ? 'unit' : 'natural'
+    case 'window':
+      return 'natural'
     case 'topK':
       return weightBound(rel.input) === 'unit' ? 'unit' : 'natural'
     case 'set':

@@ -1,0 +1,109 @@
+/**
+ * Window functions as the relational IR has them: frames, and what each function gives.
+ *
+ * The rows of a partition stand in a total order: by the order columns, then by the whole row (all columns of the input,
+ * ascending, NULL first), a row of weight n as n rows side by side. Rows of weight 0 or less are not there. *Peers* are
+ * rows with equal order columns; without an order all rows of a partition are peers.
+ */
+import { isFloat, type TypeName } from '../schema/types.js'
+import type { Expr } from './expr.js'
+
+export type RankFn = 'rowNumber' | 'rank' | 'denseRank' | 'percentRank' | 'cumeDist' | 'ntile'
+export type OffsetFn = 'lag' | 'lead'
+export type ValueFn = 'firstValue' | 'lastValue' | 'nthValue'
+/** Aggregates that may be taken over frames. */
+export const FRAME_AGGREGATES = [
+  ...(['count', 'sum', 'avg', 'min', 'max', 'boolAnd', 'boolOr', 'bitAnd', 'bitOr', 'bitXor'] as const),
+] as const
+export type FrameAggregateFn = (typeof FRAME_AGGREGATES)[number]
+export type WindowFn = RankFn | OffsetFn | ValueFn | FrameAggregateFn
+
+/**
+ * Where a frame begins or ends, seen from the current row: null is UNBOUNDED; a negative number is so much PRECEDING, a
+ * positive one FOLLOWING. 0 is CURRENT ROW, in `range` and `groups` with its peers. Offsets are rows, groups of peers,
+ * or in `range` differences of the order column (a bigint where the column's values are bigints).
+ */
+export type Bound = number | bigint | null
+
+export interface Frame {
+  readonly mode: 'rows' | 'range' | 'groups'
+  readonly start: Bound
+  readonly end: Bound
+  /** What is left out: the current row; its peers and itself; its peers without itself. */
+  readonly exclude: 'none' | 'current' | 'group' | 'ties'
+}
+
+/** What SQL takes where no frame is given. */
+export const DEFAULT_FRAME: Frame = Object.freeze({ mode: 'range', start: null, end: 0, exclude: 'none' })
+
+export interface WindowSpec {
+  readonly fn: WindowFn
+  readonly name: string
+  /** The value; null for ranks and count(*). Aggregates leave out rows where it is NULL. */
+  readonly arg: Expr | null
+  /** lag, lead: the value where there is no such row, seen from the current row; null for NULL. */
+  readonly fallback: Expr | null
+  /** lag, lead: how many rows back or on; ntile: the number of buckets; nthValue: which row, from 1. Else 0. */
+  readonly n: number
+  /** lag, lead, firstValue, lastValue, nthValue: rows where the argument is NULL do not count. */
+  readonly ignoreNulls: boolean
+  /** Of aggregates, firstValue, lastValue and nthValue. */
+  readonly frame: Frame
+}
+
+/** One column of the order. */
+export interface WindowOrder {
+  readonly expr: Expr
+  readonly descending: boolean
+  readonly nullsFirst: boolean
+}
+
+const RANKS: readonly WindowFn[] = ['rowNumber', 'rank', 'denseRank', 'percentRank', 'cumeDist', 'ntile']
+export const isRank = (fn: WindowFn): fn is RankFn => RANKS.includes(fn)
+export const isOffset = (fn: WindowFn): fn is OffsetFn => fn === 'lag' || fn === 'lead'
+export const isValue = (fn: WindowFn): fn is ValueFn => fn === 'firstValue' || fn === 'lastValue' || fn === 'nthValue'
+
+export const isFrameAggregate = (fn: string): fn is FrameAggregateFn => FRAME_AGGREGATES.includes(fn as never)
+
+/** Whether a frame can be without rows. */
+export function canBeEmpty({ start, end, exclude }: Frame): boolean {
+  return exclude === 'current' || exclude === 'group' || (start !== null && start > 0) || (end !== null && end < 0)
+}
+
+/** Type and nullability of a function's column. */
+export function windowResult(spec: Omit<WindowSpec, 'name'>): { readonly type: TypeName; readonly nullable: boolean } {
+  const { fn, arg, fallback, frame } = spec
+  if (fn === 'percentRank' || fn === 'cumeDist') return { type: 'f64', nullable: false }
+  if (isRank(fn) || fn === 'count' || arg === null) return { type: 'i64', nullable: false }
+  if (isOffset(fn)) return { type: arg.type, nullable: arg.nullable || (fallback?.nullable ?? true) }
+  const nullable = arg.nullable || fn === 'nthValue' || canBeEmpty(frame)
+  if (fn === 'sum') return { type: isFloat(arg.type) ? 'f64' : 'i64', nullable }
+  return { type: fn === 'avg' ? 'f64' : arg.type, nullable }
+}
+
+/** Whether the function's own computation can fail: a sum of integers that leaves i64. */
+export const windowFnCanFail = ({ fn, arg }: WindowSpec): boolean => fn === 'sum' && arg !== null && !isFloat(arg.type)
+
+/** The message of a row for which an integer sum over its frame left the i64 range. */
+export const windowOverflow = (name: string): string => `i64 overflow in sum ${JSON.stringify(name)}`
+
+/** The expressions of a function. */
+export const windowExprs = ({ arg, fallback }: WindowSpec): Expr[] =>
+  [arg, fallback].filter((e): e is Expr => e !== null)
+
+/** Text that tells functions apart but for their expressions and names. */
+export function windowFnKey({ fn, n, ignoreNulls, frame }: WindowSpec): string {
+  return `${fn}:${n}:${ignoreNulls}:${isRank(fn) || isOffset(fn) ? '' : frameText(frame)}`
+}
+
+const bound = (b: Bound, unbounded: string): string => {
+  if (b === null) return `unbounded ${unbounded}`
+  if (b === 0 || b === 0n) return 'current'
+  return b < 0 ? `${-b} preceding` : `${b} following`
+}
+
+/** A frame as it is read: `rows 2 preceding to current, without ties`. */
+export function frameText({ mode, start, end, exclude }: Frame): string {
+  const without = exclude === 'none' ? '' : `, without ${exclude}`
+  return `${mode} ${bound(start, 'preceding')} to ${bound(end, 'following')}${without}`
+}

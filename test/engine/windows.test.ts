@@ -1,0 +1,319 @@
+/** Window functions: results that one can follow, bad input, and large partitions. */
+import { describe, expect, test } from 'vitest'
+import {
+  avg,
+  count,
+  cumeDist,
+  date,
+  denseRank,
+  f64,
+  firstValue,
+  i32,
+  i64,
+  lag,
+  lastValue,
+  lead,
+  max,
+  min,
+  nthValue,
+  ntile,
+  open,
+  over,
+  percentRank,
+  rank,
+  rowNumber,
+  string,
+  sum,
+  table,
+  timestamp,
+  u64,
+  view,
+} from '../../src/index.js'
+import { contents, expectError, expectExact, expectRefused, picker } from './support.js'
+
+const scores = table('scores', { team: string(), points: i64(), name: string() })
+
+describe('values', () => {
+  test('ranks, with ties', () => {
+    const ranked = view('ranked', q =>
+      q
+        .from(scores)
+        .window(
+          { partitionBy: s => ({ team: s.team }), orderBy: [{ by: s => s.points, desc: true }] },
+          { n: rowNumber(), r: rank(), d: denseRank(), p: percentRank(), c: cumeDist(), half: ntile(2) },
+        ),
+    )
+    const db = open()
+    const live = db.createView(ranked)
+    db.insert(scores, [
+      { team: 'a', points: 5, name: 'x' },
+      { team: 'a', points: 9, name: 'y' },
+      { team: 'a', points: 5, name: 'w' },
+      { team: 'a', points: 1, name: 'z' },
+      { team: 'b', points: 7, name: 'v' },
+    ])
+    const rows = () => live.rows().map(({ name, n, r, d, p, c, half }) => [name, n, r, d, p, c, half])
+    const byPlace = () => rows().sort((a, b) => Number(a[1]) - Number(b[1]))
+    expect(byPlace().filter(([name]) => name !== 'v')).toEqual([
+      ['y', 1n, 1n, 1n, 0, 0.25, 1n],
+      ['w', 2n, 2n, 2n, 1 / 3, 0.75, 1n],
+      ['x', 3n, 2n, 2n, 1 / 3, 0.75, 2n],
+      ['z', 4n, 4n, 3n, 1, 1, 2n],
+    ])
+    db.delete(scores, { team: 'a', points: 9, name: 'y' })
+    expect(byPlace().filter(([name]) => name !== 'v')).toEqual([
+      ['w', 1n, 1n, 1n, 0, 2 / 3, 1n],
+      ['x', 2n, 1n, 1n, 0, 2 / 3, 1n],
+      ['z', 3n, 3n, 2n, 1, 1, 2n],
+    ])
+    expect(byPlace().filter(([name]) => name === 'v')).toEqual([['v', 1n, 1n, 1n, 0, 1, 1n]])
+  })
+
+  test('equal rows get numbers of their own, and are one row where nothing tells them apart', () => {
+    const db = open()
+    const numbered = db.createView(view('numbered', q => q.from(scores).window({}, { n: rowNumber() })))
+    const ranked = db.createView(view('ranks', q => q.from(scores).window({}, { r: rank(), all: count() })))
+    db.transact(tx =>
+      tx.insert(
+        scores,
+        [1, 2, 3].map(() => ({ team: 'a', points: 1, name: 'same' })),
+      ),
+    )
+    expect(numbered.rows().map(r => r.n)).toEqual([1n, 2n, 3n])
+    expect(ranked.entries().map(e => [e.row.r, e.row.all, e.weight])).toEqual([[1n, 3n, 3n]])
+  })
+
+  test('lag and lead, with defaults, steps and NULLs passed over', () => {
+    const readings = table('readings', { at: i32().primaryKey(), value: f64().nullable() })
+    const db = open()
+    const live = db.createView(
+      view('steps', q =>
+        q.from(readings).window(
+          { orderBy: [{ by: r => r.at }] },
+          {
+            before: lag(r => r.value),
+            known: lag(r => r.value, { ignoreNulls: true }),
+            next: lead(r => r.at, { offset: 2, default: r => -r.at }),
+          },
+        ),
+      ),
+    )
+    db.insert(
+      readings,
+      [1, 2, 3, 4].map(at => ({ at, value: at % 2 === 0 ? null : at / 2 })),
+    )
+    expect(live.rows().map(r => [r.at, r.before, r.known, r.next])).toEqual([
+      [1, null, null, 3],
+      [2, 0.5, 0.5, 4],
+      [3, null, 0.5, -3],
+      [4, 1.5, 1.5, -4],
+    ])
+  })
+
+  test('frames of time', () => {
+    const visits = table('visits', { at: timestamp().primaryKey(), pages: i32() })
+    const db = open()
+    const live = db.createView(
+      view('recent', q =>
+        q.from(visits).window(
+          { orderBy: [{ by: v => v.at }], frame: { range: [{ preceding: { hours: 1 } }, 'current'] } },
+          {
+            total: over(
+              sum(v => v.pages),
+              { rows: ['unbounded', 'current'] },
+            ),
+            visits: count(),
+            most: max(v => v.pages),
+            first: firstValue(v => v.pages),
+            others: over(
+              min(v => v.pages),
+              { range: ['unbounded', 'unbounded'], exclude: 'current' },
+            ),
+          },
+        ),
+      ),
+    )
+    const at = (time: string) => `2024-05-01T${time}:00`
+    const rows = () => live.rows().map(v => [v.pages, v.total, v.visits, v.most, v.first, v.others])
+    db.insert(visits, { at: at('10:00'), pages: 3 })
+    expect(rows()).toEqual([[3, 3, 1n, 3, 3, null]])
+    db.insert(visits, [
+      { at: at('10:59'), pages: 1 },
+      { at: at('12:01'), pages: 2 },
+      { at: at('11:00'), pages: 5 },
+    ])
+    expect(rows()).toEqual([
+      [3, 3, 1n, 3, 3, 1],
+      [1, 4, 2n, 3, 3, 2],
+      [5, 9, 3n, 5, 3, 1],
+      [2, 11, 1n, 2, 2, 1],
+    ])
+    db.delete(visits, { at: at('10:59'), pages: 1 })
+    expectExact(db)
+  })
+})
+
+describe('bad input', () => {
+  const t = table('t', { id: u64().primaryKey(), name: string(), n: i32(), x: f64(), day: date(), at: timestamp() })
+  const refused = (make: Parameters<typeof view>[1], ...texts: string[]) => {
+    for (const text of texts) expectError(() => view('refused', make), 'COMPILE', text)
+  }
+
+  test('a distance that does not fit the order', () => {
+    const ranged = (by: (r: never) => string | number | bigint, preceding: unknown) =>
+      view('refused', q =>
+        q
+          .from(t)
+          .window(
+            { orderBy: [{ by: by as never }], frame: { range: [{ preceding: preceding as number }, 'current'] } },
+            { total: count() },
+          ),
+      )
+    const name = (r: { name: string }) => r.name
+    const n = (r: { n: number }) => r.n
+    const x = (r: { x: number }) => r.x
+    const day = (r: { day: number }) => r.day
+    const at = (r: { at: bigint }) => r.at
+    const check = (by: (r: never) => string | number | bigint, preceding: unknown, ...texts: string[]) => {
+      for (const text of ['window "total": count', ...texts]) expectError(() => ranged(by, preceding), 'COMPILE', text)
+    }
+    check(name, 5, 'needs an order by a number, a date or a time', 'name')
+    check(n, 1.5, 'a whole number', 'order n of type')
+    check(n, -2, 'must not be negative')
+    check(x, Number.NaN, 'a finite number', 'order x')
+    check(day, { hours: 5 }, 'whole days', 'order day')
+    check(at, 5, 'a span like', 'order at')
+    check(at, { months: 1 }, 'a span like')
+  })
+
+  test('frames', () => {
+    const framed = (frame: unknown) => (q: Parameters<Parameters<typeof view>[1]>[0]) =>
+      q
+        .from(t)
+        .window({ orderBy: [{ by: r => r.n }], frame: frame as { rows: ['current', 'current'] } }, { total: count() })
+    refused(framed({ rows: [{ preceding: -1 }, 'current'] }), 'window "total": count', 'must not be negative')
+    refused(framed({ rows: [{ preceding: 1.5 }, 'current'] }), 'a whole number of rows')
+    refused(framed({ rows: ['current', { preceding: 1 }] }), 'begins after its end')
+    refused(framed({ groups: [{ following: 1 }, 'current'] }), 'begins after its end')
+    refused(framed({ rows: ['current'] }), 'expected rows: [begin, end]')
+    refused(framed({ rows: ['current', 'last'] }), "expected 'unbounded', 'current'")
+    refused(framed({ days: ['current', 'current'] }), 'expected a frame like')
+    refused(framed({ rows: ['current', 'current'], exclude: 'all' }), "expected exclude: 'current'")
+    refused(
+      q =>
+        q
+          .from(t)
+          .window(
+            { orderBy: [{ by: r => r.n }, { by: r => r.x }], frame: { range: [{ preceding: 1 }, 'current'] } },
+            { total: count() },
+          ),
+      'needs an order by one column, found 2',
+    )
+  })
+
+  test('functions and columns', () => {
+    refused(q => q.from(t).window({}, { n: rank() }), '"n" is the name of a column already')
+    refused(q => q.from(t).window({}, {}), 'expected functions')
+    refused(
+      q => q.from(t).window({}, { total: sum(r => r.name as never) }),
+      'window "total": sum needs numbers',
+      'string',
+    )
+    refused(q => q.from(t).window({}, { b: ntile(0) }), 'window "b": ntile', 'from 1')
+    refused(q => q.from(t).window({}, { b: lag(r => r.n, { offset: -1 }) }), 'an offset from 0', 'found -1')
+    refused(q => q.from(t).window({}, { b: nthValue(r => r.n, 0) }), 'a row number from 1')
+    refused(q => q.from(t).window({}, { b: 7 as never }), 'expected a window function or an aggregate', 'found 7')
+    refused(q => q.from(t).window({}, { b: over(rank(), { rows: ['current', 'current'] }) }), 'rank has no frame')
+    refused(
+      q => q.from(t).window({ orderBy: [{ by: r => r.n, nulls: 'no' as never }] }, { b: rank() }),
+      "'first' or 'last'",
+    )
+  })
+})
+
+describe('incremental', () => {
+  const t = table('events', { id: u64().primaryKey(), g: i32(), at: i64(), value: i64() })
+  const all = view('all', q =>
+    q.from(t).window(
+      { partitionBy: e => ({ g: e.g }), orderBy: [{ by: e => e.at }] },
+      {
+        near: over(
+          sum(e => e.value),
+          { rows: [{ preceding: 2 }, { following: 2 }] },
+        ),
+        close: over(
+          avg(e => e.value),
+          { range: [{ preceding: 20 }, { following: 10 }] },
+        ),
+        before: lag(e => e.value),
+        last: over(
+          lastValue(e => e.value),
+          { groups: ['current', { following: 1 }] },
+        ),
+      },
+    ),
+  )
+
+  test('partitions of hundreds of rows, changed here and there', () => {
+    const db = open()
+    const live = db.createView(all)
+    const n = 900
+    const next = picker(5)
+    const row = (id: number) => ({ id, g: id % 2, at: (id * 37) % 1000, value: id })
+    db.insert(
+      t,
+      Array.from({ length: n }, (_, id) => row(id)),
+    )
+    const changes: number[] = []
+    live.subscribe(({ changes: list }) => void changes.push(list.length))
+    for (let round = 0; round < 12; round++) {
+      db.transact(tx => {
+        for (let i = 0; i < 3; i++) {
+          const id = next(n) + round * 7
+          const old = db.table(t).get({ id })
+          if (old !== undefined) tx.delete(t, old)
+          else tx.insert(t, row(id))
+        }
+      })
+    }
+    expectExact(db)
+    // Only rows near to what changed are looked at and put out.
+    expect(Math.max(...changes)).toBeLessThan(120)
+  })
+
+  test('too many equal rows for a number each are refused, and nothing has changed', () => {
+    const many = table('many', { v: i32() })
+    const db = open()
+    db.createView(view('numbers', q => q.from(many).window({}, { n: rowNumber() })))
+    db.insert(many, { v: 1 })
+    expectRefused(db, () => db.transact(tx => tx.add(many, { v: 2 }, 2 ** 30)), 'USAGE', 'tells equal rows apart')
+    expect(contents(db.view('numbers')).size).toBe(1)
+  })
+
+  test('a sum that leaves its type is a failure of its row, until the frame is smaller', () => {
+    const db = open()
+    const live = db.createView(
+      view('sums', q =>
+        q
+          .from(t)
+          .window(
+            { orderBy: [{ by: e => e.id }], frame: { rows: [{ preceding: 1 }, 'current'] } },
+            { s: sum(e => e.value) },
+          ),
+      ),
+    )
+    const big = { g: 1, at: 1, value: 2n ** 62n }
+    db.insert(
+      t,
+      [1, 2, 3].map(id => ({ id, ...big })),
+    )
+    expect(live.errors().map(e => [e.message, e.weight])).toEqual([
+      ['i64 overflow in sum "s"', 1n],
+      ['i64 overflow in sum "s"', 1n],
+    ])
+    db.delete(t, { id: 2, ...big })
+    expect(live.errors()).toHaveLength(1)
+    db.delete(t, { id: 3, ...big })
+    expect(live.rows().map(r => r.s)).toEqual([2n ** 62n])
+  })
+})

@@ -1,0 +1,112 @@
+/** The types of window functions. Checked by tsc. */
+import { expect, expectTypeOf, test } from 'vitest'
+import {
+  avg,
+  count,
+  denseRank,
+  firstValue,
+  i32,
+  i64,
+  lag,
+  lead,
+  max,
+  nthValue,
+  over,
+  percentRank,
+  type RowType,
+  rowNumber,
+  string,
+  sum,
+  table,
+  timestamp,
+  u64,
+  view,
+} from '../../src/circuit/index.js'
+
+const trades = table('trades', {
+  id: u64().primaryKey(),
+  symbol: string(),
+  price: i64(),
+  size: i32().nullable(),
+  at: timestamp(),
+})
+
+test('columns of functions', () => {
+  const all = view('all', q =>
+    q.from(trades).window(
+      { partitionBy: t => ({ symbol: t.symbol }), orderBy: [{ by: t => t.at, desc: true, nulls: 'last' }] },
+      {
+        place: rowNumber(),
+        dense: denseRank(),
+        share: percentRank(),
+        previous: lag(t => t.price),
+        next: lead(t => t.price, { offset: 2, default: () => 0n }),
+        sizeBefore: lag(t => t.size, { default: () => 0 }),
+        first: firstValue(t => t.symbol),
+        third: nthValue(t => t.price, 3),
+        total: sum(t => t.price),
+        sizes: sum(t => t.size),
+        trades: count(),
+      },
+    ),
+  )
+  expectTypeOf<RowType<typeof all>>().toEqualTypeOf<{
+    id: bigint
+    symbol: string
+    price: bigint
+    size: number | null
+    at: bigint
+    place: bigint
+    dense: bigint
+    share: number
+    previous: bigint | null
+    next: bigint
+    sizeBefore: number | null
+    first: string
+    third: bigint | null
+    total: bigint
+    sizes: number | null
+    trades: bigint
+  }>()
+})
+
+test('frames that may be empty make values that may be NULL', () => {
+  const before = view('before', q =>
+    q.from(trades).window(
+      { orderBy: [{ by: t => t.at }], frame: { rows: ['unbounded', { preceding: 1 }] } },
+      {
+        most: max(t => t.price),
+        trades: count(),
+        mean: over(
+          avg(t => t.price),
+          { range: [{ preceding: { days: 1 } }, 'current'] },
+        ),
+        others: over(
+          firstValue(t => t.price),
+          { groups: ['unbounded', 'unbounded'], exclude: 'group' },
+        ),
+      },
+    ),
+  )
+  expectTypeOf<RowType<typeof before>>().toMatchTypeOf<{
+    most: bigint | null
+    trades: bigint
+    mean: number
+    others: bigint | null
+  }>()
+  expectTypeOf<RowType<typeof before>['most']>().toEqualTypeOf<bigint | null>()
+  expectTypeOf<RowType<typeof before>['mean']>().toEqualTypeOf<number>()
+  expectTypeOf<RowType<typeof before>['others']>().toEqualTypeOf<bigint | null>()
+})
+
+test('what is refused', () => {
+  view('refused', q => {
+    // @ts-expect-error: there is no such column
+    expect(() => q.from(trades).window({ orderBy: [{ by: t => t.none }] }, { place: rowNumber() })).toThrow()
+    // @ts-expect-error: a bound is 'unbounded', 'current', or a distance
+    expect(() => q.from(trades).window({ frame: { rows: ['all', 'current'] } }, { trades: count() })).toThrow()
+    // @ts-expect-error: the default is of another type
+    expect(() => q.from(trades).window({}, { previous: lag(t => t.price, { default: () => 'none' }) })).toThrow()
+    return q.from(trades)
+  })
+})
