@@ -3,6 +3,8 @@
 export {
   CompileError,
   ConflictError,
+  ConstraintError,
+  type ConstraintKind,
   type ErrorCode,
   ExpressionError,
   GnitzError,
@@ -10,6 +12,7 @@ export {
   SchemaError,
   TransactionTooOldError,
   UsageError,
+  type Violation,
   WeightOverflowError,
 } from './base/errors.js'
 export * from './circuit/index.js'

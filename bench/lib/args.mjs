@@ -1,7 +1,7 @@
 // The command line of `npm run bench`. Unknown words and options are errors.
 import { WORKLOADS } from './data.mjs'
 
-export const TOPICS = ['scaling', 'memory', 'kernels', 'compile', 'gc', 'storage']
+export const TOPICS = ['scaling', 'memory', 'kernels', 'compile', 'gc', 'storage', 'constraints']
 
 export const HELP = `usage: npm run bench -- [workload ...] [options]
        npm run bench -- ${TOPICS.join(' | ')}  [--quick] [--json FILE] [--only PARTS]
@@ -19,7 +19,7 @@ options
   --budget S      seconds for one run before it counts as timed out (180)
   --quick         a tenth of the data, one run: correctness, and figures in passing
   --json FILE     also write the figures as JSON
-  --only a,b      only these parts of the topic storage
+  --only a,b      only these parts of the topic storage, or cases of constraints
   --list          list the engines
   --help          this text
 
@@ -29,6 +29,7 @@ topics
   kernels         merge, sort and arrange: rows per second, specialised and generic, up to 200 columns
   compile         time to compile the demo's views and each fixture schema
   gc              collections caused by a warm W1 and W2
+  constraints     ingest with constraints and indexes against ingest without
   storage         the storage engine against plain writes, syncs, memcpy, better-sqlite3 and classic-level
 `
 
@@ -107,6 +108,8 @@ function check(out) {
   if (out.topic && (out.workloads || out.engines || out.scale !== null || out.runs !== null || out.budget !== null)) {
     throw new UsageError(`${out.topic} takes only --quick and --json`)
   }
-  if (out.only && out.topic !== 'storage') throw new UsageError('--only chooses parts of the topic storage')
+  if (out.only && out.topic !== 'storage' && out.topic !== 'constraints') {
+    throw new UsageError('--only chooses parts of the topics storage and constraints')
+  }
   if (out.quick && out.scale !== null) throw new UsageError('--quick sets the scale; give one of --quick and --scale')
 }

@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'USAGE' // a call at the wrong time or with the wrong object
   | 'CONFLICT' // a transaction read or wrote what another has changed meanwhile; to be run again
   | 'TOO_OLD' // a transaction that was open for so long that it cannot be checked any more
+  | 'CONSTRAINT' // a transaction, or rows that are there, against a constraint
   | 'EXPRESSION' // an expression that failed on a row; kept as data, raised on read
   | 'CORRUPT' // bytes on disk that cannot be what was written
   | 'FORMAT' // files of another version, another schema or another program
@@ -118,6 +119,48 @@ export class TransactionTooOldError extends GnitzError {
         'changed, which is all that is kept for it; nothing was applied: commit or roll back sooner, or open the ' +
         'database with more historyRows',
     )
+  }
+}
+
+export type ConstraintKind = 'check' | 'unique' | 'foreignKey'
+
+/** What a constraint objects to. Rows are plain objects, as they are read. */
+export interface Violation {
+  readonly constraint: string
+  readonly kind: ConstraintKind
+  readonly table: string
+  /** The columns, or expressions, that the constraint is about. */
+  readonly columns: readonly string[]
+  readonly row: Readonly<Record<string, unknown>>
+  /** Of a UNIQUE constraint: the row it collides with, unless it is the same row once more. */
+  readonly other: Readonly<Record<string, unknown>> | null
+  /** Of a foreign key: the table and the values that are missing there. */
+  readonly parent: { readonly table: string; readonly key: Readonly<Record<string, unknown>> } | null
+}
+
+/** A transaction that a constraint refuses; nothing of it was applied. Or a constraint that rows refuse. */
+export class ConstraintError extends GnitzError implements Violation {
+  readonly constraint: string
+  readonly kind: ConstraintKind
+  readonly table: string
+  readonly columns: readonly string[]
+  readonly row: Violation['row']
+  readonly other: Violation['other']
+  readonly parent: Violation['parent']
+  /** The first violations, this one included: several where a constraint is put on rows that are there. */
+  readonly violations: readonly Violation[]
+
+  constructor(violation: Violation, problem: string, violations: readonly Violation[] = [violation]) {
+    const what = `table ${quote(violation.table)}, constraint ${quote(violation.constraint)}`
+    super('CONSTRAINT', `${what}: ${problem}`)
+    this.constraint = violation.constraint
+    this.kind = violation.kind
+    this.table = violation.table
+    this.columns = violation.columns
+    this.row = violation.row
+    this.other = violation.other
+    this.parent = violation.parent
+    this.violations = violations
   }
 }
 

@@ -23,7 +23,7 @@ import { SinkOperator } from './operators/sink.js'
 import { SourceOperator } from './operators/source.js'
 import { type Catalog, Planner } from './planner.js'
 import { groupReader, type Reader, storeLayout, storeReader } from './read.js'
-import type { SharedArrangement } from './sharing.js'
+import type { SharedArrangement, Side } from './sharing.js'
 
 /** A table in the circuit. */
 export interface BuiltTable {
@@ -129,13 +129,22 @@ export class Circuit {
     order: readonly { index: number; descending: boolean }[],
     progress?: Progress,
   ): ArrangeOperator {
+    return this.added(table, rel, progress, planner => planner.arrangementOf(rel, key, order, false, purpose))
+  }
+
+  /** The same for an arrangement that may have more columns: one that exists serves too. */
+  addSide(table: TableDefinition, purpose: string, rel: Rel, key: readonly number[]): Side {
+    return this.added(table, rel, undefined, planner => planner.sideOf(rel, key, purpose))
+  }
+
+  private added<T>(table: TableDefinition, rel: Rel, progress: Progress | undefined, plan: (p: Planner) => T): T {
     const added: string[] = []
     const planner = new Planner(this.catalog(added), this.contextOf(table), rel, table)
     try {
-      const operator = planner.arrangementOf(rel, key, order, false, purpose)
+      const result = plan(planner)
       this.catchUp(planner.operators, progress)
       this.scheduler.add(planner.operators)
-      return operator
+      return result
     } catch (error) {
       this.discard(new Set(planner.operators), added)
       throw error

@@ -5,7 +5,7 @@
  * epochs, never during one.
  */
 import { GnitzError, quote, show, UsageError } from '../base/errors.js'
-import { type IndexSpec, indexDefinition } from '../circuit/builder/rules.js'
+import { type ConstraintSpec, constraintDefinition, type IndexSpec, indexDefinition } from '../circuit/builder/rules.js'
 import type { RowType, ViewDef } from '../circuit/builder/types.js'
 import type { TableDef } from '../circuit/columns.js'
 import type { TableDefinition, ViewDefinition } from '../circuit/rel.js'
@@ -13,6 +13,7 @@ import type { Change } from '../storage/storage.js'
 import type { Batch } from '../zset/batch.js'
 import type { Progress } from './backfill.js'
 import { Commit, type Committed } from './commit.js'
+import { impliedBy } from './constraints/rules.js'
 import { type Changes, Definitions } from './definitions.js'
 import type { Durability, Owner } from './durable/durability.js'
 import type { Ledger } from './durable/ledger.js'
@@ -136,9 +137,10 @@ export class Database extends Writes<Commit> {
     const entry = this.tableEntry(table, 'createIndex')
     const definition = indexDefinition(entry.definition.schema, name, spec as IndexSpec<never>)
     if (entry.definition.stream) throw new UsageError(`createIndex: ${quote(entry.name)} is a stream: it keeps no rows`)
-    const change = this.define(changes => {
+    const change = this.define(({ created }) => {
+      for (const implied of impliedBy(definition)) this.definitions.addConstraint(entry, implied, created)
       const made = this.definitions.addIndex(entry, definition, options.onProgress)
-      changes.created.push(made)
+      created.push(made)
       return made
     })
     return change.handle as unknown as IndexHandle<R>
@@ -152,6 +154,31 @@ export class Database extends Writes<Commit> {
     this.define(({ removed }) => {
       const index = { kind: 'index', name, table: entry, definition: handle.definition, handle } as const
       removed.push(...this.definitions.unregister(index))
+    })
+  }
+
+  /**
+   * Puts a constraint on a table. Throws ConstraintError, listing the first rows, if rows that are there break it;
+   * SchemaError, CompileError or UsageError if it cannot be.
+   */
+  addConstraint<R, I>(table: TableRef<R, I> | string, name: string, spec: ConstraintSpec<R>): void {
+    this.mustBeIdle('addConstraint')
+    const entry = this.tableEntry(table, 'addConstraint')
+    const constraint = constraintDefinition(entry.definition.schema, name, spec as ConstraintSpec<never>)
+    if (entry.definition.stream && constraint.kind !== 'check') {
+      throw new UsageError(`addConstraint: ${quote(entry.name)} is a stream: it can only have CHECK constraints`)
+    }
+    this.define(({ created }) => this.definitions.addConstraint(entry, constraint, created))
+  }
+
+  /** Throws UsageError if there is none of this name, or a foreign key needs it. */
+  dropConstraint<R, I>(table: TableRef<R, I> | string, name: string): void {
+    this.mustBeIdle('dropConstraint')
+    const entry = this.tableEntry(table, 'dropConstraint')
+    const definition = this.definitions.rules.constraintOf(entry.rules, name)
+    this.define(({ removed }) => {
+      const handle = { dropped: false }
+      removed.push(...this.definitions.unregister({ kind: 'constraint', name, table: entry, definition, handle }))
     })
   }
 
@@ -362,28 +389,25 @@ export class Database extends Writes<Commit> {
   // ---- epochs
 
   /**
-   * Hands the rows that a transaction wrote to the circuit, and to the log. Returns how many there are.
-   * Throws WeightOverflowError; then nothing was handed on.
+   * Hands the rows that a transaction wrote to the circuit, lets constraints judge them, and hands them to the log.
+   * Returns how many there are. Throws WeightOverflowError and ConstraintError; then nothing was handed on.
    */
   private offer(entries: readonly TableEntry[]): number {
-    const { durability } = this
+    const { rules, circuit } = this.definitions
     let rows = 0
-    if (durability === null) {
+    try {
       for (let e = 0; e < entries.length; e++) {
         const batch = entries[e].whole ?? entries[e].pending
-        entries[e].handle.operator.offer(batch)
+        rules.offer(entries[e].rules, batch)
         rows += batch.length
       }
-      return rows
+      rules.enforce(true)
+    } catch (error) {
+      circuit.scheduler.abort()
+      rules.end(false)
+      throw error
     }
-    const deltas = entries.map(entry => entry.arrange(entry.whole ?? entry.pending))
-    for (const [e, { handle, tree }] of entries.entries()) {
-      const delta = deltas[e]
-      if (delta.length === 0 || tree === null) continue
-      handle.operator.offer(delta)
-      durability.add(tree, delta)
-      rows += delta.length
-    }
+    if (this.durability !== null) rules.log()
     return rows
   }
 
@@ -406,7 +430,9 @@ export class Database extends Writes<Commit> {
         if (durability !== null && !durability.silent) durable = durability.log(lsn)
       })
       this.currentLsn = lsn
+      this.definitions.rules.end(true)
     } catch (error) {
+      this.definitions.rules.end(false)
       this.captured = false
       this.history.discard()
       for (const follower of this.definitions.followers) follower.discard()
@@ -543,6 +569,7 @@ function isPromise(result: unknown): result is PromiseLike<unknown> {
 
 /** A database of the past: made empty, for definitions that may have been made of handles of `owner`. */
 function recomputed(scratch: Database, owner: object): Recomputed {
+  scratch.definitions.rowsOnly = true
   scratch.definitions.owner = owner
   return {
     load: (table, entries) => {

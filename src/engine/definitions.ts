@@ -10,13 +10,22 @@ import type { ViewDef } from '../circuit/builder/types.js'
 import type { TableDef } from '../circuit/columns.js'
 import type { Udf } from '../circuit/expr.js'
 import { nodesOf } from '../circuit/nodes.js'
-import type { IndexDefinition, Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
+import type {
+  ConstraintDefinition,
+  IndexDefinition,
+  Rel,
+  Relation,
+  TableDefinition,
+  ViewDefinition,
+} from '../circuit/rel.js'
 import { circuitOf, circuitText, udfsIn } from '../circuit/serialise/circuit.js'
 import { flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import type { Tree } from '../storage/tree.js'
 import { Batch } from '../zset/batch.js'
 import type { Progress } from './backfill.js'
 import { Circuit } from './circuit.js'
+import { impliedBy, mustBeUnreferred, Rules } from './constraints/rules.js'
+import { TableRules } from './constraints/table-rules.js'
 import type { Database } from './database.js'
 import { SYSTEM_PREFIX } from './durable/catalog.js'
 import type { Durability } from './durable/durability.js'
@@ -24,7 +33,16 @@ import { TableHandle, ViewHandle } from './handles.js'
 import { buildIndex } from './indexes/build.js'
 import type { Producer } from './operators/operator.js'
 import type { SourceOperator } from './operators/source.js'
-import { type Defined, type Entry, type IndexEntry, Registry, type TableEntry, type ViewEntry } from './registry.js'
+import {
+  type ConstraintEntry,
+  type Defined,
+  type Entry,
+  type IndexEntry,
+  label,
+  Registry,
+  type TableEntry,
+  type ViewEntry,
+} from './registry.js'
 import { RelationReader } from './relation.js'
 import type { History, Tracked } from './transactions/history.js'
 
@@ -53,6 +71,9 @@ export interface Changes {
 export class Definitions {
   readonly registry = new Registry()
   readonly circuit: Circuit
+  readonly rules: Rules
+  /** Tables are made without their indexes and constraints: rows that have been there before come one by one. */
+  rowsOnly = false
   followers: Follower[] = []
   /** The database whose handles views may have been made of. */
   owner: object
@@ -71,6 +92,7 @@ export class Definitions {
       numberOf: relation => this.numberOf(relation),
       state: durability,
     })
+    this.rules = new Rules(this.circuit, parent => this.parentOf(parent))
   }
 
   /** Makes a table of the catalog, which is there before anything else. */
@@ -85,16 +107,38 @@ export class Definitions {
   addTable(definition: TableDefinition, created: Defined[], stored: Stored | null = null): TableEntry {
     const entry = this.makeTable(definition, stored)
     created.push(entry)
-    if (stored !== null) return entry
+    if (stored !== null || this.rowsOnly) return entry
     for (const index of definition.indexes ?? []) created.push(this.addIndex(entry, index))
+    const implied = (definition.indexes ?? []).flatMap(impliedBy)
+    const given = definition.constraints ?? []
+    for (const constraint of [...implied.filter(i => !given.some(g => g.name === i.name)), ...given]) {
+      this.addConstraint(entry, constraint, created)
+    }
     return entry
+  }
+
+  /**
+   * Puts a constraint on a table; what it refers to is created if it is not there yet. Throws UsageError if the name is
+   * taken, and ConstraintError if rows that are there break it.
+   */
+  addConstraint(table: TableEntry, definition: ConstraintDefinition, created: Defined[]): void {
+    if (definition.kind === 'foreignKey' && typeof definition.parent === 'object') {
+      if (this.registry.find(definition.parent) === undefined) this.addTable(definition.parent, created)
+    }
+    this.rules.addConstraint(table.rules, definition)
+    created.push({ kind: 'constraint', name: definition.name, table, definition, handle: { dropped: false } })
+  }
+
+  /** The table that a foreign key refers to. */
+  private parentOf(parent: TableDefinition | string): TableRules {
+    const found = this.registry.find(parent)
+    if (found?.kind === 'table' && !found.isSystem) return found.rules
+    throw new UsageError(`there is no table ${label(parent)}`)
   }
 
   private makeTable(definition: TableDefinition, stored: Stored | null): TableEntry {
     const { schema } = definition
     this.registry.mustBeFree(schema.name)
-    const [constraint] = definition.constraints ?? []
-    if (constraint !== undefined) throw new UsageError(`table ${quote(schema.name)}: constraints cannot be kept yet`)
     const isSystem = stored?.isSystem === true
     if (!isSystem && this.durability !== null && schema.name.startsWith(SYSTEM_PREFIX)) {
       throw new UsageError(`table ${quote(schema.name)}: names that begin with ${SYSTEM_PREFIX} belong to the catalog`)
@@ -113,6 +157,7 @@ export class Definitions {
       tree,
       layout,
       isSystem,
+      rules: new TableRules(definition, operator, context, this.durability === null ? null : arrange),
       name: schema.name,
       handle: new TableHandle<unknown, unknown>(this.database, typed, operator, relation),
       pending: new Batch(flatLayout(schema)),
@@ -126,6 +171,7 @@ export class Definitions {
       arrange,
       rearrange,
     }
+    if (tree !== null) entry.rules.log = rows => this.durability?.add(tree, rows)
     this.registry.add(entry)
     this.follow(entry, operator, relation)
     return entry
@@ -249,6 +295,7 @@ export class Definitions {
   }
 
   mustBeUnread(entry: Entry): void {
+    if (entry.kind === 'table') mustBeUnreferred(entry.rules)
     const [reader] = this.readersOf(entry)
     if (reader === undefined) return
     throw new UsageError(`${entry.kind} ${quote(entry.name)} is read by view ${quote(reader.name)}; drop that first`)
@@ -284,7 +331,7 @@ export class Definitions {
     for (const entry of entries) {
       entry.handle.dropped = true
       this.unregister(entry)
-      if (entry.kind !== 'index') this.history.forget(entry.handle.relation)
+      if (entry.kind === 'table' || entry.kind === 'view') this.history.forget(entry.handle.relation)
       if (entry.kind === 'table' && entry.tree !== null) this.durability?.storage.doom(entry.tree)
     }
     this.collect()
@@ -294,6 +341,7 @@ export class Definitions {
   restore(entries: readonly Defined[]): void {
     for (const entry of entries) {
       if (entry.kind === 'index') entry.table.handle.indexMap.set(entry.name, entry.handle)
+      else if (entry.kind === 'constraint') this.rules.restore(entry.table.rules, entry.definition)
       else {
         this.registry.add(entry)
         this.follow(entry, producerOf(entry), entry.handle.relation)
@@ -307,19 +355,30 @@ export class Definitions {
    */
   unregister(entry: Defined): Defined[] {
     if (entry.kind === 'index') {
+      const names = impliedBy(entry.definition).map(c => c.name)
+      const implied = constraintsOf(entry.table).filter(c => names.includes(c.name))
+      const removed = implied.flatMap(c => this.unregister(c))
       entry.table.handle.indexMap.delete(entry.name)
+      return [entry, ...removed]
+    }
+    if (entry.kind === 'constraint') {
+      this.rules.dropConstraint(entry.table.rules, entry.name)
       return [entry]
     }
     this.registry.remove(entry)
     this.followers = this.followers.filter(f => f.entry !== entry)
-    return entry.kind === 'table' ? [entry, ...indexesOf(entry)] : [entry]
+    if (entry.kind === 'view') return [entry]
+    const removed = [entry, ...indexesOf(entry), ...constraintsOf(entry)]
+    for (const { name } of constraintsOf(entry)) this.rules.dropConstraint(entry.rules, name, true)
+    return removed
   }
 
   /** Forgets operators that nothing needs any more. */
   private collect(): void {
     const entries = this.registry.all()
     const indexes = entries.flatMap(e => (e.kind === 'table' ? e.handle.indexes.map(i => i.operator) : []))
-    this.circuit.collect([...entries.map(producerOf), ...indexes])
+    const constraints = entries.flatMap(e => (e.kind === 'table' ? e.rules.operators : []))
+    this.circuit.collect([...entries.map(producerOf), ...indexes, ...constraints])
   }
 
   private follow(entry: Entry, producer: Producer, relation: RelationReader<unknown>): void {
@@ -353,6 +412,16 @@ export const indexesOf = (table: TableEntry): IndexEntry[] =>
     table,
     definition: handle.definition,
     handle,
+  }))
+
+/** Constraints of a table, foreign keys last. */
+export const constraintsOf = (table: TableEntry): ConstraintEntry[] =>
+  table.rules.definitions.map(definition => ({
+    kind: 'constraint',
+    name: definition.name,
+    table,
+    definition,
+    handle: { dropped: false },
   }))
 
 const producerOf = (entry: Entry): Producer => (entry.kind === 'view' ? entry.handle.root : entry.handle.operator)

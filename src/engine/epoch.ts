@@ -75,7 +75,8 @@ export class Scheduler {
     }
   }
 
-  private abort(): void {
+  /** Makes operators forget what they were offered or have computed: the epoch will not be, or has failed. */
+  abort(): void {
     for (const operator of this.operators) {
       if (!operator.dirty) continue
       // A table whose rows were not looked at yet forgets them too.

@@ -246,12 +246,15 @@ export class Planner {
   }
 
   /** One side of a join: an arrangement that exists and holds its columns, or a new one. */
-  private sideOf(rel: Rel, keyColumns: readonly number[]): Side {
+  sideOf(rel: Rel, keyColumns: readonly number[], purpose?: string): Side {
     const { base, columns } = projectionOf(rel)
     const by = keyColumns.map(k => columns[k])
     const shared = findShared(this.catalog.sharedArrangements(), this.keyOf(base), columns, by)
     if (shared === null)
-      return { operator: this.arrangementOf(rel, keyColumns), columns: rel.schema.columns.map(c => c.index) }
+      return {
+        operator: this.arrangementOf(rel, keyColumns, [], false, purpose),
+        columns: rel.schema.columns.map(c => c.index),
+      }
     this.arrangements.add(shared.operator)
     return shared
   }

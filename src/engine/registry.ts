@@ -6,11 +6,18 @@
  * then on.
  */
 import { quote, SchemaError, show, UsageError } from '../base/errors.js'
-import type { IndexDefinition, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
+import type {
+  ConstraintDefinition,
+  IndexDefinition,
+  Relation,
+  TableDefinition,
+  ViewDefinition,
+} from '../circuit/rel.js'
 import { circuitText } from '../circuit/serialise/circuit.js'
 import type { Layout, TableSchema } from '../schema/schema.js'
 import type { Tree } from '../storage/tree.js'
 import type { Batch } from '../zset/batch.js'
+import type { TableRules } from './constraints/table-rules.js'
 import { TableHandle, ViewHandle } from './handles.js'
 import type { IndexHandle } from './indexes/handle.js'
 import type { PendingTable } from './transactions/pending.js'
@@ -32,6 +39,8 @@ export interface TableEntry extends Registered, PendingTable {
   readonly layout: Layout
   /** It belongs to the catalog: users read it only. */
   readonly isSystem: boolean
+  /** Its constraints. */
+  readonly rules: TableRules
   /** Flat rows as a consolidated run of that layout. */
   arrange(flat: Batch): Batch
   /** The same for rows that have the layout, in any order. */
@@ -56,8 +65,17 @@ export interface IndexEntry {
   readonly handle: IndexHandle<unknown>
 }
 
+/** A constraint; it goes by its table. */
+export interface ConstraintEntry {
+  readonly kind: 'constraint'
+  readonly name: string
+  readonly table: TableEntry
+  readonly definition: ConstraintDefinition
+  readonly handle: { dropped: boolean }
+}
+
 /** What can be made and dropped. */
-export type Defined = Entry | IndexEntry
+export type Defined = Entry | IndexEntry | ConstraintEntry
 
 export class Registry {
   private readonly byDefinition = new Map<Relation, Entry>()

@@ -336,7 +336,7 @@ export class RelationReader<R> {
   /** Takes the epoch's delta as rows, while it can still be read. */
   capture(delta: Delta | null, lsn: bigint): boolean {
     if (delta === null || this.subscribers.size === 0) return false
-    const refs = consolidated(this.flat, delta.batch, delta.from, delta.to)
+    const refs = changesIn(this.flat, delta)
     if (refs.length === 0) return false
     this.captured = { lsn, changes: [...this.entriesIn(refs)] }
     return true
@@ -361,4 +361,10 @@ export class RelationReader<R> {
       }
     }
   }
+}
+
+/** The net rows of a delta; of one that is sorted by key already, in that order. */
+function changesIn(flat: Layout, { batch, from, to }: Delta): RowRef[] {
+  if (batch.layout.key.kind === 'none' || batch.order !== 'consolidated') return consolidated(flat, batch, from, to)
+  return Array.from({ length: to - from }, (_, i) => ({ batch, row: from + i, weight: batch.weights[from + i] }))
 }

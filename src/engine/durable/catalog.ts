@@ -7,7 +7,14 @@ import { GnitzError, quote, UsageError } from '../../base/errors.js'
 import type { RowOf, TableDef } from '../../circuit/columns.js'
 import { bool, string, table, u32 } from '../../circuit/columns.js'
 import type { Udf } from '../../circuit/expr.js'
-import type { IndexDefinition, Rel, Relation, TableDefinition, ViewDefinition } from '../../circuit/rel.js'
+import type {
+  ConstraintDefinition,
+  IndexDefinition,
+  Rel,
+  Relation,
+  TableDefinition,
+  ViewDefinition,
+} from '../../circuit/rel.js'
 import { circuitOf, circuitText, namesIn, schemaFromJson, schemaJson } from '../../circuit/serialise/circuit.js'
 import { fromJson, type Json, toJson } from '../../circuit/serialise/values.js'
 import type { TableSchema } from '../../schema/schema.js'
@@ -20,6 +27,8 @@ const TABLES = { id: u32().primaryKey(), name: string(), store: u32(), definitio
 const VIEWS = { id: u32().primaryKey(), name: string(), key: string(), circuit: string() }
 /** `definition`: its terms, as JSON. */
 const INDEXES = { table: u32().primaryKey(), name: string().primaryKey(), definition: string() }
+/** `definition`: what it demands, as JSON. */
+const CONSTRAINTS = { table: u32().primaryKey(), name: string().primaryKey(), kind: string(), definition: string() }
 /** Columns of tables and views. */
 const COLUMNS = {
   relation: u32().primaryKey(),
@@ -32,6 +41,7 @@ const COLUMNS = {
 export type TableRow = RowOf<typeof TABLES>
 export type ViewRow = RowOf<typeof VIEWS>
 export type IndexRow = RowOf<typeof INDEXES>
+export type ConstraintRow = RowOf<typeof CONSTRAINTS>
 export type ColumnRow = RowOf<typeof COLUMNS>
 
 export const CATALOG = {
@@ -39,12 +49,13 @@ export const CATALOG = {
   views: table('gnitz_views', VIEWS),
   columns: table('gnitz_columns', COLUMNS),
   indexes: table('gnitz_indexes', INDEXES),
+  constraints: table('gnitz_constraints', CONSTRAINTS),
 }
 
 export const SYSTEM_TABLES: readonly TableDef<unknown, unknown>[] = Object.values(CATALOG) as never
 
 export function tableRow(id: number, store: number, definition: TableDefinition): TableRow {
-  const { kind: _kind, schema, indexes: _indexes, ...rest } = definition
+  const { kind: _kind, schema, indexes: _indexes, constraints: _constraints, ...rest } = definition
   const json = { schema: schemaJson(schema), rest: toJson(rest) }
   return { id, name: schema.name, store, definition: JSON.stringify(json) }
 }
@@ -96,6 +107,22 @@ export function indexOf(row: IndexRow, udf: Known['udf']): IndexDefinition {
     throw new GnitzError('CORRUPT', `${what} refers to ${quote(name)}`)
   }
   return circuitOf(row.definition, { relation, udf: udfOr(what, udf) }) as IndexDefinition
+}
+
+export const constraintRow = (table: number, definition: ConstraintDefinition): ConstraintRow => ({
+  table,
+  name: definition.name,
+  kind: definition.kind,
+  definition: circuitText(definition),
+})
+
+/** Throws UsageError if the constraint calls a user function that is not known. */
+export function constraintOf(row: ConstraintRow, known: Known): ConstraintDefinition {
+  const names = {
+    relation: (name: string) => known.relation(name),
+    udf: udfOr(`constraint ${quote(row.name)}`, known.udf),
+  }
+  return circuitOf(row.definition, names) as ConstraintDefinition
 }
 
 /** Functions by name. Throws UsageError if there is none of that name. */

@@ -8,11 +8,14 @@ import type { Relation } from '../../circuit/rel.js'
 import type { Change, Storage } from '../../storage/storage.js'
 import { appendRows } from '../../zset/append.js'
 import { Batch } from '../../zset/batch.js'
-import { type Definitions, indexesOf } from '../definitions.js'
+import { constraintsOf, type Definitions, indexesOf } from '../definitions.js'
 import type { Defined, TableEntry } from '../registry.js'
 import {
   CATALOG,
+  type ConstraintRow,
   columnRows,
+  constraintOf,
+  constraintRow,
   type IndexRow,
   indexOf,
   indexRow,
@@ -30,6 +33,7 @@ export class Ledger {
   private readonly views: TableEntry
   private readonly columns: TableEntry
   private readonly indexes: TableEntry
+  private readonly constraints: TableEntry
 
   /** REQUIRES: the tables of the catalog are there. */
   constructor(
@@ -46,6 +50,7 @@ export class Ledger {
     this.views = own(CATALOG.views)
     this.columns = own(CATALOG.columns)
     this.indexes = own(CATALOG.indexes)
+    this.constraints = own(CATALOG.constraints)
   }
 
   /** Writes what was made and what goes as rows; returns the tables they are pending in. `clear` must follow. */
@@ -56,11 +61,14 @@ export class Ledger {
   }
 
   private get own(): TableEntry[] {
-    return [this.tables, this.views, this.columns, this.indexes]
+    return [this.tables, this.views, this.columns, this.indexes, this.constraints]
   }
 
   private put(entry: Defined, weight: bigint): void {
     if (entry.kind === 'index') return put(this.indexes, [indexRow(entry.table.id, entry.definition)], weight)
+    if (entry.kind === 'constraint') {
+      return put(this.constraints, [constraintRow(entry.table.id, entry.definition)], weight)
+    }
     const { id, definition } = entry
     if (entry.kind === 'table') {
       put(this.tables, [tableRow(id, entry.tree?.tableId ?? 0, entry.definition)], weight)
@@ -103,6 +111,7 @@ export class Ledger {
     const known = new Set(registry.all().map(e => e.id))
     for (const row of tables) if (!known.has(row.id)) this.addTable(row)
     this.followIndexes(tables)
+    this.followConstraints(tables)
     this.addViews(views.filter(row => !known.has(row.id)))
   }
 
@@ -127,6 +136,33 @@ export class Ledger {
             indexOf(row, name => this.udfs.get(name)),
           )
       }
+    }
+  }
+
+  /** Keys that are referred to come before what refers to them. */
+  private followConstraints(tables: readonly TableRow[]): void {
+    const { registry } = this.definitions
+    const relation = (name: string): Relation => {
+      const entry = registry.named(name)
+      if (entry !== undefined) return entry.definition
+      throw new GnitzError('CORRUPT', `a constraint refers to ${quote(name)}, which the catalog does not list`)
+    }
+    const known = { relation, udf: (name: string) => this.udfs.get(name) }
+    const rows = this.constraints.handle.rows() as ConstraintRow[]
+    const missing: { readonly table: TableEntry; readonly row: ConstraintRow }[] = []
+    for (const { id, name } of tables) {
+      const table = registry.named(name)
+      if (table?.kind !== 'table') continue
+      const listed = rows.filter(r => r.table === id)
+      const gone = constraintsOf(table).filter(c => !listed.some(r => r.name === c.name))
+      for (const constraint of gone.reverse()) this.definitions.unregister(constraint)
+      this.definitions.remove(gone)
+      const there = table.rules.definitions.map(d => d.name)
+      for (const row of listed) if (!there.includes(row.name)) missing.push({ table, row })
+    }
+    missing.sort((a, b) => Number(a.row.kind === 'foreignKey') - Number(b.row.kind === 'foreignKey'))
+    for (const { table, row } of missing) {
+      this.definitions.rules.addConstraint(table.rules, constraintOf(row, known), true)
     }
   }
 

@@ -4,6 +4,7 @@
  */
 
 import type { CompiledKernels } from '../../../codegen/kernels.js'
+import { assert } from '../../base/errors.js'
 import { Arranger } from '../../zset/arrange.js'
 import { Batch } from '../../zset/batch.js'
 import { HEAD_ROWS, Trace } from '../../zset/trace.js'
@@ -27,6 +28,8 @@ export class ArrangeOperator extends Operator {
   private readonly small: Batch
   private current: Batch | null = null
   private replaying: Batch | null | undefined = undefined
+  /** The epoch's rows were arranged before its steps. */
+  private isAhead = false
 
   constructor(
     readonly kernels: CompiledKernels,
@@ -69,16 +72,45 @@ export class ArrangeOperator extends Operator {
   }
 
   step(): void {
+    if (!this.isAhead) this.gather()
+    if (this.current === null) return
+    this.trace.prepare(this.current)
+    this.rowsOut += this.current.length
+    this.wakeConsumers()
+  }
+
+  /** Takes in and sorts what the producers hand out. */
+  private gather(): void {
     this.rowsIn += runFeeds(this.feeds)
     const { raw } = this.arranger
     if (raw.length === 0) return
     const delta = raw.length <= HEAD_ROWS ? this.small : new Batch(this.kernels.layout, raw.length)
     this.arranger.arrange(delta)
-    if (delta.length === 0) return
-    this.trace.prepare(delta)
-    this.current = delta
-    this.rowsOut += delta.length
-    this.wakeConsumers()
+    if (delta.length > 0) this.current = delta
+  }
+
+  /**
+   * The delta of rows that tables were offered, before any step of the epoch: constraints are judged on it, and `step`
+   * goes on from there. REQUIRES: the epoch follows and wakes this operator, or `abort` is called.
+   */
+  ahead(): Batch | null {
+    if (!this.isAhead) {
+      this.isAhead = true
+      this.gather()
+    }
+    return this.current
+  }
+
+  /** Rows of the layout that the only producer has, sorted: what would be the delta of an epoch of just these. */
+  arranged(rows: Batch): Batch {
+    const raw = this.arranger.raw.length
+    assert(raw === 0 || this.isAhead, 'rows are arranged between epochs, or ahead of one')
+    this.arranger.raw.clear()
+    for (const { target } of this.feeds) target.scan(rows, 0, rows.length)
+    const out = new Batch(this.kernels.layout, this.arranger.raw.length)
+    this.arranger.arrange(out)
+    this.arranger.raw.clear()
+    return out
   }
 
   commit(): void {
@@ -93,6 +125,7 @@ export class ArrangeOperator extends Operator {
   }
 
   private finish(): void {
+    this.isAhead = false
     this.current = null
     this.arranger.raw.clear()
     this.small.clear()
