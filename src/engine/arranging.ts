@@ -11,8 +11,12 @@ import type { ScanStore } from './operators/feed.js'
 export function arrangeRowsOf(schema: RowSchema, layout: Layout, context: CodeContext): ArrangeRows {
   let scan: ScanStore | null = null
   return (input: Batch, from: number, to: number, raw: Batch) => {
-    const pipeline = { filter: null, exprs: allColumns(schema), schema, negate: false }
-    scan ??= storeCode(context, pipeline, layout).scan<ScanStore>(input.layout)
+    scan ??= scanOf(schema, layout, context, input.layout)
     raw.length = scan(input, from, to, raw, SILENT)
   }
+}
+
+function scanOf(schema: RowSchema, layout: Layout, context: CodeContext, input: Layout): ScanStore {
+  const pipeline = { filter: null, exprs: allColumns(schema), schema, negate: false }
+  return storeCode(context, pipeline, layout).scan<ScanStore>(input)
 }

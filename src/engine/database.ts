@@ -13,12 +13,12 @@ import type { Change } from '../storage/storage.js'
 import type { Batch } from '../zset/batch.js'
 import type { Progress } from './backfill.js'
 import { Commit, type Committed } from './commit.js'
-import { impliedBy } from './constraints/rules.js'
+import { impliedBy, type Reservation } from './constraints/rules.js'
 import { type Changes, Definitions } from './definitions.js'
 import type { Durability, Owner } from './durable/durability.js'
 import type { Ledger } from './durable/ledger.js'
 import type { TableHandle, ViewHandle } from './handles.js'
-import type { IndexHandle } from './indexes/handle.js'
+import type { IndexHandle, IndexRead } from './indexes/handle.js'
 import { type DumpView, dumpViews } from './inspect.js'
 import { type Defined, type Entry, label, type TableEntry } from './registry.js'
 import type { RelationReader } from './relation.js'
@@ -45,6 +45,9 @@ export interface CreateViewOptions {
   readonly onProgress?: Progress
 }
 
+/** What `Database.trace` shows. */
+export type TraceEvent = Reservation | IndexRead
+
 type State = 'idle' | 'transaction' | 'epoch' | 'notifying' | 'building' | 'closed'
 
 const BUSY: Readonly<Record<Exclude<State, 'idle'>, string>> = {
@@ -62,6 +65,9 @@ export class Database extends Writes<Commit> {
   readonly snapshots: Snapshots
   private readonly history: History
   private readonly host: Committer<Commit>
+  /** Internal: told of readings of indexes. */
+  tracer: ((event: TraceEvent) => void) | null = null
+  private readonly tracers = new Set<(event: TraceEvent) => void>()
   private state: State = 'idle'
   private currentLsn = 0n
   /** Some subscriber is to be called after the running epoch. */
@@ -87,6 +93,7 @@ export class Database extends Writes<Commit> {
       writable: table => this.writable(table),
       readable: relation => this.readable(relation),
       commit: tx => this.commitOpen(tx),
+      judge: tx => this.judge(tx),
     }
     this.snapshots = new Snapshots(this.host, () => recomputed(new Database({ mode }), this.definitions.owner))
   }
@@ -398,7 +405,7 @@ export class Database extends Writes<Commit> {
     try {
       for (let e = 0; e < entries.length; e++) {
         const batch = entries[e].whole ?? entries[e].pending
-        rules.offer(entries[e].rules, batch)
+        rules.offer(entries[e].rules, batch, entries[e].updates)
         rows += batch.length
       }
       rules.enforce(true)
@@ -409,6 +416,21 @@ export class Database extends Writes<Commit> {
     }
     if (this.durability !== null) rules.log()
     return rows
+  }
+
+  /** Lets constraints that are not deferred judge a transaction that goes on. */
+  private judge(tx: Transaction): void {
+    if (this.state !== 'transaction') this.mustBeIdle('check')
+    const { rules, circuit } = this.definitions
+    try {
+      for (const entry of tx.touched as unknown as readonly TableEntry[]) {
+        rules.offer(entry.rules, entry.whole ?? entry.pending, entry.updates)
+      }
+      rules.enforce(false)
+    } finally {
+      circuit.scheduler.abort()
+      rules.end(false)
+    }
   }
 
   private epoch(rows: number): Commit {
@@ -481,6 +503,30 @@ export class Database extends Writes<Commit> {
   /** Writes plans, generated source and statistics of every view into folders under `dir`. Returns the paths. */
   dump(dir: string): string[] {
     return dumpViews(dir, this.views as readonly DumpView[])
+  }
+
+  /**
+   * Calls `listener` with what constraints and indexes do: keys that are reserved, kept or released, and readings of
+   * indexes. It must not call the database. Returns what ends it.
+   */
+  trace(what: { readonly constraints: boolean }, listener: (event: TraceEvent) => void): () => void {
+    if (what?.constraints !== true || typeof listener !== 'function') {
+      throw new UsageError('trace: expected { constraints: true } and a function to call with events')
+    }
+    const own = (event: TraceEvent) => listener(event)
+    this.tracers.add(own)
+    const emit = (event: TraceEvent) => {
+      for (const tracer of this.tracers) tracer(event)
+    }
+    const set = () => {
+      this.tracer = this.tracers.size === 0 ? null : emit
+      this.definitions.rules.listener = this.tracer
+    }
+    set()
+    return () => {
+      this.tracers.delete(own)
+      set()
+    }
   }
 
   // ---- durability

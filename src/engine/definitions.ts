@@ -162,6 +162,7 @@ export class Definitions {
       handle: new TableHandle<unknown, unknown>(this.database, typed, operator, relation),
       pending: new Batch(flatLayout(schema)),
       whole: null,
+      updates: [],
       single: [null],
       // Compiled with the first row.
       encode: (rows, batch, weight) => {
@@ -362,7 +363,8 @@ export class Definitions {
       return [entry, ...removed]
     }
     if (entry.kind === 'constraint') {
-      this.rules.dropConstraint(entry.table.rules, entry.name)
+      const { rules } = entry.table
+      if (rules.definitions.some(d => d.name === entry.name)) this.rules.dropConstraint(rules, entry.name)
       return [entry]
     }
     this.registry.remove(entry)

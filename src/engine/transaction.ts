@@ -18,6 +18,8 @@ export interface TransactionHost {
   writable(table: unknown): PendingTable
   /** Throws UsageError unless it is a table or view of the database. */
   readable(relation: unknown): Readable
+  /** Throws ConstraintError if what the transaction has written so far breaks a constraint that is not deferred. */
+  judge(tx: Transaction): void
 }
 
 type AnyReader = RelationReader<unknown>
@@ -64,6 +66,16 @@ export class Transaction extends Reads {
   ingest<R, I>(table: TableRef<R, I>, input: readonly I[] | ColumnsInput<keyof R & string>): void {
     if (Array.isArray(input)) this.write(table, putRows, input, 1n)
     else this.write(table, this.exclusive ? putColumns : copyColumns, input as ColumnsInput, null)
+  }
+
+  /**
+   * Holds what the transaction has written so far against all constraints that are not deferred, as its commit will;
+   * rows of others count as they are now. Throws ConstraintError; the transaction may then go on and mend it.
+   */
+  check(): void {
+    if (this.state === 'ended') throw new UsageError(`this transaction ${this.ending}`)
+    if (this.state === 'writing') throw new UsageError('a row of this transaction is being read; it must not check')
+    this.host.judge(this)
   }
 
   // ---- by primary key
@@ -302,6 +314,7 @@ export class Transaction extends Reads {
     const { touched } = this
     for (let t = 0; t < touched.length; t++) {
       touched[t].pending.clear()
+      if (touched[t].updates.length > 0) touched[t].updates = []
       touched[t].whole = null
     }
     this.release()
@@ -315,7 +328,7 @@ const abandoned = new FinalizationRegistry<() => void>(release => release())
 
 /** A table for a transaction that is not alone: with rows of its own. */
 function apart(table: PendingTable, pending: Batch): PendingTable {
-  return { ...table, pending, whole: null, single: [null], encode: (...args) => table.encode(...args) }
+  return { ...table, pending, whole: null, updates: [], single: [null], encode: (...args) => table.encode(...args) }
 }
 
 function copyColumns(target: PendingTable, input: ColumnsInput): void {

@@ -10,7 +10,7 @@ import { allOf } from '../../circuit/conditions.js'
 import type { Expr } from '../../circuit/expr.js'
 import type { TableDefinition } from '../../circuit/rel.js'
 import { call, columnOf, literal } from '../../circuit/substitute.js'
-import { arrangedLayout, type ColumnSpec, flatLayout, type Layout } from '../../schema/schema.js'
+import { arrangedLayout, type ColumnSpec, type Layout } from '../../schema/schema.js'
 import type { Value } from '../../schema/types.js'
 import { Arranger } from '../../zset/arrange.js'
 import { Batch } from '../../zset/batch.js'
@@ -43,6 +43,7 @@ export class Action {
   constructor(
     private readonly rule: ForeignKeyRule,
     private readonly table: TableDefinition,
+    private readonly flat: Layout,
     /** Where the table's columns lie in the child's arrangement. */
     private readonly columns: readonly number[],
     private readonly foreign: readonly number[],
@@ -61,7 +62,6 @@ export class Action {
     const pipeline = { filter: this.confirmed(keys), exprs: all.exprs, schema: all.schema, negate: false }
     this.match = storeCode(context, pipeline, layout).pairs<PairsStore>(keys, child)
     this.matched = new Arranger(kernelsOf(layout, context.mode))
-    const flat = flatLayout(table.schema)
     const scan = (exprs: readonly Expr[], negate: boolean) =>
       storeCode(context, { filter: null, exprs, schema: table.schema, negate }, flat).scan<ScanStore>(layout)
     const plain = table.schema.columns.map(c => columnOf(all.schema, c.index))
@@ -130,7 +130,7 @@ export class Action {
     })
     this.keys.length = keys.length
     const net = this.matching(runs)
-    const rows = new Batch(flatLayout(this.table.schema), net.length * 2)
+    const rows = new Batch(this.flat, net.length * 2)
     rows.length = this.retract(net, 0, net.length, rows, SILENT)
     if (this.insert !== null) rows.length = this.insert(net, 0, net.length, rows, SILENT)
     return { rows, old: net.length }

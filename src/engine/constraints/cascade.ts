@@ -7,7 +7,6 @@
 import { readValue, writeRow } from '../../../codegen/expr/plain.js'
 import { GnitzError } from '../../base/errors.js'
 import type { Column } from '../../schema/schema.js'
-import { flatLayout } from '../../schema/schema.js'
 import type { Value } from '../../schema/types.js'
 import { appendRows } from '../../zset/append.js'
 import { Batch } from '../../zset/batch.js'
@@ -115,7 +114,7 @@ export class Cascade {
   private apply(table: TableRules, rows: Batch, old: number): void {
     let extra = this.extra.get(table)
     if (extra === undefined) {
-      extra = new Batch(flatLayout(table.definition.schema))
+      extra = new Batch(table.flat)
       this.extra.set(table, extra)
     }
     appendRows(rows, 0, rows.length, extra)

@@ -39,7 +39,15 @@ export class ForeignKey {
   action(fate: Fate): Action {
     let action = this.actions.get(fate)
     if (action === undefined) {
-      action = new Action(this.rule, this.table.definition, this.columns ?? [], this.foreign, fate, this.context)
+      action = new Action(
+        this.rule,
+        this.table.definition,
+        this.table.flat,
+        this.columns ?? [],
+        this.foreign,
+        fate,
+        this.context,
+      )
       this.actions.set(fate, action)
     }
     return action

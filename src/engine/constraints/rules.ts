@@ -16,7 +16,6 @@ import type {
   UniqueDefinition,
 } from '../../circuit/rel.js'
 import { canFail } from '../../circuit/substitute.js'
-import { flatLayout } from '../../schema/schema.js'
 import { appendRows } from '../../zset/append.js'
 import { Batch } from '../../zset/batch.js'
 import { arrangeRowsOf } from '../arranging.js'
@@ -157,13 +156,14 @@ export class Rules {
 
   // ---- enforcement
 
-  /** Hands a table's rows, which are flat, to the circuit. */
-  offer(table: TableRules, rows: Batch): void {
+  /** Hands a table's rows, which are flat, to the circuit; `updates` lists those that the next row takes the place of. */
+  offer(table: TableRules, rows: Batch, updates: readonly number[]): void {
     if (table.isPlain) {
       table.operator.offer(rows)
       return
     }
     table.offer(rows)
+    table.updates = updates
     this.active.push(table)
   }
 
@@ -202,7 +202,7 @@ export class Rules {
     const extra = new Cascade(this.scratch).run(this.active.filter(t => t.touched))
     if (extra === null) return
     for (const [table, rows] of extra) {
-      const all = new Batch(flatLayout(table.definition.schema))
+      const all = new Batch(table.flat)
       if (table.given !== null) appendRows(table.given, 0, table.given.length, all)
       appendRows(rows, 0, rows.length, all)
       table.forget()
@@ -246,7 +246,8 @@ export class Rules {
       if (!committed) active[t].forget()
       active[t].end()
     }
-    active.length = 0
+    // Setting the length to 0 would give the memory up.
+    while (active.length > 0) active.pop()
   }
 
   private report(operation: Reservation['operation']): void {

@@ -47,7 +47,11 @@ export class CheckRule {
   }
 }
 
+const NO_ROWS: readonly number[] = []
+
 export class TableRules {
+  /** Of rows that referential actions make: one object, since loops are compiled for it. */
+  readonly flat: Layout
   checks: CheckRule[] = []
   uniques: UniqueRule[] = []
   /** Foreign keys of this table, and those of others that refer to it. */
@@ -64,7 +68,7 @@ export class TableRules {
   rows: Batch | null = null
   /** The same as the transaction gave it, and where in it a row is followed by what it becomes. */
   given: Batch | null = null
-  updates: readonly number[] = []
+  updates: readonly number[] = NO_ROWS
   /** Puts rows into the log, of a durable table. */
   log: ((rows: Batch) => void) | null = null
   /** What referential actions have changed. */
@@ -76,7 +80,9 @@ export class TableRules {
     readonly context: CodeContext,
     /** Makes flat rows a run of the table's store, where that is what the circuit is to get. */
     private readonly arrange: ((flat: Batch) => Batch) | null,
-  ) {}
+  ) {
+    this.flat = flatLayout(definition.schema)
+  }
 
   /** Its rows go to the circuit as they are, and nowhere else. */
   get isPlain(): boolean {
@@ -121,7 +127,7 @@ export class TableRules {
     this.touched = false
     this.rows = null
     this.given = null
-    this.updates = []
+    this.updates = NO_ROWS
     if (this.moved.length > 0) this.moved = []
   }
 

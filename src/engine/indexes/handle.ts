@@ -41,11 +41,8 @@ export class IndexRelation<R> extends RelationReader<R> {
 export interface IndexOwner {
   readonly name: string
   readonly dropped: boolean
-  readonly database: { mustBeReadable(): void }
+  readonly database: { mustBeReadable(): void; readonly tracer: ((event: IndexRead) => void) | null }
 }
-
-/** Told of every reading, for the trace. */
-export type IndexListener = (event: IndexRead) => void
 
 /** A reading of an index. */
 export interface IndexRead {
@@ -60,8 +57,6 @@ export interface IndexRead {
 export class IndexHandle<R> {
   /** Internal: set by `dropIndex`. */
   dropped = false
-  /** Internal: see `Database.trace`. */
-  listener: IndexListener | null = null
 
   constructor(
     private readonly owner: IndexOwner,
@@ -81,7 +76,7 @@ export class IndexHandle<R> {
       throw new UsageError(`index ${quote(name)} of table ${quote(owner.name)} was dropped`)
     }
     owner.database.mustBeReadable()
-    this.listener?.({ kind: 'index', operation, table: owner.name, index: name, key })
+    owner.database.tracer?.({ kind: 'index', operation, table: owner.name, index: name, key })
   }
 
   /**

@@ -57,7 +57,10 @@ export function replace(
   rows: Batch,
   k: number,
 ): void {
+  collect(target)
+  const { length } = target.pending
   retract(target, seen, key)
+  if (target.pending.length === length + 1) target.updates.push(length)
   appendRows(rows, k, k + 1, target.pending)
 }
 

@@ -17,6 +17,8 @@ export interface PendingTable {
   pending: Batch
   /** The transaction's only rows of this table, over the arrays of the user; then `pending` is empty. */
   whole: Batch | null
+  /** Rows of `pending` that are retracted and whose place the next row takes. */
+  updates: number[]
   /** Holds one row while it is encoded. */
   readonly single: unknown[]
 }
