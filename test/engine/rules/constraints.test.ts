@@ -209,7 +209,7 @@ describe('referential actions', () => {
     )
     const db = open()
     const handle = db.createTable(people)
-    const count = 3000
+    const count = 300
     db.insert(
       people,
       Array.from({ length: count }, (_, i) => ({ id: i, boss: i === 0 ? null : i - 1, friend: (i + 7) % count })),
