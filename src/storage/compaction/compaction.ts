@@ -16,7 +16,7 @@ import type { Shard } from '../shard/reader.js'
 import { writeShard } from '../shard/writer.js'
 import { type FileId, type Lsn, type ShardEntry, shardFile, type TableId } from '../types.js'
 import { referencesOf, type Separation, separate } from '../values/separate.js'
-import { Ranges } from './cursor.js'
+import { Merger } from './merger.js'
 
 export interface CompactionInput {
   readonly entry: ShardEntry
@@ -60,7 +60,7 @@ interface Source {
 export class Compaction {
   readonly outputs: ShardEntry[] = []
   private readonly sources: Source[]
-  private readonly ranges: Ranges
+  private readonly ranges: Merger
   private readonly out: Batch
   private readonly guardRows: number
   private readonly guardBytes: number
@@ -81,9 +81,11 @@ export class Compaction {
       from: 0,
       rows: options.windowRows ?? WINDOW_ROWS,
     }))
-    this.ranges = new Ranges(
+    const bound = inputs.reduce((sum, { entry }) => sum + entry.weightBound, 0n)
+    this.ranges = new Merger(
       kernels,
       inputs.map(() => window),
+      bound < MAX_BOUND,
     )
     this.out = new Batch(kernels.layout)
     // Pointers are copied, not what they lead to.

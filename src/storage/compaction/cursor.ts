@@ -15,7 +15,7 @@ export class Ranges {
   private readonly tree: Int32Array
 
   constructor(
-    private readonly kernels: Kernels,
+    protected readonly kernels: Kernels,
     readonly runs: Batch[],
   ) {
     this.at = new Int32Array(runs.length)
