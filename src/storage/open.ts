@@ -25,10 +25,11 @@ import {
 import { Wal } from './wal/wal.js'
 
 export interface Opened {
-  readonly lock: Lock
+  /** Null if the directory is only read. */
+  readonly lock: Lock | null
   readonly manifest: Manifest
   readonly trees: Map<TableId, Tree>
-  readonly wal: Wal
+  readonly wal: Wal | null
   readonly recovery: Recovery
 }
 
@@ -162,7 +163,7 @@ function replayLog(
   manifest: Manifest,
   trees: ReadonlyMap<TableId, Tree>,
 ): { wal: Wal; recovery: Omit<Recovery, 'leftovers'> } {
-  const replayer = new Replayer(trees)
+  const replayer = new Replayer(trees, true)
   const wal = Wal.open({
     env,
     dir: directory,

@@ -29,14 +29,18 @@ interface Waiting {
 export class Replayer implements RowSink {
   private readonly waiting = new Map<TableId, Waiting>()
 
-  constructor(private readonly trees: ReadonlyMap<TableId, Tree>) {}
+  /** `flushes`: MemTables that are full become shards meanwhile. */
+  constructor(
+    private readonly trees: ReadonlyMap<TableId, Tree>,
+    private readonly flushes: boolean,
+  ) {}
 
   room(tableId: TableId, lsn: Lsn, rowCount: number, tailBytes: number): Batch | null {
     if (rowCount > SMALL_ROWS || tailBytes > WAITING_BYTES) return null
     const waiting = this.waiting.get(tableId) ?? this.begin(tableId, lsn)
     if (waiting === null) return null
     const { raw } = waiting.arranger
-    if (raw.length + rowCount > WAITING_ROWS || raw.heap.length + tailBytes > WAITING_BYTES) ingest(waiting)
+    if (raw.length + rowCount > WAITING_ROWS || raw.heap.length + tailBytes > WAITING_BYTES) this.ingest(waiting)
     waiting.starts.push(raw.length)
     waiting.lsns.push(lsn)
     raw.reserve(rowCount)
@@ -59,40 +63,40 @@ export class Replayer implements RowSink {
       const tree = this.trees.get(tableId)
       if (tree === undefined || lsn <= tree.table.flushedLsn) continue
       const before = this.waiting.get(tableId)
-      if (before !== undefined) ingest(before)
-      ingestInto(tree, batch, lsn, lsn)
+      if (before !== undefined) this.ingest(before)
+      this.ingestInto(tree, batch, lsn, lsn)
     }
   }
 
   /** Everything is in its table when this returns. */
   finish(): void {
-    for (const waiting of this.waiting.values()) ingest(waiting)
+    for (const waiting of this.waiting.values()) this.ingest(waiting)
     this.waiting.clear()
   }
-}
 
-function ingest({ tree, arranger, starts, lsns }: Waiting): void {
-  const { raw } = arranger
-  if (raw.length > 0 && weightBound(raw) < SAFE_BOUND) {
-    const delta = new Batch(raw.layout)
-    arranger.arrange(delta)
-    ingestInto(tree, delta, lsns[0], lsns[lsns.length - 1])
-  } else {
-    // Their sums might leave 64 bits on the way.
-    for (const [t, start] of starts.entries()) {
-      const end = starts[t + 1] ?? raw.length
-      const delta = new Batch(raw.layout, end - start)
-      appendRows(raw, start, end, delta)
-      delta.order = 'consolidated'
-      ingestInto(tree, delta, lsns[t], lsns[t])
+  private ingest({ tree, arranger, starts, lsns }: Waiting): void {
+    const { raw } = arranger
+    if (raw.length > 0 && weightBound(raw) < SAFE_BOUND) {
+      const delta = new Batch(raw.layout)
+      arranger.arrange(delta)
+      this.ingestInto(tree, delta, lsns[0], lsns[lsns.length - 1])
+    } else {
+      // Their sums might leave 64 bits on the way.
+      for (const [t, start] of starts.entries()) {
+        const end = starts[t + 1] ?? raw.length
+        const delta = new Batch(raw.layout, end - start)
+        appendRows(raw, start, end, delta)
+        delta.order = 'consolidated'
+        this.ingestInto(tree, delta, lsns[t], lsns[t])
+      }
     }
+    raw.clear()
+    starts.length = 0
+    lsns.length = 0
   }
-  raw.clear()
-  starts.length = 0
-  lsns.length = 0
-}
 
-function ingestInto(tree: Tree, delta: Batch, firstLsn: Lsn, lsn: Lsn): void {
-  tree.ingest(delta, lsn, firstLsn)
-  if (tree.hasSealed) tree.flush()
+  private ingestInto(tree: Tree, delta: Batch, firstLsn: Lsn, lsn: Lsn): void {
+    tree.ingest(delta, lsn, firstLsn)
+    if (this.flushes && tree.hasSealed) tree.flush()
+  }
 }

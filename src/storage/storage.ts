@@ -20,7 +20,8 @@ import { canonical, describe, schemaHash } from './manifest/descriptor.js'
 import { MANIFEST_VERSION } from './manifest/format.js'
 import { type Progress, publishManifest } from './manifest/manifest.js'
 import { AMPLIFICATION_THRESHOLD, ShardRegistry } from './manifest/registry.js'
-import { type Locked, loadKeys, loadStorage, lockDirectory, openDirectory } from './open.js'
+import { type Locked, loadKeys, loadStorage, lockDirectory, type Opened, openDirectory } from './open.js'
+import { openReadOnly } from './open-read-only.js'
 import { type Recovery, type StorageEvent, Tree, type TreeContext } from './tree.js'
 import {
   type FileId,
@@ -44,6 +45,11 @@ import type { Snapshot } from './zstore.js'
 export interface StorageOptions {
   readonly env: Env
   readonly directory: string
+  /**
+   * Only reads: no lock is taken and nothing is written, so it works beside a writer and on a full disk. What is there is
+   * what the writer had written when this was opened, to the last transaction of its log, be it durable or not.
+   */
+  readonly readOnly?: boolean
   /** The kernels of a layout, generic or compiled. */
   readonly kernelsOf: (layout: Layout) => Kernels
   /** `commit` (default): acknowledged when durable. `interval`: durable within `intervalMs`. `none`: when convenient. */
@@ -109,10 +115,12 @@ export interface Commit {
 }
 
 interface OpenTransaction {
+  /** The one that became visible before it. */
+  previous: OpenTransaction | null
   /** Its changes, and those of unlogged transactions that came after it. */
   readonly parts: Change[]
   /** `pending`: not in memory yet. */
-  state: 'pending' | 'visible' | 'refused'
+  state: 'pending' | 'visible' | 'refused' | 'told'
   /** Tells of its end. */
   durable: Promise<void>
 }
@@ -139,6 +147,8 @@ export class Storage {
   private readonly logKeys: Set<KeyId>
   /** Logged transactions that nobody has been told about yet. */
   private readonly open = new Map<Lsn, OpenTransaction>()
+  /** The last one that became visible. */
+  private latest: OpenTransaction | null = null
   /** Tables that go with the next checkpoint. */
   private readonly doomed = new Set<Tree>()
   private state: 'open' | 'closed' = 'open'
@@ -149,9 +159,10 @@ export class Storage {
   private constructor(
     private readonly options: StorageOptions,
     private readonly context: TreeContext,
-    private readonly lock: Lock,
+    private readonly lock: Lock | null,
     private readonly trees: Map<TableId, Tree>,
-    private readonly wal: Wal,
+    /** Null if the directory is only read. */
+    private readonly writer: Wal | null,
     /** What is on disk. */
     private manifest: Manifest,
     private readonly nextFileId: { value: FileId },
@@ -161,10 +172,16 @@ export class Storage {
     this.nextTableId = manifest.nextTableId
     this.logKeys = new Set((manifest.keys ?? []).map(({ id }) => id))
     context.staleValues = () => context.values.stale(this.shards)
-    wal.onRejected = (lsns, error) => {
+    if (writer === null) return
+    writer.onRejected = (lsns, error) => {
       for (const lsn of lsns) this.takeBack(lsn)
       options.onRejected?.(lsns, error)
     }
+  }
+
+  private get wal(): Wal {
+    // Whoever comes here has asked whether the directory can be written to.
+    return this.writer as Wal
   }
 
   /**
@@ -175,37 +192,28 @@ export class Storage {
     await loadStorage()
     checkOptions(given)
     const options = { ...given, directory: given.env.resolve(given.directory) }
+    if (options.readOnly === true) {
+      const base = baseOf(options)
+      return Storage.of(options, base, await openReadOnly(options, base.context))
+    }
     const locked = lockDirectory(options)
     return Storage.openLocked(options, locked, await loadKeys(options, locked))
   }
 
-  /** The same at once, of a directory without encryption. REQUIRES: `loadStorage` has resolved. */
+  /** The same at once, to write, of a directory without encryption. REQUIRES: `loadStorage` has resolved. */
   static openLoaded(given: StorageOptions): Storage {
     checkOptions(given)
-    assert(given.encryption === undefined, 'keys have to be waited for')
+    assert(given.encryption === undefined && given.readOnly !== true, 'keys and readers have to be waited for')
     const options = { ...given, directory: given.env.resolve(given.directory) }
     return Storage.openLocked(options, lockDirectory(options), null)
   }
 
   private static openLocked(options: StorageOptions, locked: Locked, keys: Keyring | null): Storage {
-    const nextFileId = { value: 1n }
-    const context: TreeContext = {
-      env: options.env,
-      directory: options.directory,
-      io: options.io ?? 'auto',
-      memTableBytes: options.memTableBytes ?? MEMTABLE_BYTES,
-      amplificationThreshold: options.amplificationThreshold ?? AMPLIFICATION_THRESHOLD,
-      guardBytes: options.guardBytes,
-      windowRows: options.windowRows,
-      values: new ValueLog(valuesOf(options, nextFileId)),
-      staleValues: () => NO_FILES,
-      keys: null,
-      budget: new MemoryBudget(options.decryptedBytes ?? DECRYPTED_BYTES),
-      isOutdated: () => false,
-      newFileId: () => nextFileId.value++,
-      onEvent: event => notify(options, event),
-    }
-    const opened = openDirectory(options, context, nextFileId, locked, keys)
+    const base = baseOf(options)
+    return Storage.of(options, base, openDirectory(options, base.context, base.nextFileId, locked, keys))
+  }
+
+  private static of(options: StorageOptions, { context, nextFileId }: Base, opened: Opened): Storage {
     const { lock, trees, wal, manifest, recovery } = opened
     const storage = new Storage(options, context, lock, trees, wal, manifest, nextFileId, recovery)
     notify(options, { kind: 'recover', ...recovery })
@@ -271,6 +279,7 @@ export class Storage {
       const [wanted, there] = [`${kind} ${expected}`, `${existing.table.kind} ${found}`]
       throw new FormatError(this.options.directory, null, `table ${name}: expected ${wanted}, found ${there}`)
     }
+    this.mustBeWritable()
     // A call that fails uses up a number, too: the table may be on disk.
     const tableId = this.nextTableId++
     const entry: TableEntry = { tableId, kind, schemaHash: hash, flushedLsn: 0n, descriptor }
@@ -315,7 +324,7 @@ export class Storage {
    * log refuses it later, `onRejected` hears of it first, then `durable` rejects.
    */
   append(changes: readonly Change[]): Commit {
-    this.mustBeOpen()
+    this.mustBeWritable()
     if (this.isDropping) this.publish(this.manifest)
     const lsn = this.lastLsn + 1n
     const parts = [...changes].sort((a, b) => a.table.tableId - b.table.tableId)
@@ -335,13 +344,13 @@ export class Storage {
 
   /** Makes every transaction of the log durable before it returns. Throws IoError; `onRejected` hears which are lost. */
   sync(): void {
-    this.mustBeOpen()
+    this.mustBeWritable()
     this.wal.sync()
   }
 
   /** Bytes of the log. */
   get walBytes(): number {
-    return this.wal.sizeBytes
+    return this.writer?.sizeBytes ?? 0
   }
 
   /** Does the compaction that `rows` new rows pay for. Throws IoError; then nothing is lost. */
@@ -355,7 +364,7 @@ export class Storage {
 
   /** Removes a table and its files, durably. Throws IoError; then the table is still there. */
   dropTable(table: Tree): void {
-    this.mustBeOpen()
+    this.mustBeWritable()
     if (this.trees.get(table.tableId) !== table) throw new UsageError(`table ${quote(table.name)} is not open here`)
     // Afterwards the log holds nothing of it.
     this.checkpoint()
@@ -376,7 +385,7 @@ export class Storage {
    * UsageError, IoError; then nothing has changed. Changes of ephemeral tables are not logged.
    */
   commit(changes: readonly Change[]): Commit {
-    this.mustBeOpen()
+    this.mustBeWritable()
     this.mustHaveRoom()
     const parts = changes.filter(c => c.delta.length > 0).sort((a, b) => a.table.tableId - b.table.tableId)
     for (const [i, { table, delta }] of parts.entries()) {
@@ -401,7 +410,7 @@ export class Storage {
 
   /** Puts a transaction into the log and into memory. Throws what the log throws; then nothing has changed. */
   private log(lsn: Lsn, parts: Change[], logged: readonly Change[]): Promise<void> {
-    const transaction: OpenTransaction = { parts, state: 'pending', durable: Promise.resolve() }
+    const transaction: OpenTransaction = { parts, state: 'pending', durable: Promise.resolve(), previous: null }
     this.open.set(lsn, transaction)
     try {
       this.wal.append(
@@ -416,8 +425,10 @@ export class Storage {
     if (transaction.state !== 'refused') {
       for (const { table, delta } of parts) table.ingest(delta, lsn)
       transaction.state = 'visible'
+      transaction.previous = this.latest
+      this.latest = transaction
     }
-    transaction.durable = this.acknowledge(lsn)
+    transaction.durable = this.acknowledge(lsn, transaction)
     return transaction.durable
   }
 
@@ -425,15 +436,18 @@ export class Storage {
   private follow(lsn: Lsn, parts: readonly Change[]): Promise<void> {
     this.lastLsn = lsn
     for (const { table, delta } of parts) table.ingest(delta, lsn)
-    let last: OpenTransaction | null = null
-    for (const transaction of this.open.values()) if (transaction.state === 'visible') last = transaction
-    last?.parts.push(...parts)
-    return last?.durable ?? Promise.resolve()
+    // One that was refused is gone; the one before it may still be open.
+    while (this.latest !== null && this.latest.state !== 'visible') this.latest = this.latest.previous
+    this.latest?.parts.push(...parts)
+    return this.latest?.durable ?? Promise.resolve()
   }
 
-  private async acknowledge(lsn: Lsn): Promise<void> {
+  private async acknowledge(lsn: Lsn, transaction: OpenTransaction): Promise<void> {
     try {
       await this.wal.committed(lsn)
+      // Those before it have been told, too, or were refused.
+      transaction.state = 'told'
+      transaction.previous = null
     } catch (error) {
       this.takeBack(lsn)
       throw error
@@ -445,7 +459,7 @@ export class Storage {
   /** Makes a refused transaction unseen, at once: a checkpoint that came first would make it durable. */
   private takeBack(lsn: Lsn): void {
     const transaction = this.open.get(lsn)
-    if (transaction === undefined || transaction.state === 'refused') return
+    if (transaction === undefined || transaction.state === 'refused' || transaction.state === 'told') return
     if (transaction.state === 'visible' && this.state === 'open') {
       for (const { table, delta } of transaction.parts) {
         if (this.trees.get(table.tableId) === table) table.ingest(negated(delta), this.lastLsn)
@@ -493,7 +507,7 @@ export class Storage {
    * Throws IoError; then the directory is as it was, and nothing in memory is lost.
    */
   checkpoint(): void {
-    this.mustBeOpen()
+    this.mustBeWritable()
     this.wal.sync()
     const trees = [...this.trees.values()].filter(t => !this.doomed.has(t)).sort((a, b) => a.tableId - b.tableId)
     for (const tree of trees) {
@@ -563,13 +577,13 @@ export class Storage {
    * is as good as before, and some of its files have the new key.
    */
   async rekey(): Promise<void> {
-    this.mustBeOpen()
+    this.mustBeWritable()
     const { context, options } = this
     const path = joinPath(options.directory, MANIFEST_FILE)
     const keys = await Keyring.load(options.encryption, this.manifest.keys ?? [], path)
     // A sync under way would keep parts of the log.
     await this.wal.flush()
-    this.mustBeOpen()
+    this.mustBeWritable()
     if (keys === null) throw new UsageError('rekey: expected a storage that was opened with option encryption')
     context.keys = keys
     context.values.keys = keys
@@ -599,7 +613,7 @@ export class Storage {
 
   /** Finishes all compaction that is due. */
   compact(): void {
-    this.mustBeOpen()
+    this.mustBeWritable()
     for (const tree of this.trees.values()) tree.compact()
   }
 
@@ -615,35 +629,69 @@ export class Storage {
   private async letGo(options: { readonly checkpoint?: boolean }): Promise<void> {
     try {
       try {
-        if (options.checkpoint ?? true) this.checkpoint()
-        else this.wal.sync()
+        if (this.writer !== null) {
+          if (options.checkpoint ?? true) this.checkpoint()
+          else this.writer.sync()
+        }
       } finally {
         this.state = 'closed'
       }
-      await this.wal.close()
+      await this.writer?.close()
       this.publishLogEnd()
     } finally {
       try {
-        await this.wal.close()
+        await this.writer?.close()
       } finally {
         for (const tree of this.trees.values()) tree.close()
         this.context.values.close()
-        this.lock.release()
+        this.lock?.release()
       }
     }
   }
 
   /** Says in the manifest where the log ends, so that a log that ends earlier is known to have lost something. */
   private publishLogEnd(): void {
-    const { end } = this.wal
+    const end = this.writer?.end ?? null
     const { globalMaxLsn, logEnd } = this.manifest
     if (end === null || end.lsn <= globalMaxLsn || (logEnd?.lsn === end.lsn && logEnd.offset === end.offset)) return
     this.publish(this.manifest)
   }
 
+  private mustBeWritable(): void {
+    this.mustBeOpen()
+    if (this.writer === null) throw new UsageError(`${this.options.directory} was opened to be read only`)
+  }
+
   private mustBeOpen(): void {
     if (this.state === 'closed') throw new UsageError(`${this.options.directory} is closed`)
   }
+}
+
+/** What is made before a directory is looked at. */
+interface Base {
+  readonly context: TreeContext
+  readonly nextFileId: { value: FileId }
+}
+
+function baseOf(options: StorageOptions): Base {
+  const nextFileId = { value: 1n }
+  const context: TreeContext = {
+    env: options.env,
+    directory: options.directory,
+    io: options.io ?? 'auto',
+    memTableBytes: options.memTableBytes ?? MEMTABLE_BYTES,
+    amplificationThreshold: options.amplificationThreshold ?? AMPLIFICATION_THRESHOLD,
+    guardBytes: options.guardBytes,
+    windowRows: options.windowRows,
+    values: new ValueLog(valuesOf(options, nextFileId)),
+    staleValues: () => NO_FILES,
+    keys: null,
+    budget: new MemoryBudget(options.decryptedBytes ?? DECRYPTED_BYTES),
+    isOutdated: () => false,
+    newFileId: () => nextFileId.value++,
+    onEvent: event => notify(options, event),
+  }
+  return { context, nextFileId }
 }
 
 /** Numbers that must be positive integers where they are given. */

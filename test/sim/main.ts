@@ -27,8 +27,8 @@ interface Arguments {
   readonly kill: number
 }
 
-function readArguments(): Arguments | string | null {
-  const { values } = parseArgs({
+function parse() {
+  return parseArgs({
     options: {
       seed: { type: 'string', default: '1' },
       runs: { type: 'string', default: '1000' },
@@ -37,7 +37,16 @@ function readArguments(): Arguments | string | null {
       kill: { type: 'string', default: '0' },
       help: { type: 'boolean', default: false },
     },
-  })
+  }).values
+}
+
+function readArguments(): Arguments | string | null {
+  let values: ReturnType<typeof parse>
+  try {
+    values = parse()
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
   if (values.help) return null
   const [seed, runs, kill] = [values.seed, values.runs, values.kill].map(Number)
   for (const [name, n] of Object.entries({ seed, runs, kill })) {

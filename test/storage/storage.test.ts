@@ -1,5 +1,5 @@
 /** A storage directory equals a Map: through seals, flushes, compactions, checkpoints and reopenings. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -155,6 +155,64 @@ test('small transactions that are replayed together are what they were one by on
     }
   }
   await storage.close()
+})
+
+test('a directory can be read beside its writer, and nothing in it changes', async () => {
+  const directory = newDirectory()
+  const writable = optionsOf(directory, 'compiled', 'auto', { walBytes: 1 << 30 })
+  await expect(Storage.open({ ...writable, readOnly: true })).rejects.toThrow(FormatError)
+  expect(existsSync(directory)).toBe(false)
+  const writer = await Storage.open(writable)
+  for (const layout of LAYOUTS) writer.createTable(layout)
+  const prng = new Prng(8)
+  const put = async (rows: number) => {
+    for (const [l, layout] of LAYOUTS.entries()) {
+      const delta = Array.from({ length: rows }, (_, i) => ({ row: rowOf(LAYOUTS[l], prng), weight: BigInt(i + 1) }))
+      await writer.commit([{ table: writer.table(layout.schema.name) as Tree, delta: runOf(layout, delta) }]).durable
+    }
+  }
+  await put(50)
+  writer.checkpoint()
+  await put(3)
+  // More than a MemTable holds, which the reader must not write away.
+  await put(200)
+  const files = () => readdirSync(directory).map(name => [name, statSync(join(directory, name)).mtimeMs])
+  const before = files()
+  // No byte can be written, nor anything made, renamed or removed.
+  const refuse = () => {
+    throw new Error('a reader changes nothing')
+  }
+  const env = Object.assign(new NodeEnv(), { lock: refuse, remove: refuse, rename: refuse, makeDirectory: refuse })
+  const open = env.open.bind(env)
+  env.open = (path, mode) => (mode === 'read' ? open(path, mode) : refuse())
+  env.syncDirectory = refuse
+  const reader = await Storage.open({ ...writable, env, readOnly: true })
+  expect(reader.lsn).toBe(writer.lsn)
+  expect(reader.recovery.groups).toBe(6)
+  for (const { schema } of LAYOUTS) {
+    expect(read(reader.table(schema.name) as Tree)).toEqual(read(writer.table(schema.name) as Tree))
+  }
+  const table = reader.table('plain') as Tree
+  const delta = runOf(plain, [{ row: [1n, 1, null], weight: 1n }])
+  for (const change of [
+    () => reader.commit([{ table, delta }]),
+    () => reader.checkpoint(),
+    () => reader.compact(),
+    () => reader.dropTable(table),
+    () => reader.createTable(arrangedLayout(schemaOf('other', 'id:u64'), [0])),
+  ]) {
+    expect(change).toThrow(/was opened to be read only/)
+  }
+  expect(reader.createTable(plain)).toBe(table)
+  expect(files()).toEqual(before)
+  // What the writer does meanwhile is not seen, and does no harm.
+  const snapshot = read(table)
+  await put(100)
+  writer.checkpoint()
+  writer.compact()
+  expect(read(table)).toEqual(snapshot)
+  await reader.close()
+  await writer.close()
 })
 
 test('a snapshot stays as it was while rows come, shards are merged and files are superseded', async () => {

@@ -59,19 +59,19 @@ export class ValueLog extends ValueReader {
     super(options.env, options.directory)
   }
 
-  /** Takes over the files of the manifest. Throws CorruptionError if one is shorter than that says, IoError. */
-  adopt(listed: readonly ValueFileEntry[]): void {
-    for (const entry of listed) this.adoptFile(Number(entry.fileId), entry.sizeBytes, entry.keyId ?? null)
+  /** Takes over the files of the manifest; `cuts` off what is behind their ends. Throws CorruptionError if one is shorter than that says, IoError. */
+  adopt(listed: readonly ValueFileEntry[], cuts = true): void {
+    for (const entry of listed) this.adoptFile(Number(entry.fileId), entry.sizeBytes, entry.keyId ?? null, cuts)
   }
 
-  private adoptFile(fileId: number, end: number, keyId: KeyId | null): void {
+  private adoptFile(fileId: number, end: number, keyId: KeyId | null, cuts: boolean): void {
     const path = this.pathOf(fileId)
     const found = this.env.stat(path)?.sizeBytes
     if (found === undefined || found < end) {
       const problem = `expected ${end} bytes, found ${found === undefined ? 'no such file' : `${found} bytes`}`
       throw new CorruptionError(path, found ?? 0, problem)
     }
-    if (found > end) this.cut(path, end)
+    if (cuts && found > end) this.cut(path, end)
     this.known.set(fileId, { ...newFile(fileId, null, end, null), syncedEnd: end, keyId })
   }
 
