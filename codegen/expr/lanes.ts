@@ -2,8 +2,6 @@
 import type { Expression } from 'estree'
 import type { Column, Layout } from '../../src/schema/schema.js'
 import { TYPES, type TypeName } from '../../src/schema/types.js'
-import { assign, bin, call, cond, exprStmt, ifStmt, index, lit } from '../ast.js'
-import { plainZero } from './compile.js'
 import {
   finishHash,
   HASH_LANES,
@@ -15,7 +13,9 @@ import {
   newHash,
   startHash,
   wordsOf,
-} from './hash.js'
+} from '../../src/zset/hash.js'
+import { assign, bin, call, cond, exprStmt, ifStmt, index, lit } from '../ast.js'
+import { plainZero } from './compile.js'
 import { type Operand, type Scope, scratchView } from './scope.js'
 
 const SIGN = 0x80000000

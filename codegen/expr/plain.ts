@@ -8,8 +8,8 @@ import type { Column, KeyField, Layout } from '../../src/schema/schema.js'
 import { isDecimal, type TypeName, type Value } from '../../src/schema/types.js'
 import { uuidFromU128, uuidToU128 } from '../../src/schema/values.js'
 import type { Batch } from '../../src/zset/batch.js'
+import { finishHash, HASH_LANES, hashValue, newHash, wordsOf } from '../../src/zset/hash.js'
 import { decodeBytes, decodeString, encodeBytes, encodeString } from '../../src/zset/strings.js'
-import { finishHash, HASH_LANES, hashValue, newHash, wordsOf } from './hash.js'
 import { zeroValue } from './scope.js'
 
 type NonNull = Exclude<Value, null>

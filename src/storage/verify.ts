@@ -14,6 +14,8 @@ import type { KeyProvider } from './crypt/keys.js'
 import { layoutOf } from './manifest/descriptor.js'
 import { CHECKSUM_AT, encodeManifest } from './manifest/format.js'
 import { readManifest } from './manifest/manifest.js'
+import { refuse } from './shard/faults.js'
+import { findHashFault } from './shard/hashed-key.js'
 import { Shard, type ShardContext } from './shard/reader.js'
 import { verifyShard } from './shard/verify.js'
 import {
@@ -270,6 +272,7 @@ class Verifier {
     const shard = Shard.open(env, path, entry.tableId, layout, entry, io, this.contextOf(entry))
     try {
       verifyShard(shard)
+      refuse(path, shard.regions[0], findHashFault(shard.rows()))
       if (shard.isLocked)
         this.findings.note(path, null, `key ${entry.keyId} was not given: only keys and checksums are checked`)
       else checkReferences(entry, shard.rows(), this.reader, manifestPath)

@@ -278,6 +278,32 @@ describe('verify', () => {
     }
   })
 
+  it('recomputes hashed keys, in shards and in the log', async () => {
+    const directory = join(root, 'hashed')
+    const schema = schemaOf('words', 'word:string', 'n:u16', 'at:f64?', 'big:u128', 'on:bool')
+    const storage = await Storage.open({ env: new NodeEnv(), directory, kernelsOf })
+    const table = storage.createTable(arrangedLayout(schema, [0, 1, 2, 3, 4]))
+    const commit = async (n: number, wrong: boolean) => {
+      const row = (word: string) => ({ row: [word, n, n % 2 ? null : n / 2, BigInt(n) << 80n, true], weight: 1n })
+      const delta = runOf(table.layout, [row('short'), row('a word that is longer than a cell')])
+      if (wrong) delta.keys32[0] ^= 1
+      await storage.commit([{ table, delta }]).durable
+    }
+    const faults = async () => (await verifyDirectory({ env: new NodeEnv(), directory, kernelsOf })).faults
+    for (let n = 1; n < 4; n++) await commit(n, false)
+    storage.checkpoint()
+    await commit(4, false)
+    expect(await faults()).toEqual([])
+    await commit(5, true)
+    const problem = 'row 0: expected the hash of the key columns, found another key'
+    expect(await faults()).toMatchObject([{ problem: `table 1, ${problem}` }])
+    storage.checkpoint()
+    const found = await faults()
+    expect(found.length).toBe(1)
+    expect(found[0].problem).toMatch(/region PK \(keys\), row \d+: expected the hash of the key columns/)
+    await storage.close()
+  })
+
   it.each([
     ['MANIFEST is lost', (d: string) => rmSync(join(d, 'MANIFEST')), 'MANIFEST: it is missing'],
     ['a shard is lost', (d: string) => rmSync(join(d, SHARD)), `${SHARD}: cannot open`],

@@ -5,6 +5,7 @@
  */
 import type { Env } from '../../env/env.js'
 import { joinPath } from '../../env/env.js'
+import { findHashFault } from '../shard/hashed-key.js'
 import { type LogEnd, type Lsn, type Manifest, walFile } from '../types.js'
 import type { Findings } from '../verify.js'
 import type { TableLookup } from './groups.js'
@@ -50,9 +51,13 @@ export function verifyLog(
   if (!scan.isDamaged) {
     findings.guard(() => {
       const options = { env, dir: directory, tableOf, after: manifest.globalMaxLsn }
-      for (const { lsn, parts } of readGroups(options)) {
+      for (const { lsn, parts, file, offset } of readGroups(options)) {
         transactions++
-        for (const { batch } of parts) rowCount += batch.length
+        for (const { tableId, batch } of parts) {
+          rowCount += batch.length
+          const fault = findHashFault(batch)
+          if (fault !== null) findings.fault(file, offset, `table ${tableId}, row ${fault.row}: ${fault.problem}`)
+        }
         // A writer at work may go on for ever.
         if (lsn >= scan.lastLsn) break
       }

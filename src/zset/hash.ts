@@ -6,13 +6,13 @@
  * fours, so that a value hashes the same wherever it is stored. Generated code and generic execution share these.
  */
 
-import { DECIMAL_OFFSET } from '../../src/schema/decimal.js'
-import type { TypeName, Value } from '../../src/schema/types.js'
-import { isDecimal, TYPES } from '../../src/schema/types.js'
-import { uuidToU128 } from '../../src/schema/values.js'
-import { type Heap, INLINE_BYTES } from '../../src/zset/heap.js'
-import { readRemote } from '../../src/zset/remote.js'
-import { toScratch, utf8Scratch } from '../../src/zset/strings.js'
+import { DECIMAL_OFFSET } from '../schema/decimal.js'
+import type { TypeName, Value } from '../schema/types.js'
+import { isDecimal, TYPES } from '../schema/types.js'
+import { uuidToU128 } from '../schema/values.js'
+import { type Heap, INLINE_BYTES } from './heap.js'
+import { readRemote } from './remote.js'
+import { toScratch, utf8Scratch } from './strings.js'
 
 export const HASH_LANES = 4
 const COUNT = 4
