@@ -7,13 +7,15 @@
  */
 import { Batch } from './batch.js'
 import type { Kernels } from './kernels.js'
-import { Trace } from './trace.js'
+import { HEAD_ROWS, Trace } from './trace.js'
 
 const NOTHING = new BigInt64Array(0)
 
 export class PositivePart {
   readonly rows: Trace
-  private readonly effective: Batch
+  /** Sums over rows are kept by batch, so only short ones are used again. */
+  private readonly small: Batch
+  private effective: Batch
   private readonly correction: Batch
   private sums = NOTHING
   private held = NOTHING
@@ -23,7 +25,8 @@ export class PositivePart {
     name: string,
   ) {
     this.rows = new Trace(kernels, name)
-    this.effective = new Batch(kernels.layout)
+    this.small = new Batch(kernels.layout)
+    this.effective = this.small
     this.correction = new Batch(kernels.layout)
   }
 
@@ -57,7 +60,9 @@ export class PositivePart {
   }
 
   private split(delta: Batch): void {
-    const { effective, correction, kernels, sums, held } = this
+    const { correction, kernels, sums, held } = this
+    const effective = delta.length <= HEAD_ROWS ? this.small : new Batch(kernels.layout)
+    this.effective = effective
     effective.reserve(delta.length)
     correction.reserve(delta.length)
     for (let i = 0; i < delta.length; i++) {
@@ -77,7 +82,8 @@ export class PositivePart {
   }
 
   abort(): void {
-    this.effective.clear()
+    this.effective = this.small
+    this.small.clear()
     this.correction.clear()
   }
 }

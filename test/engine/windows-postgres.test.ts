@@ -14,7 +14,7 @@ import { type Database, open, type Value } from '../../src/index.js'
 import * as n from '../../src/testing/nodes.js'
 import { picker } from './support.js'
 
-const QUERIES = Number(process.env.WINDOW_QUERIES ?? 50)
+const QUERIES = Number(process.env.WINDOW_QUERIES ?? 30)
 
 /** As gnitz and PostgreSQL call the types. */
 const COLUMNS = [

@@ -281,6 +281,56 @@ describe('incremental', () => {
     expect(Math.max(...changes)).toBeLessThan(120)
   })
 
+  test('running extremes, whose rows go and come back', () => {
+    const db = open()
+    const live = db.createView(
+      view('extremes', q =>
+        q.from(t).window(
+          { orderBy: [{ by: e => e.id }] },
+          {
+            most: over(
+              max(e => e.value),
+              { rows: ['unbounded', 'current'] },
+            ),
+            least: over(
+              min(e => e.value),
+              { rows: [{ preceding: 1 }, 'unbounded'] },
+            ),
+            all: over(
+              max(e => e.value),
+              { rows: ['unbounded', 'unbounded'] },
+            ),
+          },
+        ),
+      ),
+    )
+    const next = picker(11)
+    const rows = new Map<number, { id: number; g: number; at: number; value: number }>()
+    for (let id = 0; id < 1200; id++) rows.set(id, { id, g: 1, at: 1, value: next(1000) })
+    db.insert(t, [...rows.values()])
+    const gone: { id: number; g: number; at: number; value: number }[] = []
+    for (let step = 0; step < 60; step++) {
+      const sorted = [...rows.values()].sort((a, b) => (step % 3 === 0 ? a.value - b.value : b.value - a.value))
+      const back = step % 4 === 3 ? gone.shift() : undefined
+      if (back !== undefined) {
+        rows.set(back.id, back)
+        db.insert(t, back)
+      } else {
+        const row = sorted[next(3)]
+        rows.delete(row.id)
+        gone.push(row)
+        db.delete(t, row)
+      }
+      if (step % 6 !== 5) continue
+      const ordered = [...rows.values()].sort((a, b) => a.id - b.id)
+      const values = ordered.map(r => r.value)
+      const most = values.map((_, i) => Math.max(...values.slice(0, i + 1)))
+      const least = values.map((_, i) => Math.min(...values.slice(Math.max(0, i - 1))))
+      const expected = ordered.map((r, i) => [r.id, most[i], least[i], Math.max(...values)].map(BigInt))
+      expect(live.rows().map(r => [r.id, r.most, r.least, r.all])).toEqual(expected)
+    }
+  })
+
   test('too many equal rows for a number each are refused, and nothing has changed', () => {
     const many = table('many', { v: i32() })
     const db = open()

@@ -72,10 +72,11 @@ export class WindowOperator extends Producer {
       let to = from + 1
       while (to < changed.length && this.input.kernels.compareGroups(changed, to, changed, from) === 0) to++
       const { plan } = this.specs
-      const { totalled } = this.assembly
-      this.assembly.run(new Partition(this.input.kernels, plan, totalled, runs, changed, from, to))
+      const { totalled, extremal } = this.assembly
+      this.assembly.run(new Partition(this.input.kernels, plan, totalled, extremal, runs, changed, from, to))
       from = to
     }
+    this.assembly.touch(runs, changed)
     this.assembly.end()
     this.rowsOut += this.out.length
     if (this.out.length > 0) this.wakeConsumers()

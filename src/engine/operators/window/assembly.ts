@@ -8,9 +8,10 @@ import type { Kernels } from '../../../zset/kernels.js'
 import { lowerRow, weightBetween } from '../../../zset/rank.js'
 import type { Trace } from '../../../zset/trace.js'
 import type { WindowSpecs } from '../window.js'
+import { RunExtremes } from './extremes.js'
 import { compute, type FarRows } from './functions.js'
 import type { Outputs } from './outputs.js'
-import type { Partition, Totalled } from './partition.js'
+import type { Extremal, Partition, Totalled } from './partition.js'
 import { PeerGroups } from './peers.js'
 import { beyond, type FunctionPlan } from './plan.js'
 import { RangeKey } from './range.js'
@@ -27,6 +28,7 @@ const CHUNK_ROWS = 256
 
 export class Assembly {
   readonly totalled: readonly Totalled[]
+  readonly extremal: readonly Extremal[]
   private readonly stretch: Stretch
   private readonly ahead: Cursors
   private readonly behind: Cursors
@@ -64,6 +66,18 @@ export class Assembly {
       const { total, arg } = each
       return total === null ? [] : [{ plan: each, runs: new RunTotals(total, this.reader(arg)) }]
     })
+    this.extremal = plan.functions.flatMap(each => {
+      const { arg, spec, before, after } = each
+      if (arg === null || (before !== 'extreme' && after !== 'extreme')) return []
+      const column = kernels.layout.schema.columns[arg.index]
+      const sign = spec.fn === 'min' || spec.fn === 'boolAnd' ? 1 : -1
+      return [{ plan: each, runs: new RunExtremes(kernels, column, sign) }]
+    })
+  }
+
+  /** To be called for the changed rows of a step, when all has been computed from the rows before it. */
+  touch(runs: readonly Batch[], delta: Batch): void {
+    for (const each of this.extremal) for (let row = 0; row < delta.length; row++) each.runs.touch(runs, delta, row)
   }
 
   /** Reads values of a column out of runs; a column of a packed key is not stored and has to be taken out of it. */
@@ -253,8 +267,11 @@ export class Assembly {
     const nth = plan.spec.fn === 'nthValue' ? plan.spec.n : 1
     const first = plan.before === 'row' && base >= nth ? this.edgeRow(partition, true, nth) : -1
     const last = plan.after === 'row' && this.ahead.active > 0 ? this.lastRow(partition) : -1
+    const bestBefore = plan.before === 'extreme' ? this.farExtremes(partition, plan, true) : [null, null]
+    const bestAfter = plan.after === 'extreme' ? this.farExtremes(partition, plan, false) : [null, null]
     return [0, 1].map((side): FarRows => {
-      return { before: before?.[side] ?? null, after: after?.[side] ?? null, first, last }
+      const best = { bestBefore: bestBefore[side], bestAfter: bestAfter[side] }
+      return { before: before?.[side] ?? null, after: after?.[side] ?? null, first, last, ...best }
     }) as [FarRows, FarRows]
   }
 
@@ -269,6 +286,22 @@ export class Assembly {
     else this.eachAhead(partition, visit)
     after.plus(before, 1)
     return [before, after]
+  }
+
+  /** Places of the best rows beside the stretch, before the step and after it. */
+  private farExtremes(partition: Partition, plan: FunctionPlan, behind: boolean): (number | null)[] {
+    const { runs: extremes } = this.extremal.find(e => e.plan === plan) as Extremal
+    const places = partition.runs.map((): [number, number] => [0, 0])
+    const changed: [number, number] = [0, 0]
+    const visit = (run: Batch, from: number, to: number): void => {
+      const place = run === partition.delta ? changed : places[partition.runs.indexOf(run)]
+      place[0] = from
+      place[1] = to
+    }
+    if (behind) this.eachBehind(partition, visit)
+    else this.eachAhead(partition, visit)
+    const found = partition.bestOf(extremes, places, changed[0], changed[1])
+    return found.map(row => (row === null ? null : this.stretch.aside(row.run, row.row)))
   }
 
   private lastRow(partition: Partition): number {

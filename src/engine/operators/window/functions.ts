@@ -17,6 +17,9 @@ export interface FarRows {
   /** Places in the stretch's rows: the n-th row of the partition, if it is before the stretch, and the last, if after; or -1. */
   readonly first: number
   readonly last: number
+  /** The place of the best of all rows before the stretch, and after it, for extremes; null for none. */
+  readonly bestBefore: number | null
+  readonly bestAfter: number | null
 }
 
 /** The outputs of a function for the units of a section. REQUIRES: `frames` are those of the function, if it has one. */
@@ -28,7 +31,7 @@ export function compute(plan: FunctionPlan, section: Section, frames: Frames | n
   if (isValue(fn)) return cells(plan, section, values(plan, section, pieces, far))
   if (plan.total !== null) return totals(plan, section, pieces, plan.total, far)
   if (fn === 'bitAnd' || fn === 'bitOr') return bits(plan, section, pieces)
-  return cells(plan, section, extremes(plan, section, pieces))
+  return cells(plan, section, extremes(plan, section, pieces, far))
 }
 
 const cells = (plan: FunctionPlan, { stretch }: Section, places: Int32Array): CellOutputs =>
@@ -282,7 +285,7 @@ function resultOf({ spec, out }: FunctionPlan, total: Total): Value {
 const typedBits = (out: Column, value: bigint): Value => (TYPES[out.type].js === 'bigint' ? value : Number(value))
 
 /** The place of the least or greatest value of each frame, NULL left out; false is less than true. */
-function extremes({ spec: { fn }, arg }: FunctionPlan, section: Section, pieces: Pieces): Int32Array {
+function extremes({ spec: { fn }, arg }: FunctionPlan, section: Section, pieces: Pieces, far: FarRows): Int32Array {
   const column = arg as Column
   const { rows, sequence } = section.stretch
   const sign = fn === 'min' || fn === 'boolAnd' ? 1 : -1
@@ -291,7 +294,8 @@ function extremes({ spec: { fn }, arg }: FunctionPlan, section: Section, pieces:
     section.weight(k) === 0 || cellIsNull(rows, column, sequence[k]) ? null : sequence[k]
   const tree = new RangeTree<number>(section.length, leaf, better)
   const result = new Int32Array(section.units.length)
-  for (let u = 0; u < result.length; u++) result[u] = overPieces(tree, section, pieces, u) ?? -1
+  const beyond = tree.join(far.bestBefore, far.bestAfter)
+  for (let u = 0; u < result.length; u++) result[u] = tree.join(beyond, overPieces(tree, section, pieces, u)) ?? -1
   return result
 }
 

@@ -5,15 +5,25 @@
 import type { Batch } from '../../../zset/batch.js'
 import type { Kernels } from '../../../zset/kernels.js'
 import { groupEnd, groupStart, lowerRow, weightBetween } from '../../../zset/rank.js'
+import type { FoundRow, RunExtremes } from './extremes.js'
 import type { FunctionPlan, WindowPlan } from './plan.js'
 import type { RunTotals } from './totals.js'
 import { weightOf } from './totals.js'
+
+/** A function that depends on the best row before it, or after it. */
+export interface Extremal {
+  readonly plan: FunctionPlan
+  readonly runs: RunExtremes
+}
 
 /** A function with totals over runs. */
 export interface Totalled {
   readonly plan: FunctionPlan
   readonly runs: RunTotals
 }
+
+/** Of more changed rows the best rows before and after each are not looked up: they count as changed. */
+const MOST_LOOKED_UP = 64
 
 export class Partition {
   /** Groups that came less groups that went, among those that have been looked at. */
@@ -32,6 +42,7 @@ export class Partition {
     private readonly kernels: Kernels,
     private readonly plan: WindowPlan,
     totalled: readonly Totalled[],
+    private readonly extremal: readonly Extremal[],
     /** Of the trace, before the step. */
     readonly runs: readonly Batch[],
     readonly delta: Batch,
@@ -47,6 +58,10 @@ export class Partition {
     this.markRows()
     for (const each of totalled) this.markTotals(each)
     this.markFar()
+    for (const each of extremal) {
+      if (end - first > MOST_LOOKED_UP) this.markAll(each.plan)
+      else this.markWhole(each)
+    }
     if (plan.size) this.measure()
   }
 
@@ -64,7 +79,8 @@ export class Partition {
   /** Whether rows in a gap may change. */
   isDirty(gap: number): boolean {
     if (this.allDirty || this.dirtyBefore[gap] !== 0 || this.dirtyAfter[gap] !== 0) return true
-    return this.plan.groupsBefore && this.groupChange !== 0
+    if (this.plan.groupsBefore && this.groupChange !== 0) return true
+    return this.end - this.first <= MOST_LOOKED_UP && this.extremal.some(each => this.differs(each, gap))
   }
 
   private markRows(): void {
@@ -79,6 +95,12 @@ export class Partition {
   private markTotals({ plan, runs }: Totalled): void {
     const { delta, first, end, dirtyBefore, dirtyAfter } = this
     const gaps = end - first
+    if (plan.before === 'total' && plan.after === 'total') {
+      const total = runs.make()
+      runs.addRows(delta, first, end, 1, total)
+      if (!total.isZero) this.allDirty = true
+      return
+    }
     if (plan.before === 'total') {
       const total = runs.make()
       for (let gap = 1; gap <= gaps; gap++) {
@@ -104,6 +126,57 @@ export class Partition {
       if (before === 'row' && this.rowsBefore(this.first) < nth) this.allDirty = true
       if (after === 'row' && this.rowsAfter(this.end - 1) < 1) this.allDirty = true
     }
+  }
+
+  private markAll({ before, after }: FunctionPlan): void {
+    if (before === 'extreme') this.dirtyBefore.fill(1, 1)
+    if (after === 'extreme') this.dirtyAfter.fill(1, 0, this.dirtyAfter.length - 1)
+  }
+
+  /** Frames that are the whole partition: all rows change, or none. */
+  private markWhole({ plan, runs }: Extremal): void {
+    if (plan.before !== 'extreme' || plan.after !== 'extreme' || this.allDirty) return
+    const places = this.runs.map((_, r) => [this.fromOf(r), this.toOf(r)] as const)
+    if (!runs.same(...this.bestOf(runs, places, this.first, this.end))) this.allDirty = true
+  }
+
+  /** Whether the best row before a gap, or after it, is another than before the step. */
+  private differs({ plan, runs }: Extremal, gap: number): boolean {
+    const { first, end, kernels, delta } = this
+    if (plan.before === 'extreme' && plan.after === 'extreme') return false
+    if (plan.before === 'extreme' && gap > 0) {
+      const last = first + gap - 1
+      const places = this.runs.map((run, r) => {
+        const from = this.fromOf(r)
+        const at = lowerRow(kernels, run, from, this.toOf(r), delta, last)
+        const holds = at < this.toOf(r) && kernels.compareRows(run, at, delta, last) === 0
+        return [from, holds ? at + 1 : at] as const
+      })
+      return !runs.same(...this.bestOf(runs, places, first, last + 1))
+    }
+    if (plan.after === 'extreme' && first + gap < end) {
+      const places = this.runs.map(
+        (run, r) => [lowerRow(kernels, run, this.fromOf(r), this.toOf(r), delta, first + gap), this.toOf(r)] as const,
+      )
+      return !runs.same(...this.bestOf(runs, places, first + gap, end))
+    }
+    return false
+  }
+
+  /** The best of rows of the runs, and with rows of the delta too: before the step, and after it. */
+  bestOf(
+    extremes: RunExtremes,
+    places: readonly (readonly [from: number, to: number])[],
+    deltaFrom: number,
+    deltaTo: number,
+  ): [before: FoundRow | null, after: FoundRow | null] {
+    const { runs, delta } = this
+    const from = places.map(p => p[0])
+    const to = places.map(p => p[1])
+    const before = extremes.best({ runs, from, to }, runs, true)
+    const all = [...runs, delta]
+    const after = extremes.best({ runs: all, from: [...from, deltaFrom], to: [...to, deltaTo] }, all, false)
+    return [before, after]
   }
 
   private measure(): void {

@@ -28,7 +28,7 @@ export interface Reach {
 const noReach = (): Reach => ({ rows: 0, groups: -1, range: null, nonNulls: [], all: false })
 
 /** What a function wants to know of all rows before, or after. */
-export type Far = 'nothing' | 'total' | 'row' | 'everything'
+export type Far = 'nothing' | 'total' | 'extreme' | 'row' | 'everything'
 
 export interface FunctionPlan {
   readonly spec: WindowSpec
@@ -67,7 +67,9 @@ export function planWindow(rel: WindowRel): WindowPlan {
   const reaches = [noReach(), noReach(), noReach(), noReach()] as const
   const functions = rel.functions.map((spec, i): FunctionPlan => {
     const arg = ofExpr(spec.arg)
-    const [before, after] = isRank(spec.fn) || isOffset(spec.fn) ? NO_FAR : farOf(spec)
+    // A column of the partition may lie in a packed key, out of reach; it is the same in all rows anyway.
+    const isKey = rel.partition.some(p => p.kind === 'column' && p.index === arg?.index)
+    const [before, after] = isRank(spec.fn) || isOffset(spec.fn) ? NO_FAR : farOf(spec, isKey)
     addReach(spec, arg, before, after, reaches)
     return {
       spec,
@@ -110,12 +112,15 @@ function totalOf({ fn }: WindowSpec, arg: Column | null): (() => Total) | null {
   return arg !== null && isFloat(arg.type) ? () => new FloatTotal() : () => new IntegerTotal()
 }
 
-function farOf(spec: WindowSpec): readonly [Far, Far] {
+const EXTREMES: readonly string[] = ['min', 'max', 'boolAnd', 'boolOr']
+
+function farOf(spec: WindowSpec, isKey: boolean): readonly [Far, Far] {
   const { fn, frame } = spec
   const before = frame.start === null
   const after = frame.end === null
   if (!isValue(fn)) {
-    const far: Far = totalOf(spec, null) === null ? 'everything' : 'total'
+    const extreme = EXTREMES.includes(fn) && frame.exclude === 'none' && !isKey
+    const far: Far = totalOf(spec, null) !== null ? 'total' : extreme ? 'extreme' : 'everything'
     return [before ? far : 'nothing', after ? far : 'nothing']
   }
   const { start, end } = near(spec)
