@@ -7,6 +7,7 @@ import { compareGerman } from '../src/zset/strings.js'
 import { $compareCells, $compareColumns, $comparePayload } from '../templates/compare.js'
 import { $findSlot, $isNull, $reach, reachedExtremes, reachedGroups } from '../templates/groups.js'
 import { $below, $equal, $lowerBound, $notAbove } from '../templates/seek.js'
+import { support } from '../templates/support.js'
 import {
   $advance,
   $cut,
@@ -144,4 +145,23 @@ export function topKCode<Reached, Rank>(context: CodeContext, kernels: CompiledK
     })),
     sources: sources.texts,
   }
+}
+
+/**
+ * Counts derivations of rows of a recursive relation, arranged by the row and then by their last column, the iteration.
+ */
+export function supportCode<F>(context: CodeContext, kernels: CompiledKernels, delay: 0 | 1) {
+  const { layout } = kernels
+  const sources = new SourceList()
+  const fn = make<F>(context, sources, 'support', support, [layoutFingerprint(layout), delay], () => ({
+    $w: {
+      ...walkStatics(kernels, false),
+      slotLanes: layout.key.words * 2,
+      slotStride: layout.key.words * 2,
+      confirm: confirmSlot(layout, layout, layout.key.columns),
+      iteration: layout.schema.columns.at(-1),
+      delay,
+    },
+  }))
+  return { fn, sources: sources.texts }
 }

@@ -99,7 +99,7 @@ describe('documents', () => {
   })
 
   it.each(DOCUMENTS)('%s names files that exist', path => {
-    const folders = 'src|codegen|templates|test|examples|bench|demo|bin|fixtures'
+    const folders = 'docs|src|codegen|templates|test|examples|bench|demo|bin|fixtures'
     const named = read(path).matchAll(new RegExp(`[\`(]((?:${folders})/[\\w./-]*[\\w/])[\`)#]`, 'g'))
     const missing = [...named].map(([, name]) => name).filter(name => !existsSync(join(ROOT, name)))
     expect(missing).toEqual([])

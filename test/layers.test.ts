@@ -30,7 +30,8 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   codegen: { folders: [...CORE, 'templates'], packages: ['acorn', 'astring', 'estree'] },
   'src/engine': { folders: BELOW_ENGINE, packages: ['node:*', '@dagrejs/dagre'] },
   'src/sync': { folders: ['src/base', 'src/schema', 'src/zset', 'src/engine'], packages: [] },
-  'src/testing': { folders: [...CORE, 'src/engine'], packages: ['fast-check'] },
+  'src/streams': { folders: [...CORE, 'codegen', 'src/engine'], packages: [] },
+  'src/testing': { folders: [...CORE, 'src/engine', 'src/streams'], packages: ['fast-check'] },
   'src/cli': {
     folders: [
       'src/base',

@@ -8,7 +8,7 @@ import { quote, SchemaError, show } from '../base/errors.js'
 import type { Interval } from '../schema/interval.js'
 import type { JsonValue } from '../schema/nested.js'
 import type { IntervalInput } from '../schema/present.js'
-import { type TableSchema, tableSchema } from '../schema/schema.js'
+import { type ColumnSpec, type TableSchema, tableSchema } from '../schema/schema.js'
 import { arrayOf, decimalOf, mapOf, type Part, structOf, TYPES, type TypeName } from '../schema/types.js'
 import {
   type ConstraintSpec,
@@ -261,19 +261,27 @@ function rulesOf(
 const isUniqueKey = (columns: ColumnBuilders): boolean =>
   Object.values(columns).some(c => c.isPrimaryKey && c.isUniqueKey)
 
-function schemaOf(name: string, columns: ColumnBuilders, keyOption: readonly string[] | undefined): TableSchema {
+/** Names and types of the columns. Throws SchemaError if one is no column. */
+export function columnSpecs(what: string, columns: ColumnBuilders): ColumnSpec[] {
+  return columnsOf(what, columns).map(([name, b]) => ({ name, type: b.type, nullable: b.isNullable }))
+}
+
+function columnsOf(what: string, columns: ColumnBuilders) {
   if (typeof columns !== 'object' || columns === null) {
-    throw new SchemaError(`table ${label(name)}: expected an object of columns, found ${show(columns)}`)
+    throw new SchemaError(`${what}: expected an object of columns, found ${show(columns)}`)
   }
   const entries = Object.entries(columns)
   for (const [column, builder] of entries) {
     if (!(builder instanceof ColumnBuilder) || TYPES[builder.type] === undefined) {
       const found = typeof builder === 'function' ? 'a function (is `()` missing?)' : show(builder)
-      throw new SchemaError(
-        `table ${label(name)}: column ${quote(column)}: expected a column like u64(), found ${found}`,
-      )
+      throw new SchemaError(`${what}: column ${quote(column)}: expected a column like u64(), found ${found}`)
     }
   }
+  return entries
+}
+
+function schemaOf(name: string, columns: ColumnBuilders, keyOption: readonly string[] | undefined): TableSchema {
+  const entries = columnsOf(`table ${label(name)}`, columns)
   const marked = entries.filter(([, builder]) => builder.isPrimaryKey).map(([column]) => column)
   if (keyOption !== undefined && marked.length > 0) {
     throw new SchemaError(`table ${label(name)}: give the key either by .primaryKey() or by the option, not both`)

@@ -9,9 +9,23 @@
 import { Context } from './interpret/context.js'
 import { interpretAggregate, interpretTopK } from './interpret/groups.js'
 import { interpretJoin } from './interpret/join.js'
+import { solve, solveTimed } from './interpret/recursive.js'
 import { interpretWindow } from './interpret/window.js'
-import { addRow, addZSet, weightOf, type ZSet } from './interpret/zset.js'
-import type { ClampMode, FilterRel, MapRel, Rel, Relation, SetRel } from './rel.js'
+import { addRow, addZSet, weightOf, type ZSet, zsetOf } from './interpret/zset.js'
+import { inputsOf, nodesOf } from './nodes.js'
+import type {
+  ClampMode,
+  FilterRel,
+  FixpointRel,
+  Loop,
+  MapRel,
+  RecursiveProgram,
+  RecursiveRel,
+  Rel,
+  Relation,
+  SetRel,
+  SourceRel,
+} from './rel.js'
 
 export { sumOverflow } from './interpret/groups.js'
 export type { Entry, Row, ZSet } from './interpret/zset.js'
@@ -30,23 +44,69 @@ export interface Interpretation {
  * not there is empty, a view that is not there is computed.
  */
 export function interpret(rel: Rel, inputs: ReadonlyMap<Relation, ZSet>): Interpretation {
-  return run(rel, inputs, new Map())
+  const context = new Context()
+  const [rows] = run([rel], inputs, new Map(), context)
+  return { rows, errors: context.errors, overflow: context.overflow }
 }
 
-function run(rel: Rel, inputs: ReadonlyMap<Relation, ZSet>, views: Map<Relation, Interpretation>): Interpretation {
-  const context = new Context()
-  const done = new Map<Rel, ZSet>()
+/** The rows of some circuits; nodes that they have in common are evaluated once. */
+function run(
+  roots: readonly Rel[],
+  inputs: ReadonlyMap<SourceRel['relation'], ZSet>,
+  views: Map<Relation, Interpretation>,
+  context: Context,
+  known: ReadonlyMap<Rel, ZSet> = new Map(),
+): ZSet[] {
+  const done = new Map(known)
+  const programs = new Map<RecursiveProgram | Loop, readonly ZSet[]>()
 
-  const source = (relation: Relation): ZSet => {
+  const source = (relation: SourceRel['relation']): ZSet => {
     const given = inputs.get(relation)
-    if (given !== undefined || relation.kind === 'table') return given ?? new Map()
+    if (given !== undefined || relation.kind !== 'view') return given ?? new Map()
     let view = views.get(relation)
     if (view === undefined) {
-      view = run(relation.rel, inputs, views)
+      const own = new Context()
+      const [rows] = run([relation.rel], inputs, views, own)
+      view = { rows, errors: own.errors, overflow: own.overflow }
       views.set(relation, view)
     }
     context.overflow ||= view.overflow
     return view.rows
+  }
+  const solved = ({ program, inputs: given }: RecursiveRel): readonly ZSet[] => {
+    let relations = programs.get(program)
+    if (relations === undefined) {
+      const parameters = program.parameters.map((p, i) => [p, visit(given[i])] as const)
+      const evaluate = (variables: readonly ZSet[]) => {
+        const own = new Context()
+        const all = new Map<SourceRel['relation'], ZSet>([
+          ...inputs,
+          ...parameters,
+          ...program.variables.map((v, k) => [v, variables[k]] as const),
+        ])
+        return { rows: run(program.bodies, all, views, own).map(body => reweigh(body, one)), context: own }
+      }
+      relations = solve(program, evaluate, context)
+      programs.set(program, relations)
+    }
+    return relations
+  }
+  const fixpoint = ({ loop, inputs: bodies }: FixpointRel): readonly ZSet[] => {
+    let relations = programs.get(loop)
+    if (relations === undefined) {
+      const outside = new Map(independent(bodies, loop.variables).map(node => [node, visit(node)]))
+      const evaluate = (variables: readonly ZSet[]) => {
+        const own = new Context()
+        const all = new Map<SourceRel['relation'], ZSet>([
+          ...inputs,
+          ...loop.variables.map((v, k) => [v, variables[k]] as const),
+        ])
+        return { rows: run(bodies, all, views, own, outside), context: own }
+      }
+      relations = solveTimed(loop, evaluate, context)
+      programs.set(loop, relations)
+    }
+    return relations
   }
   const visit = (node: Rel): ZSet => {
     const known = done.get(node)
@@ -81,11 +141,16 @@ function run(rel: Rel, inputs: ReadonlyMap<Relation, ZSet>, views: Map<Relation,
         return interpretTopK(node, visit(node.input), context)
       case 'window':
         return interpretWindow(node, visit(node.input), context)
+      case 'recursive':
+        return solved(node)[node.index]
+      case 'fixpoint':
+        return fixpoint(node)[0]
+      case 'result':
+        return withoutTime(fixpoint(node.input)[node.index])
     }
   }
 
-  const rows = visit(rel)
-  return { rows, errors: context.errors, overflow: context.overflow }
+  return roots.map(visit)
 }
 
 function filter(rel: FilterRel, input: ZSet, context: Context): ZSet {
@@ -110,6 +175,19 @@ function sum(terms: readonly (readonly [ZSet, bigint])[]): ZSet {
   for (const [zset, factor] of terms) addZSet(result, zset, factor)
   return result
 }
+
+/** The nodes that do not depend on these variables. */
+function independent(bodies: readonly Rel[], variables: readonly SourceRel['relation'][]): Rel[] {
+  const dependent = new Set<Rel>()
+  const nodes = bodies.flatMap(nodesOf)
+  for (const node of nodes) {
+    const own = node.kind === 'source' && variables.includes(node.relation)
+    if (own || inputsOf(node).some(input => dependent.has(input))) dependent.add(node)
+  }
+  return nodes.filter(node => !dependent.has(node))
+}
+
+const withoutTime = (timed: ZSet): ZSet => zsetOf([...timed.values()].map(e => ({ ...e, row: e.row.slice(0, -1) })))
 
 const positive = (w: bigint): bigint => (w > 0n ? w : 0n)
 const one = (w: bigint): bigint => (w > 0n ? 1n : 0n)

@@ -1,6 +1,6 @@
 /**
  * Lowering: every relational operator in terms of the few that have kernels (source, filter, map, negate, plus,
- * inner join, clamp, aggregate, topK, window). Nodes that an expansion needs twice are one object, computed once.
+ * inner join, clamp, aggregate, topK, window, fixpoint). Nodes that an expansion needs twice are one object, computed once.
  *
  * With pos(x) = max(w, 0) and one(x) = [w > 0] on the weights of whole rows:
  *
@@ -35,17 +35,30 @@ import {
   windowInputs,
   withColumns,
 } from './nodes.js'
-import type { Rel, SetRel, TopKRel, WindowRel } from './rel.js'
+import { lowerRecursion } from './recursion/timed.js'
+import type { FixpointRel, RecursiveProgram, RecursiveRel, Rel, SetRel, TopKRel, WindowRel } from './rel.js'
 import { allColumns, call, columnOf, exprKey } from './substitute.js'
 import type { WindowOrder } from './window.js'
 
 /** The circuit in primitives. The schema stays. Sources that are views stay sources. */
 export function lower(root: Rel): Rel {
   const done = new Map<Rel, Rel>()
+  const fixpoints = new Map<RecursiveProgram, FixpointRel>()
+  const solved = ({ program, inputs }: RecursiveRel): FixpointRel => {
+    let fixpoint = fixpoints.get(program)
+    if (fixpoint === undefined) {
+      fixpoint = lowerRecursion(program, inputs.map(visit), program.bodies.map(visit))
+      fixpoints.set(program, fixpoint)
+    }
+    return fixpoint
+  }
   const visit = (rel: Rel): Rel => {
     let result = done.get(rel)
     if (result === undefined) {
-      result = lowerNode(rel, visit)
+      result =
+        rel.kind === 'recursive'
+          ? Object.freeze({ kind: 'result', schema: rel.schema, input: solved(rel), index: rel.index })
+          : lowerNode(rel, visit)
       done.set(rel, result)
     }
     return result
@@ -53,9 +66,11 @@ export function lower(root: Rel): Rel {
   return visit(root)
 }
 
-function lowerNode(rel: Rel, visit: (rel: Rel) => Rel): Rel {
+function lowerNode(rel: Exclude<Rel, RecursiveRel>, visit: (rel: Rel) => Rel): Rel {
   switch (rel.kind) {
     case 'source':
+    case 'fixpoint':
+    case 'result':
       return rel
     case 'filter':
       return filterOf(visit(rel.input), rel.predicate, rel)

@@ -15,6 +15,7 @@ import type {
   ClampMode,
   ClampRel,
   FilterRel,
+  FixpointRel,
   JoinRel,
   MapRel,
   NegateRel,
@@ -81,6 +82,8 @@ export function inputsOf(rel: Rel): readonly Rel[] {
     case 'source':
       return []
     case 'plus':
+    case 'recursive':
+    case 'fixpoint':
       return rel.inputs
     case 'join':
     case 'set':
@@ -98,6 +101,11 @@ export function withInputs(rel: Rel, inputs: readonly Rel[]): Rel {
       return rel
     case 'plus':
       return plusOf(inputs, rel.schema)
+    case 'recursive':
+    case 'fixpoint':
+      return Object.freeze({ ...rel, inputs: Object.freeze([...inputs]) })
+    case 'result':
+      return Object.freeze({ ...rel, input: inputs[0] as FixpointRel })
     case 'join':
     case 'set':
       return Object.freeze({ ...rel, left: inputs[0], right: inputs[1] })

@@ -203,6 +203,12 @@ export function printNode(rel: Rel): string {
       const by = rel.partition.map(k => printExpr(k)).join(', ')
       return `window of (${by}) by (${order}): ${rel.functions.map(printWindowFunction).join(', ')}`
     }
+    case 'recursive':
+      return `recursive ${printName(rel.program.names[rel.index])}`
+    case 'fixpoint':
+      return `fixpoint of ${rel.loop.program.names.map(printName).join(', ')}`
+    case 'result':
+      return `relation ${rel.index} of it`
     default:
       return rel.kind
   }

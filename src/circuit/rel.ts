@@ -1,7 +1,8 @@
 /**
  * The relational IR: what the builder (and later SQL) produces, frozen plain nodes with a `kind`.
  * The oracle (`interpret.ts`) evaluates these nodes directly; the compiler first lowers them (`lower.ts`) to the
- * few primitives that have kernels: source, filter, map, negate, plus, join (inner), clamp, aggregate, topK, window.
+ * few primitives that have kernels: source, filter, map, negate, plus, join (inner), clamp, aggregate, topK, window,
+ * fixpoint.
  */
 import type { RowSchema, TableSchema } from '../schema/schema.js'
 import type { UserAggregate } from './aggregates/definition.js'
@@ -85,6 +86,13 @@ export interface ViewDefinition {
 
 export type { AggregateFn }
 
+/** A relation inside a recursive program: one that it defines, or a parameter that stands for what it reads. */
+export interface VariableDefinition {
+  readonly kind: 'variable'
+  readonly schema: RowSchema
+}
+
+/** A table or a view. */
 export type Relation = TableDefinition | ViewDefinition
 
 interface Base {
@@ -93,7 +101,7 @@ interface Base {
 
 export interface SourceRel extends Base {
   readonly kind: 'source'
-  readonly relation: Relation
+  readonly relation: Relation | VariableDefinition
 }
 export interface FilterRel extends Base {
   readonly kind: 'filter'
@@ -220,6 +228,57 @@ export interface WindowRel extends Base {
   readonly functions: readonly WindowSpec[]
 }
 
+/**
+ * Relations defined by one another: the least sets X with X[k] = distinct rows of bodies[k] over X, found by iterating
+ * from empty sets. Made by `recursiveOf` (`recursion/program.ts`), which sees to it that bodies are monotone in X and that
+ * parameters are sets.
+ */
+export interface RecursiveProgram {
+  readonly names: readonly string[]
+  /** What bodies read of the node's inputs, in the same order. */
+  readonly parameters: readonly VariableDefinition[]
+  readonly variables: readonly VariableDefinition[]
+  readonly bodies: readonly Rel[]
+  /** If X is not reached after so many iterations, all variables are empty, and that is recorded as a failure. */
+  readonly limit: number
+}
+/** Variable `index` of a recursive program over `inputs`. */
+export interface RecursiveRel extends Base {
+  readonly kind: 'recursive'
+  readonly inputs: readonly Rel[]
+  readonly program: RecursiveProgram
+  readonly index: number
+}
+
+/** What `fixpoint` solves; see `recursion/timed.ts`. */
+export interface Loop {
+  readonly program: RecursiveProgram
+  /** Those of the program first. The last column of each tells the iteration of a row. */
+  readonly variables: readonly VariableDefinition[]
+  /** Whether a row comes one iteration after what it follows from (1), or in the same one (0). */
+  readonly delays: readonly (0 | 1)[]
+}
+/**
+ * A recursive program in primitives: `inputs[k]` holds what variable k follows from, each derivation with the iteration of
+ * the latest row that it uses (0: none). No relation of its own: `result` takes one out. Made by lowering only.
+ */
+export interface FixpointRel extends Base {
+  readonly kind: 'fixpoint'
+  readonly inputs: readonly Rel[]
+  readonly loop: Loop
+}
+/** Variable `index` of a fixpoint, without the iteration. Made by lowering only. */
+export interface ResultRel extends Base {
+  readonly kind: 'result'
+  readonly input: FixpointRel
+  readonly index: number
+}
+
+/** The failure of a recursion that goes on for ever. */
+export function divergence({ names, limit }: RecursiveProgram): string {
+  return `the recursion of ${names.map(n => JSON.stringify(n)).join(', ')} is not at its end after ${limit} iterations`
+}
+
 export type Rel =
   | SourceRel
   | FilterRel
@@ -233,3 +292,6 @@ export type Rel =
   | AggregateRel
   | TopKRel
   | WindowRel
+  | RecursiveRel
+  | FixpointRel
+  | ResultRel

@@ -19,7 +19,7 @@ export function backfill(scheduler: Scheduler, fresh: readonly Operator[], progr
   const producers = new Set<Producer>()
   const arrangements = new Set<ArrangeOperator>()
   for (const operator of fresh) {
-    for (const input of operator.inputs()) {
+    for (const input of operator.waitsFor()) {
       if (isNew.has(input)) continue
       if (input instanceof ArrangeOperator) arrangements.add(input)
       else if (input instanceof Producer) producers.add(input)

@@ -23,7 +23,7 @@ import { SinkOperator } from './operators/sink.js'
 import { SourceOperator } from './operators/source.js'
 import { type Catalog, Planner } from './planner.js'
 import { groupReader, type Reader, storeLayout, storeReader } from './read.js'
-import type { SharedArrangement, Side } from './sharing.js'
+import type { OwnSide, SharedArrangement } from './sharing.js'
 
 /** A table in the circuit. */
 export interface BuiltTable {
@@ -133,7 +133,7 @@ export class Circuit {
   }
 
   /** The same for an arrangement that may have more columns: one that exists serves too. */
-  addSide(table: TableDefinition, purpose: string, rel: Rel, key: readonly number[]): Side {
+  addSide(table: TableDefinition, purpose: string, rel: Rel, key: readonly number[]): OwnSide {
     return this.added(table, rel, undefined, planner => planner.sideOf(rel, key, purpose))
   }
 
@@ -203,7 +203,7 @@ export class Circuit {
   private discard(operators: ReadonlySet<Operator>, arrangements: readonly string[]): void {
     for (const key of arrangements) this.arrangements.delete(key)
     for (const operator of operators) {
-      for (const input of operator.inputs()) {
+      for (const input of operator.waitsFor()) {
         const at = input.consumers.indexOf(operator)
         if (at >= 0) input.consumers.splice(at, 1)
       }

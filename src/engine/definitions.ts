@@ -253,7 +253,7 @@ export class Definitions {
       if (relation.schema.name === view)
         throw new UsageError(`view ${quote(view)} and something it reads have one name`)
       if (relation.kind === 'view') this.addView(relation, undefined, created)
-      else this.addTable(relation, created)
+      else if (relation.kind === 'table') this.addTable(relation, created)
     }
   }
 

@@ -19,6 +19,7 @@ export class Scheduler {
 
   add(operators: readonly Operator[]): void {
     for (const operator of operators) {
+      for (const member of operator.members()) member.id = this.nextId++
       operator.id = this.nextId++
       this.operators.push(operator)
     }

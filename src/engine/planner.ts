@@ -8,7 +8,7 @@ import { keyLanesOf } from '../../codegen/expr/plain.js'
 import { kernelsOf } from '../../codegen/kernels.js'
 import { accumulateCode, settleCode } from '../../codegen/reduce.js'
 import { type CodeContext, clampCode, joinCode, storeCode } from '../../codegen/steps.js'
-import { extremeCode, topKCode } from '../../codegen/walk.js'
+import { extremeCode, supportCode, topKCode } from '../../codegen/walk.js'
 import { windowCode } from '../../codegen/window.js'
 import { GnitzError } from '../base/errors.js'
 import { AGGREGATES } from '../circuit/aggregates/index.js'
@@ -16,15 +16,18 @@ import { keepsFailures } from '../circuit/conditions.js'
 import type { Expr } from '../circuit/expr.js'
 import { countReaders, filterOf, mapOf } from '../circuit/nodes.js'
 import { printAggregate, printExpr, printWindowFunction } from '../circuit/print.js'
-import type {
-  AggregateRel,
-  AggregateSpec,
-  ClampRel,
-  JoinRel,
-  Rel,
-  Relation,
-  TopKRel,
-  WindowRel,
+import {
+  type AggregateRel,
+  type AggregateSpec,
+  type ClampRel,
+  divergence,
+  type FixpointRel,
+  type JoinRel,
+  type Rel,
+  type Relation,
+  type ResultRel,
+  type TopKRel,
+  type WindowRel,
 } from '../circuit/rel.js'
 import { allColumns, canFail, exprKey } from '../circuit/substitute.js'
 import { arrangedLayout, type Column, flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
@@ -33,6 +36,7 @@ import { usedLanes } from '../zset/records.js'
 import { SILENT } from './errors.js'
 import { ArrangeOperator } from './operators/arrange.js'
 import { type Clamp, ClampOperator } from './operators/clamp.js'
+import { Facts } from './operators/facts.js'
 import {
   BatchTarget,
   type Errors,
@@ -44,8 +48,16 @@ import {
   type ScanStore,
   type Target,
 } from './operators/feed.js'
+import {
+  type CountSupport,
+  FixpointOperator,
+  ResultOperator,
+  type SolvedVariable,
+  VariableOperator,
+} from './operators/fixpoint.js'
 import { JoinOperator, type Probe } from './operators/join.js'
 import { LinearOperator } from './operators/linear.js'
+import { LoopArrange } from './operators/loop.js'
 import type { Operator, Producer } from './operators/operator.js'
 import { Ranked, type RankedTarget } from './operators/ranked.js'
 import { Extreme, type FindExtreme, type ReachExtremes, type ReduceCode, ReduceOperator } from './operators/reduce.js'
@@ -55,8 +67,9 @@ import type { WindowWalk } from './operators/window/stretch.js'
 import { WindowOperator } from './operators/window.js'
 import { columnIndex, mapRel, orderedColumns, orderOf, planAggregate, specOf, uniqueSchema } from './plan-aggregate.js'
 import { describeFeed, type FeedPlan, filtered, isClosed, onto, reachesFailure } from './plan-feeds.js'
+import { LoopPlan, Loops } from './plan-loop.js'
 import { relKey } from './relkey.js'
-import { findShared, ontoSides, projectionOf, type SharedArrangement, type Side } from './sharing.js'
+import { findShared, type OwnSide, ontoSides, projectionOf, type SharedArrangement, type Side } from './sharing.js'
 import { StateNames } from './state/names.js'
 
 /** A join operator with the arrangements that serve its sides. */
@@ -83,6 +96,8 @@ export class Planner {
   readonly arrangements = new Set<ArrangeOperator>()
   private readonly producers = new Map<Rel, Producer>()
   private readonly joins = new Map<Rel, PlannedJoin>()
+  private readonly fixpoints = new Map<Rel, FixpointOperator>()
+  private readonly loops = new Loops()
   private readonly readers: Map<Rel, number>
   private readonly keys = new Map<Rel, string>()
   private readonly names: StateNames
@@ -164,10 +179,11 @@ export class Planner {
     let producer = this.producers.get(rel)
     if (producer === undefined) {
       const feeds = this.fuse(rel)
+      const loop = this.loops.of(rel)
       const operator = new LinearOperator(rel.schema)
       operator.stateName = this.names.own(rel)
-      this.attachBatch(feeds, rel.schema, flatLayout(rel.schema), operator.out, operator.errors, operator.feeds)
-      producer = this.add(operator)
+      this.attachBatch(feeds, rel.schema, flatLayout(rel.schema), operator.out, operator.errors, operator.feeds, loop)
+      producer = this.add(operator, loop)
       this.producers.set(rel, producer)
     }
     return producer
@@ -187,7 +203,10 @@ export class Planner {
   private makeProducer(rel: Rel): Producer {
     switch (rel.kind) {
       case 'source':
-        return this.catalog.producerOf(rel.relation)
+        if (rel.relation.kind !== 'variable') return this.catalog.producerOf(rel.relation)
+        return this.loops.of(rel)?.producerOf(rel.relation) as Producer
+      case 'result':
+        return this.resultOf(rel)
       case 'clamp':
         return this.clampOf(rel)
       case 'aggregate':
@@ -207,7 +226,11 @@ export class Planner {
     }
   }
 
-  private add<O extends Operator>(operator: O): O {
+  private add<O extends Operator>(operator: O, loop: LoopPlan | null = null): O {
+    if (loop !== null) {
+      loop.add(operator)
+      return operator
+    }
     this.operators.push(operator)
     for (const input of operator.inputs()) if (!input.consumers.includes(operator)) input.consumers.push(operator)
     return operator
@@ -227,6 +250,8 @@ export class Planner {
   ): ArrangeOperator {
     const parts = [this.keyOf(rel), keyColumns.join(), order.map(o => `${o.index}${o.descending}`).join(), silent]
     const key = parts.join('|')
+    const loop = this.loops.of(rel)
+    if (loop !== null) return this.loopArrangementOf(loop, key, rel, arrangedLayout(rel.schema, keyColumns, order))
     let operator = this.catalog.findArrangement(key)
     if (operator === undefined) {
       const feeds = this.feedsOf(rel)
@@ -245,11 +270,35 @@ export class Planner {
     return operator
   }
 
+  /** An arrangement within a loop. */
+  private loopArrangementOf(loop: LoopPlan, key: string, rel: Rel, layout: Layout): LoopArrange {
+    let operator = loop.arrangements.get(key)
+    if (operator === undefined) {
+      operator = this.arrangeInLoop(loop, rel, layout)
+      const { base, columns } = projectionOf(rel)
+      const by = layout.key.columns.map(k => columns[k])
+      loop.arrangements.set(key, operator)
+      loop.shared.push({ base: this.keyOf(base), columns, key: by, operator })
+    }
+    return operator
+  }
+
+  private arrangeInLoop(loop: LoopPlan, rel: Rel, layout: Layout): LoopArrange {
+    const feeds = this.feedsOf(rel)
+    const operator = new LoopArrange(
+      kernelsOf(layout, this.context.mode),
+      `an arrangement of view ${JSON.stringify(this.context.unit)}`,
+    )
+    this.attachBatch(feeds, rel.schema, layout, operator.raw, operator.errors, operator.feeds, loop)
+    return this.add(operator, loop)
+  }
+
   /** One side of a join: an arrangement that exists and holds its columns, or a new one. */
-  sideOf(rel: Rel, keyColumns: readonly number[], purpose?: string): Side {
+  sideOf(rel: Rel, keyColumns: readonly number[], purpose?: string): OwnSide {
     const { base, columns } = projectionOf(rel)
     const by = keyColumns.map(k => columns[k])
-    const shared = findShared(this.catalog.sharedArrangements(), this.keyOf(base), columns, by)
+    const known = this.loops.of(rel)?.shared ?? this.catalog.sharedArrangements()
+    const shared = findShared(known, this.keyOf(base), columns, by)
     if (shared === null)
       return {
         operator: this.arrangementOf(rel, keyColumns, [], false, purpose),
@@ -262,17 +311,22 @@ export class Planner {
   private joinOf(rel: JoinRel): PlannedJoin {
     let join = this.joins.get(rel)
     if (join === undefined) {
-      const left = this.sideOf(
+      const loop = this.loops.of(rel)
+      const side = (input: Rel, key: readonly number[]): Side => {
+        const found = this.sideOf(input, key)
+        return loop === null ? found : { ...found, operator: loop.arranged(found.operator) }
+      }
+      const left = side(
         rel.left,
         rel.on.map(([l]) => columnIndex(l)),
       )
-      const right = this.sideOf(
+      const right = side(
         rel.right,
         rel.on.map(([, r]) => columnIndex(r)),
       )
       const code = joinCode<Probe>(this.context.mode, left.operator.kernels.layout)
       const on = () => rel.on.map(([l, r]) => `${printExpr(l)} = ${printExpr(r)}`)
-      join = { operator: this.add(new JoinOperator(left.operator, right.operator, code, on)), left, right }
+      join = { operator: this.add(new JoinOperator(left.operator, right.operator, code, on), loop), left, right }
       this.joins.set(rel, join)
     }
     return join
@@ -285,6 +339,54 @@ export class Planner {
     )
     const { fn, sources } = clampCode<Clamp>(this.context, input.kernels.layout, rel.mode)
     return this.add(new ClampOperator(input, fn, sources, rel.mode))
+  }
+
+  private resultOf(rel: ResultRel): ResultOperator {
+    const { loop } = rel.input
+    return this.add(new ResultOperator(this.fixpointOf(rel.input), rel.index, loop.program.names[rel.index]))
+  }
+
+  private fixpointOf(rel: FixpointRel): FixpointOperator {
+    let fixpoint = this.fixpoints.get(rel)
+    if (fixpoint === undefined) {
+      fixpoint = this.makeFixpoint(rel)
+      this.fixpoints.set(rel, fixpoint)
+    }
+    return fixpoint
+  }
+
+  private makeFixpoint(rel: FixpointRel): FixpointOperator {
+    const { program, variables, delays } = rel.loop
+    const layouts = variables.map(({ schema }) => {
+      const last = schema.columns.length - 1
+      const row = schema.columns.slice(0, last).map(c => c.index)
+      return arrangedLayout(schema, row, [{ index: last, descending: false }])
+    })
+    const nameOf = (v: number): string => program.names[v] ?? `rows made distinct for ${program.names.join(', ')}`
+    const plan = new LoopPlan(
+      rel.loop,
+      layouts.map((layout, v) => new VariableOperator(nameOf(v), layout)),
+    )
+    this.loops.add(plan)
+    const solved = rel.inputs.map((input, v): SolvedVariable => {
+      const derivations = this.arrangeInLoop(plan, input, layouts[v])
+      const code = supportCode<CountSupport>(this.context, derivations.kernels, delays[v])
+      const facts = new Facts(derivations.kernels)
+      const producer = plan.producers[v]
+      return { producer, derivations, facts, count: code.fn, source: code.sources, delay: delays[v] }
+    })
+    const fixpoint = new FixpointOperator({
+      variables: solved,
+      body: plan.body,
+      outside: [...plan.outside],
+      gate: plan.gate,
+      own: program.variables.length,
+      limit: program.limit,
+      failure: { message: divergence(program), row: [] },
+    })
+    for (const outer of plan.outside) if (!outer.consumers.includes(fixpoint)) outer.consumers.push(fixpoint)
+    this.operators.push(fixpoint)
+    return fixpoint
   }
 
   private topKOf(rel: TopKRel): TopKOperator {
@@ -422,11 +524,12 @@ export class Planner {
     batch: ConstructorParameters<typeof BatchTarget>[0],
     errors: Errors,
     list: Feed[],
+    loop: LoopPlan | null = null,
   ): void {
     for (const feed of feeds) {
       const pipeline = { filter: feed.filter, exprs: feed.exprs, schema, negate: feed.negate }
       const code: FeedCode<ScanStore, PairsStore> = storeCode(this.context, pipeline, out)
-      this.connect(feed, new BatchTarget(batch, code, errors), code, schema, list)
+      this.connect(feed, new BatchTarget(batch, code, errors), code, schema, list, loop)
     }
   }
 
@@ -447,8 +550,10 @@ export class Planner {
     code: FeedCode<unknown, unknown>,
     schema: RowSchema,
     list: Feed[],
+    loop: LoopPlan | null = null,
   ): void {
-    const { producer, join } = feed
+    const { join } = feed
+    const producer = feed.producer === null || loop === null ? feed.producer : loop.within(feed.producer)
     list.push({ producer, join, target, code, describe: () => describeFeed(feed, schema) })
     join?.attach(target)
     // Compiled now, so that what cannot be compiled is refused with the view, and its source can be read.

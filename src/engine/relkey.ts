@@ -23,6 +23,7 @@ function compute(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string
   const list = (exprs: readonly Parameters<typeof exprKey>[0][]) => exprs.map(exprKey).join(';')
   switch (rel.kind) {
     case 'source':
+      if (rel.relation.kind === 'variable') return `variable(${identity(rel.relation)})`
       return `source(${numberOf(rel.relation)})`
     case 'filter':
       return `filter(${of(rel.input)},${exprKey(rel.predicate)})`
@@ -48,6 +49,11 @@ function compute(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string
       const counts = rel.counts === undefined ? '' : exprKey(rel.counts)
       return `aggregate(${of(rel.input)},${list(rel.keys)},${aggregates},${counts})`
     }
+    case 'recursive':
+    case 'fixpoint':
+      return `loop(${identity(rel.kind === 'recursive' ? rel.program : rel.loop)},${rel.inputs.map(of).join(',')})`
+    case 'result':
+      return `result(${of(rel.input)},${rel.index})`
     case 'topK': {
       const order = rel.order.map(o => `${exprKey(o.expr)}${o.descending ? 'd' : ''}`).join(';')
       return `topK(${of(rel.input)},${list(rel.keys)},${order},${rel.limit})`

@@ -5,7 +5,7 @@
 import type { Expr } from '../circuit/expr.js'
 import type { Rel } from '../circuit/rel.js'
 import { columnOf, replaceColumns } from '../circuit/substitute.js'
-import type { ArrangeOperator } from './operators/arrange.js'
+import type { Arranged, ArrangeOperator } from './operators/arrange.js'
 
 /** A relation as columns of another: `columns[i]` of `base` is column i. */
 export interface Projection {
@@ -38,8 +38,13 @@ export interface SharedArrangement {
 
 /** An arrangement as one side of a join sees it: `columns[i]` is where column i of the side lies. */
 export interface Side {
-  readonly operator: ArrangeOperator
+  readonly operator: Arranged
   readonly columns: readonly number[]
+}
+
+/** One that is not imported into a loop. */
+export interface OwnSide extends Side {
+  readonly operator: ArrangeOperator
 }
 
 /** The arrangement with the fewest columns that serves a projection by these key columns of its base. */
@@ -48,7 +53,7 @@ export function findShared(
   base: string,
   columns: readonly number[],
   key: readonly number[],
-): Side | null {
+): OwnSide | null {
   let best: SharedArrangement | null = null
   for (const one of known) {
     if (one.base !== base || one.key.join() !== key.join()) continue

@@ -5,7 +5,7 @@ import type { Relation, TableDefinition, ViewDefinition } from '../circuit/rel.j
 import type { Value } from '../schema/types.js'
 import { type Step, weightArb, withoutNegative } from './arbitraries.js'
 import { Choices, genomeArb } from './choices.js'
-import { type CircuitOptions, decodeCircuit } from './circuits.js'
+import { type CircuitOptions, decodeCircuit, decodeRecursion } from './circuits.js'
 import { ALL_TYPES } from './expressions.js'
 import { table, view } from './nodes.js'
 import { samples } from './samples.js'
@@ -56,6 +56,45 @@ export function caseArb(options: CaseOptions = {}): fc.Arbitrary<Case> {
     const loadFirst = loaded ? [load, ...all] : all
     const finalSteps = negative ? loadFirst : withoutNegative(loadFirst)
     return { tables, views: decodeViews(circuits, tables, options), steps: finalSteps }
+  })
+}
+
+/** Test cases of recursive programs over graphs: two tables of edges over few nodes, which come and go. */
+export function graphCaseArb(options: CaseOptions = {}): fc.Arbitrary<Case> {
+  const { maxSteps = 8, maxChanges = 4, maxRows = 12 } = options
+  const planned = fc.record({ at: fc.nat(0xffff), weight: weightArb })
+  const step = fc.array(planned, { minLength: 1, maxLength: maxChanges, size: 'max' })
+  const plan = fc.array(step, { minLength: 2, maxLength: maxSteps, size: 'max' })
+  // Not `fc.nat`, which prefers 0: paths need different nodes.
+  const node = fc.constantFrom(0, 1, 2, 3, 4, 5)
+  const edge = fc.record({ from: node, to: node, other: fc.constantFrom(0, 0, 1) })
+  const edges = fc.array(edge, { minLength: 5, maxLength: maxRows, size: 'max' })
+  const genomes = fc.record({
+    shape: genomeArb(3),
+    circuit: genomeArb(160),
+    edges,
+    plan,
+    loaded: fc.constantFrom(true, true, false),
+  })
+  return genomes.map(({ shape, circuit, edges: given, plan: steps, loaded }) => {
+    const choices = new Choices(shape)
+    const type = choices.pick(['i32', 'i64', 'string', 'f64', 'u128'] as const)
+    const nullable = choices.oneIn(4)
+    const nodes: Value[] = samples(type).slice(0, 6 - choices.below(4))
+    if (nullable) nodes[0] = null
+    const tables = ['e', 'f'].map(name =>
+      table(name, [
+        ['x', type, nullable],
+        ['y', type, nullable],
+      ]),
+    )
+    const all = given.map(({ from, to, other }) => {
+      const row = [nodes[from % nodes.length], nodes[to % nodes.length]]
+      return { table: tables[other], row, weight: 1n }
+    })
+    const changes = steps.map(step => step.map(({ at, weight }) => ({ ...all[at % all.length], weight })))
+    const rel = decodeRecursion(new Choices(circuit), tables, options)
+    return { tables, views: [view('v0', rel)], steps: loaded ? [all, ...changes] : changes }
   })
 }
 

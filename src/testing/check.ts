@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import type { Rel, ViewDefinition } from '../circuit/rel.js'
 import { type StepsOptions, stepsArb } from './arbitraries.js'
-import { type Case, type CaseOptions, caseArb } from './cases.js'
+import { type Case, type CaseOptions, caseArb, graphCaseArb } from './cases.js'
 import { checkLaws, LAWS, type Law } from './laws.js'
 import { minimise } from './minimise.js'
 import { view } from './nodes.js'
@@ -51,6 +51,11 @@ export function checkView(factory: RunnerFactory, subject: ViewDefinition | Rel,
 /** Checks that random circuits over random tables obey the laws. */
 export function checkRandom(factory: RunnerFactory, options: CheckOptions & CaseOptions = {}): void {
   checkCases(factory, caseArb(options), options)
+}
+
+/** Checks that random recursive programs over graphs obey the laws. */
+export function checkGraphs(factory: RunnerFactory, options: CheckOptions & CaseOptions = {}): void {
+  checkCases(factory, graphCaseArb(options), options)
 }
 
 /** Throws PropertyFailure with the smallest failing case. */

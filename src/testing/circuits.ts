@@ -9,6 +9,7 @@ import { isDecimal, TYPES, type TypeName } from '../schema/types.js'
 import { Choices, genomeArb } from './choices.js'
 import { ALL_TYPES, Expressions } from './expressions.js'
 import * as n from './nodes.js'
+import { recursion } from './recursions.js'
 
 export interface CircuitOptions {
   /** Most operators on a path from the result to a table, default 4. */
@@ -37,6 +38,15 @@ export function circuitArb(relations: readonly Relation[], options: CircuitOptio
 /** The circuit that the choices describe; with no choices left, the first relation itself. */
 export function decodeCircuit(choices: Choices, relations: readonly Relation[], options: CircuitOptions = {}): Rel {
   return new Circuits(choices, relations, options).relation(options.maxDepth ?? 4)
+}
+
+/** A recursive program over the relations, and sometimes something over that. */
+export function decodeRecursion(choices: Choices, relations: readonly Relation[], options: CircuitOptions = {}): Rel {
+  const circuits = new Circuits(choices, relations, { ...options, maxDepth: 0 })
+  const rel = recursion(circuits, 0)
+  if (!choices.oneIn(4)) return rel
+  const over = new Circuits(choices, [n.view('program', rel), ...relations], options)
+  return over.relation(options.maxDepth ?? 2)
 }
 
 class Circuits {
@@ -359,6 +369,7 @@ const OPERATORS = {
   topK: topKOperator,
   window: windowOperator,
   view: (c: Circuits, depth: number): Rel => c.asView(c.relation(depth)),
+  recursive: recursion,
 }
 
 export const OPERATOR_KINDS: readonly OperatorKind[] = Object.freeze(Object.keys(OPERATORS) as OperatorKind[])

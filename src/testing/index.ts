@@ -10,7 +10,7 @@ import type { Rel, ViewDefinition } from '../circuit/rel.js'
 import type { OpenOptions } from '../engine/database.js'
 import type { Step, StepsOptions } from './arbitraries.js'
 import type { CaseOptions } from './cases.js'
-import { type CheckOptions, checkRandom, checkView } from './check.js'
+import { type CheckOptions, checkGraphs, checkRandom, checkView } from './check.js'
 import { engineRunner } from './engine-runner.js'
 import { checkLaws } from './laws.js'
 import type { RunnerFactory } from './runner.js'
@@ -28,6 +28,20 @@ export { checkLaws, LAWS, type Law, LawViolation } from './laws.js'
 export * as nodes from './nodes.js'
 export { printCase } from './print.js'
 export { NaiveRunner, type Runner, type RunnerFactory, type RunningView } from './runner.js'
+export {
+  checkBilinear,
+  checkGroup,
+  checkIncrementalOf,
+  checkLinear,
+  checkMonoid,
+  checkRing,
+  checkSemigroup,
+  checkSemiring,
+  checkTimeInvariant,
+  runStream,
+  type StreamLawOptions,
+  type StreamOperator,
+} from './stream-laws.js'
 
 interface DatabaseOptions {
   /** What runs the views, default a database in memory. */
@@ -50,6 +64,11 @@ export function checkIncremental(view: ViewDefinition | Rel, options: Incrementa
 /** The same for random circuits over random tables. */
 export function checkCircuits(options: CircuitsOptions = {}): void {
   checkRandom(runnerOf(options), options)
+}
+
+/** The same for random recursive programs, over edges that come and go. */
+export function checkRecursion(options: CircuitsOptions = {}): void {
+  checkGraphs(runnerOf(options), options)
 }
 
 /** Runs the laws on one case: what a printed reproduction calls. Throws LawViolation. */

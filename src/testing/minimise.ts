@@ -4,7 +4,7 @@
  */
 import type { Expr } from '../circuit/expr.js'
 import { inputsOf, nodesOf, rewrite, sameShape } from '../circuit/nodes.js'
-import type { Rel, ViewDefinition, WindowRel } from '../circuit/rel.js'
+import type { RecursiveProgram, Rel, ViewDefinition, WindowRel } from '../circuit/rel.js'
 import { rowSchema } from '../schema/schema.js'
 import type { Change, Step } from './arbitraries.js'
 import type { Case } from './cases.js'
@@ -77,9 +77,25 @@ function* simpler(root: Rel): Generator<Rel> {
     for (const instead of replacements(node))
       yield rewrite(root, (rel, original) => (original === node ? instead : rel))
   }
+  for (const program of new Set(nodes.flatMap(node => (node.kind === 'recursive' ? [node.program] : [])))) {
+    for (const instead of simplerPrograms(program)) {
+      yield rewrite(root, rel =>
+        rel.kind === 'recursive' && rel.program === program ? { ...rel, program: instead } : rel,
+      )
+    }
+  }
   for (const node of nodes) {
     for (const instead of plainer(node)) {
       yield rewrite(root, (rel, original) => (original === node ? withInputsOf(instead, rel) : rel))
+    }
+  }
+}
+
+/** The program with one body simpler; parts of monotone circuits are monotone. */
+function* simplerPrograms(program: RecursiveProgram): Generator<RecursiveProgram> {
+  for (const [k, body] of program.bodies.entries()) {
+    for (const instead of simpler(body)) {
+      if (sameShape(instead.schema, body.schema)) yield { ...program, bodies: program.bodies.with(k, instead) }
     }
   }
 }
@@ -110,6 +126,8 @@ function withInputsOf(node: Rel, rewritten: Rel): Rel {
     case 'source':
       return node
     case 'plus':
+    case 'recursive':
+    case 'fixpoint':
       return { ...node, inputs: rewritten.inputs } as Rel
     case 'join':
     case 'set':

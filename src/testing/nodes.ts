@@ -12,11 +12,13 @@ import type {
   FilterRel,
   JoinRel,
   MapRel,
+  RecursiveProgram,
   Rel,
   Relation,
   SetRel,
   TableDefinition,
   TopKRel,
+  VariableDefinition,
   ViewDefinition,
   WindowRel,
 } from '../circuit/rel.js'
@@ -87,6 +89,28 @@ function nullability(op: Op, args: readonly Expr[]): boolean {
     default:
       return args.some(a => a.nullable)
   }
+}
+
+/** A relation that bodies of a recursive program read. */
+export function variable(columns: readonly (readonly [name: string, type: TypeName, nullable?: boolean])[]) {
+  const specs = columns.map(([name, type, nullable]) => ({ name, type, nullable: nullable ?? false }))
+  const definition: VariableDefinition = { kind: 'variable', schema: rowSchema('variable', specs) }
+  return Object.freeze(definition)
+}
+
+/** REQUIRES: what `recursiveOf` ensures; it is the one to use where circuits are made. */
+export function program(
+  names: readonly string[],
+  parameters: readonly VariableDefinition[],
+  variables: readonly VariableDefinition[],
+  bodies: readonly Rel[],
+  limit: number,
+): RecursiveProgram {
+  return Object.freeze({ names, parameters, variables, bodies, limit })
+}
+
+export function recursive(of: RecursiveProgram, inputs: readonly Rel[], index: number): Rel {
+  return Object.freeze({ kind: 'recursive', schema: of.variables[index].schema, inputs, program: of, index })
 }
 
 export const source = (relation: Relation): Rel => Object.freeze({ kind: 'source', schema: relation.schema, relation })

@@ -1,7 +1,16 @@
 /** A failing case as TypeScript text that rebuilds it and runs the laws again. */
 import type { Expr } from '../circuit/expr.js'
 import { inputsOf } from '../circuit/nodes.js'
-import type { AggregateSpec, JoinRel, Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
+import type {
+  AggregateSpec,
+  JoinRel,
+  RecursiveProgram,
+  Rel,
+  Relation,
+  TableDefinition,
+  VariableDefinition,
+  ViewDefinition,
+} from '../circuit/rel.js'
 import type { Bound, WindowSpec } from '../circuit/window.js'
 import type { Value } from '../schema/types.js'
 import type { Step } from './arbitraries.js'
@@ -24,16 +33,29 @@ export function printCase(test: Case, shuffle: number): string {
   ].join('\n')
 }
 
+type Named = Relation | VariableDefinition
+
 class Printer {
   readonly lines: string[] = []
-  private readonly names = new Map<Relation | Rel, string>()
-  private readonly counts = { table: 0, view: 0, rel: 0 }
+  private readonly names = new Map<Named | Rel | RecursiveProgram, string>()
+  private readonly counts = { table: 0, view: 0, variable: 0, rel: 0, program: 0 }
 
-  relation(relation: Relation): string {
+  relation(relation: Named): string {
     const known = this.names.get(relation)
     if (known !== undefined) return known
-    const text = relation.kind === 'table' ? this.table(relation) : this.view(relation)
+    const text = this.definition(relation)
     return this.define(relation, `${relation.kind}${this.counts[relation.kind]++}`, text)
+  }
+
+  private definition(relation: Named): string {
+    switch (relation.kind) {
+      case 'table':
+        return this.table(relation)
+      case 'view':
+        return this.view(relation)
+      case 'variable':
+        return this.variable(relation)
+    }
   }
 
   step(step: Step): string {
@@ -43,7 +65,7 @@ class Printer {
     return changes.length === 0 ? '[]' : `[\n    ${changes.join(',\n    ')},\n  ]`
   }
 
-  private define(object: Relation | Rel, name: string, text: string): string {
+  private define(object: Named | Rel | RecursiveProgram, name: string, text: string): string {
     this.names.set(object, name)
     this.lines.push(`const ${name} = ${text}`)
     return name
@@ -53,6 +75,25 @@ class Printer {
     const columns = schema.columns.map(c => `[${quoted(c.name)}, '${c.type}', ${c.nullable}]`)
     const key = schema.primaryKey.map(k => quoted(schema.columns[k].name))
     return `n.table(${quoted(schema.name)}, [${columns.join(', ')}], [${key.join(', ')}])`
+  }
+
+  private variable({ schema }: VariableDefinition): string {
+    const columns = schema.columns.map(c => `[${quoted(c.name)}, '${c.type}', ${c.nullable}]`)
+    return `n.variable([${columns.join(', ')}])`
+  }
+
+  private program(program: RecursiveProgram): string {
+    const known = this.names.get(program)
+    if (known !== undefined) return known
+    const list = (texts: readonly string[]): string => `[${texts.join(', ')}]`
+    const parts = [
+      list(program.names.map(quoted)),
+      list(program.parameters.map(p => this.relation(p))),
+      list(program.variables.map(v => this.relation(v))),
+      list(program.bodies.map(b => this.rel(b))),
+      String(program.limit),
+    ]
+    return this.define(program, `p${this.counts.program++}`, `n.program(${parts.join(', ')})`)
   }
 
   private view({ schema, rel, key }: ViewDefinition): string {
@@ -100,6 +141,8 @@ class Printer {
         const partition = rel.partition.map(expr).join(', ')
         return `n.window(${inputs[0]}, [${partition}], [${order.join(', ')}], [${functions.join(', ')}])`
       }
+      case 'recursive':
+        return `n.recursive(${this.program(rel.program)}, [${inputs.join(', ')}], ${rel.index})`
       default:
         return `n.${rel.kind}(${inputs.join(', ')})`
     }

@@ -39,7 +39,7 @@ function relationsOf(rels: Iterable<Rel>): Relation[] {
   const found = new Set<Relation>()
   const visit = (root: Rel): void => {
     for (const node of nodesOf(root)) {
-      if (node.kind !== 'source' || found.has(node.relation)) continue
+      if (node.kind !== 'source' || node.relation.kind === 'variable' || found.has(node.relation)) continue
       found.add(node.relation)
       if (node.relation.kind === 'view') visit(node.relation.rel)
     }

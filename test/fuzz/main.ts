@@ -5,14 +5,21 @@
  * data vary: every tenth round has large transactions, which reach the sorted-run merging that small ones never see.
  */
 import { parseArgs } from 'node:util'
-import { type CircuitsOptions, checkCircuits, OPERATOR_KINDS, type OperatorKind } from '../../src/testing/index.js'
+import {
+  type CircuitsOptions,
+  checkCircuits,
+  checkRecursion,
+  OPERATOR_KINDS,
+  type OperatorKind,
+} from '../../src/testing/index.js'
 
 const HELP = `npm run fuzz -- [options]
   --seed N          first seed, default: from the clock
   --cases N         how many cases, default 1000
   --kinds a,b,c     only these operators: ${OPERATOR_KINDS.join(' ')}
   --mode M          compiled (default) or generic
-  --large           only large transactions`
+  --large           only large transactions
+  --recursion       recursive programs over graphs, edges coming and going in separate transactions`
 
 const ROUND = 100
 
@@ -22,6 +29,7 @@ interface Arguments {
   readonly kinds: readonly OperatorKind[]
   readonly mode: 'compiled' | 'generic'
   readonly large: boolean
+  readonly recursion: boolean
 }
 
 function readArguments(): Arguments | null {
@@ -32,18 +40,20 @@ function readArguments(): Arguments | null {
       kinds: { type: 'string', default: OPERATOR_KINDS.join() },
       mode: { type: 'string', default: 'compiled' },
       large: { type: 'boolean', default: false },
+      recursion: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
   const kinds = OPERATOR_KINDS.filter(kind => values.kinds.split(',').includes(kind))
   const [seed, cases] = [Number(values.seed), Number(values.cases)]
-  const { mode } = values
+  const { mode, large, recursion } = values
   const valid = Number.isSafeInteger(seed) && Number.isSafeInteger(cases) && cases > 0 && kinds.length > 0
   if (values.help || !valid || (mode !== 'compiled' && mode !== 'generic')) return null
-  return { seed, cases, kinds, mode, large: values.large }
+  return { seed, cases, kinds, mode, large, recursion }
 }
 
-function optionsOf(round: number, { seed, cases, kinds, mode, large }: Arguments): CircuitsOptions {
+function optionsOf(round: number, { seed, cases, kinds, mode, large, recursion }: Arguments): CircuitsOptions {
+  if (recursion) return { runs: Math.min(ROUND, cases), seed: seed + round, kinds, open: { mode } }
   const isLarge = large || round % 10 === 9
   const runs = Math.min(isLarge ? ROUND / 10 : ROUND, cases)
   const size = isLarge ? { maxRows: 400, maxChanges: 1500, maxSteps: 4, maxDepth: 2 } : {}
@@ -60,7 +70,8 @@ function main(): number {
   let done = 0
   for (let round = 0; done < args.cases; round++) {
     try {
-      checkCircuits({ ...optionsOf(round, args), onCase: () => done++ })
+      const check = args.recursion ? checkRecursion : checkCircuits
+      check({ ...optionsOf(round, args), onCase: () => done++ })
     } catch (problem) {
       console.error(`\nround with seed ${args.seed + round} failed\n\n${(problem as Error).message}`)
       return 1

@@ -1,18 +1,44 @@
 /** Views as a program writes them: `view(name, q => …)`. */
 import { CompileError, quote, SchemaError, show } from '../../base/errors.js'
 import { type RowSchema, rowSchema } from '../../schema/schema.js'
+import { type ColumnBuilders, columnSpecs, type RowOf, type Simplify } from '../columns.js'
+import { emptyOf } from '../nodes.js'
 import type { JoinRel, Rel, ViewDefinition } from '../rel.js'
 import { Grouped, Query, relOf } from './query.js'
+import { type RecursiveOptions, recursive } from './recursive.js'
 import type { Source, ViewDef } from './types.js'
 
 /** What the callback of `view` gets. */
 export interface QueryRoot {
   /** Begins a query with a table, a view, or a handle of one; may be called several times. */
   from<R>(source: Source<R>): Query<R>
+
+  /** A relation without rows: where a relation of a recursion begins that has no rows from outside. */
+  empty<C extends ColumnBuilders>(columns: C): Query<Simplify<RowOf<C>>>
+
+  /**
+   * The least set that holds the rows of `base` and those that follow from it:
+   *
+   *     q.recursive(edges, reach => reach.join(edges, (r, e) => r.to === e.from, (r, e) => ({ from: r.from, to: e.to })))
+   *
+   * `step` may use the relation any number of times, in joins with itself too; each row is there once. Relations that are
+   * defined by one another have names: `q.recursive({ a, b }, ({ a, b }) => ({ a: …, b: … }))`. Throws CompileError if a
+   * relation depends on itself through an operator that is not monotone (an aggregate, `top`, the right side of
+   * `antiJoin`, …), and names the cycle.
+   */
+  recursive<R>(base: Source<R>, step: (self: Query<R>) => Source<R>, options?: RecursiveOptions): Query<R>
+  recursive<B extends Readonly<Record<string, unknown>>>(
+    bases: { readonly [K in keyof B]: Source<B[K]> },
+    step: (selves: { readonly [K in keyof B]: Query<B[K]> }) => { readonly [K in keyof B]: Source<B[K]> },
+    options?: RecursiveOptions,
+  ): { readonly [K in keyof B]: Query<B[K]> }
 }
 
 const ROOT: QueryRoot = Object.freeze({
   from: <R>(source: Source<R>): Query<R> => new Query<R>(relOf(source, 'from')),
+  empty: <C extends ColumnBuilders>(columns: C) =>
+    new Query<Simplify<RowOf<C>>>(emptyOf(rowSchema('empty', columnSpecs('empty', columns)))),
+  recursive: recursive as QueryRoot['recursive'],
 })
 
 export interface ViewOptions<Name extends string = string> {
@@ -85,6 +111,7 @@ function keyOf(rel: Rel): readonly number[] | null {
   switch (rel.kind) {
     case 'source': {
       const { relation } = rel
+      if (relation.kind === 'variable') return null
       const key = relation.kind === 'table' ? relation.schema.primaryKey : relation.key
       return key.length > 0 ? key : null
     }
@@ -107,7 +134,7 @@ function keyOf(rel: Rel): readonly number[] | null {
       return joinKey(rel)
     case 'set':
       return rel.op === 'union' ? null : keyOf(rel.left)
-    case 'plus':
+    default:
       return null
   }
 }

@@ -33,6 +33,12 @@ export class Context {
     else this.errors.set(message, sum)
   }
 
+  /** Takes over what another interpretation noted. */
+  merge(other: Context): void {
+    for (const [message, weight] of other.errors) this.fail(message, weight)
+    this.overflow ||= other.overflow
+  }
+
   /** Notes weights beyond i64, which no engine can hold. */
   check(zset: ZSet): ZSet {
     for (const { weight } of zset.values()) if (!fitsI64(weight)) this.overflow = true

@@ -55,6 +55,8 @@ export function difference(expected: ZSet, actual: ZSet): ZSet {
   return result
 }
 
+export const sameZSet = (a: ZSet, b: ZSet): boolean => difference(a, b).size === 0
+
 /** One line a row, ordered by text: `+2 (7n, "ann")`. */
 export function printZSet(zset: ZSet): string {
   const lines = [...zset].map(([text, { weight }]) => `${weight > 0n ? '+' : ''}${weight} (${text})`)

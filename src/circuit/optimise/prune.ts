@@ -281,6 +281,7 @@ function columnsOf({ rel, at }: Pruned, kept: readonly number[]): Rel {
 function isOwnKey(rel: Rel, key: readonly number[]): boolean {
   if (rel.kind !== 'source') return false
   const { relation } = rel
+  if (relation.kind === 'variable') return false
   const own = relation.kind === 'table' ? relation.schema.primaryKey : relation.key
   return own.length === key.length && own.every((c, i) => c === key[i])
 }

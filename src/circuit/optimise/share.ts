@@ -57,6 +57,12 @@ function details(rel: Rel): string {
       const functions = rel.functions.map(f => `${windowFnKey(f)} ${keys(windowExprs(f))} ${f.fallback === null}`)
       return `${keys(rel.partition)} | ${order} | ${functions}`
     }
+    case 'recursive':
+      return `${identity(rel.program)} ${rel.index}`
+    case 'fixpoint':
+      return `${identity(rel.loop)}`
+    case 'result':
+      return `${rel.index}`
     case 'negate':
     case 'plus':
     case 'distinct':

@@ -21,7 +21,8 @@ function findBound(rel: Rel): WeightBound {
   switch (rel.kind) {
     case 'source':
       // Tables may be given rows of negative weight.
-      return rel.relation.kind === 'view' ? weightBound(rel.relation.rel) : 'any'
+      if (rel.relation.kind === 'view') return weightBound(rel.relation.rel)
+      return rel.relation.kind === 'variable' ? 'unit' : 'any'
     case 'filter':
       return weightBound(rel.input)
     case 'map': {
@@ -45,6 +46,9 @@ function findBound(rel: Rel): WeightBound {
       return rel.op === 'intersectAll' || rel.op === 'exceptAll' ? 'natural' : 'unit'
     case 'distinct':
     case 'aggregate':
+    case 'recursive':
+    case 'fixpoint':
+    case 'result':
       return 'unit'
   }
 }

@@ -16,17 +16,28 @@ import { Operator, type StateSize } from './operator.js'
 
 const NO_BATCHES: readonly Batch[] = []
 
-export class ArrangeOperator extends Operator {
+/** An arrangement as joins read it. */
+export interface Arranged {
+  readonly kernels: CompiledKernels
+  /** The operator behind it. */
+  readonly operator: Operator
+  /** The sorted, consolidated delta of this epoch, or null. */
+  delta(): Batch | null
+  /** The runs of the trace as they were before this epoch. */
+  before(): readonly Batch[]
+}
+
+export class ArrangeOperator extends Operator implements Arranged {
   readonly kind = 'arrange'
   readonly trace: Trace
   readonly errors = new ErrorSet()
   feeds: Feed[] = []
   /** Views that use it. */
   references = 0
-  private readonly arranger: Arranger
+  protected readonly arranger: Arranger
   /** Small deltas are sorted into here; they are copied into the trace's head. */
-  private readonly small: Batch
-  private current: Batch | null = null
+  protected readonly small: Batch
+  protected current: Batch | null = null
   private replaying: Batch | null | undefined = undefined
   /** The epoch's rows were arranged before its steps. */
   private isAhead = false
@@ -61,6 +72,10 @@ export class ArrangeOperator extends Operator {
     return feedInputs(this.feeds)
   }
 
+  get operator(): Operator {
+    return this
+  }
+
   /** The sorted, consolidated delta of this epoch, or null. */
   delta(): Batch | null {
     return this.current
@@ -74,7 +89,7 @@ export class ArrangeOperator extends Operator {
   step(): void {
     if (!this.isAhead) this.gather()
     if (this.current === null) return
-    this.trace.prepare(this.current)
+    this.receiver.prepare(this.current)
     this.rowsOut += this.current.length
     this.wakeConsumers()
   }
@@ -113,6 +128,11 @@ export class ArrangeOperator extends Operator {
     return out
   }
 
+  /** Where the delta will go. */
+  protected get receiver(): Trace {
+    return this.trace
+  }
+
   commit(): void {
     if (this.current !== null) this.trace.insert(this.current, this.current !== this.small)
     this.errors.commit()
@@ -124,7 +144,7 @@ export class ArrangeOperator extends Operator {
     this.finish()
   }
 
-  private finish(): void {
+  protected finish(): void {
     this.isAhead = false
     this.current = null
     this.arranger.raw.clear()

@@ -212,7 +212,7 @@ export function runFeeds(feeds: readonly Feed[]): number {
 }
 
 export function feedInputs(feeds: readonly Feed[]): Operator[] {
-  return feeds.map(feed => (feed.producer ?? feed.join) as Operator)
+  return feeds.map(feed => (feed.producer?.origin ?? feed.join) as Operator)
 }
 
 export function feedSources(feeds: readonly Feed[]): Map<string, string> {

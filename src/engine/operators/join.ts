@@ -4,7 +4,7 @@
  * (residual, projection, aggregation), so that no joined row is ever stored in between.
  */
 import type { Batch } from '../../zset/batch.js'
-import type { ArrangeOperator } from './arrange.js'
+import type { Arranged } from './arrange.js'
 import type { PairSource, Target } from './feed.js'
 import { NO_PARTS, Operator } from './operator.js'
 
@@ -56,8 +56,8 @@ export class JoinOperator extends Operator implements PairSource {
   private readonly targets: Target[] = []
 
   constructor(
-    readonly left: ArrangeOperator,
-    readonly right: ArrangeOperator,
+    readonly left: Arranged,
+    readonly right: Arranged,
     private readonly code: JoinCode,
     private readonly description: () => string[],
   ) {
@@ -73,7 +73,7 @@ export class JoinOperator extends Operator implements PairSource {
   }
 
   inputs(): readonly Operator[] {
-    return [this.left, this.right]
+    return [this.left.operator, this.right.operator]
   }
 
   step(): void {

@@ -44,6 +44,10 @@ export class LinearOperator extends Producer {
     return []
   }
 
+  override advance(): void {
+    this.out.clear()
+  }
+
   commit(): void {
     this.out.clear()
     this.errors.commit()

@@ -65,8 +65,21 @@ export abstract class Operator {
   /** Operators whose deltas this one reads. */
   abstract inputs(): readonly Operator[]
 
+  /** Operators that must have run before this one: `inputs`, unless those are members of itself. */
+  waitsFor(): readonly Operator[] {
+    return this.inputs()
+  }
+
+  /** Operators that this one runs itself, several times in an epoch. */
+  members(): readonly Operator[] {
+    return NO_OPERATORS
+  }
+
   /** Computes this epoch's delta. May throw; then `abort` is called. */
   abstract step(): void
+
+  /** For members: ends one of the runs of an epoch; what was its delta becomes state, which an abort still takes back. */
+  advance(): void {}
 
   /** Makes the step's changes permanent. Must not throw. */
   abstract commit(): void
@@ -130,6 +143,7 @@ export abstract class Operator {
 /** Of an operator that remembers nothing. */
 export const NO_PARTS: readonly StatePart[] = Object.freeze([])
 
+const NO_OPERATORS: readonly Operator[] = []
 const NO_SOURCES: ReadonlyMap<string, string> = new Map()
 
 /** An operator whose delta others can scan. */
@@ -143,6 +157,11 @@ export abstract class Producer extends Operator {
   }
 
   protected abstract current(): Delta | null
+
+  /** What plans show as the producer. */
+  get origin(): Operator {
+    return this
+  }
 
   /** Layout of the batches that deltas are in. */
   abstract get layout(): Layout

@@ -79,7 +79,7 @@ function tablesOf(rel: Rel): Set<TableDefinition> {
     for (const node of nodesOf(from)) {
       if (node.kind !== 'source') continue
       if (node.relation.kind === 'table') tables.add(node.relation)
-      else collect(node.relation.rel)
+      else if (node.relation.kind === 'view') collect(node.relation.rel)
     }
   }
   collect(rel)
