@@ -5,7 +5,16 @@ import { Batch } from '../zset/batch.js'
 import type { ColumnsInput } from './ingest.js'
 import type { PrimaryKey } from './keys.js'
 import type { RelationReader } from './relation.js'
-import { encoded, isAsExpected, keyOfRow, mustHaveKey, replace, retract, updated } from './transactions/by-key.js'
+import {
+  encoded,
+  encodedBriefly,
+  isAsExpected,
+  keyOfRow,
+  mustHaveKey,
+  replace,
+  retract,
+  updated,
+} from './transactions/by-key.js'
 import type { History, Pin } from './transactions/history.js'
 import { collect, type PendingTable, putColumns, putRows, putWeighted } from './transactions/pending.js'
 import { type Access, mustHaveBeen, type Readable, Reads, type TableRef } from './transactions/reads.js'
@@ -338,7 +347,7 @@ function copyColumns(target: PendingTable, input: ColumnsInput): void {
 
 function putUpserted(target: PendingTable, input: unknown, tx: Transaction): void {
   mustHaveKey(target, 'upsert')
-  const rows = encoded(target, input)
+  const rows = encodedBriefly(target, input)
   for (let k = 0; k < rows.length; k++) {
     const key = keyOfRow(target, rows, k)
     replace(target, tx.readKey(target, key), key, rows, k)
@@ -350,7 +359,7 @@ function putUpdated(
   row: object,
   { seen, key }: { seen: AnyReader; key: readonly Value[] },
 ): void {
-  replace(target, seen, key, encoded(target, row), 0)
+  replace(target, seen, key, encodedBriefly(target, row), 0)
 }
 
 function takeKey(target: PendingTable, key: readonly Value[], seen: AnyReader): boolean {

@@ -9,12 +9,14 @@ import { Arranger } from './arrange.js'
 import { Batch } from './batch.js'
 import type { Cold } from './cold.js'
 import type { Kernels } from './kernels.js'
-import { Trace, weightBound } from './trace.js'
+import { HEAD_ROWS, Trace, weightBound } from './trace.js'
 
 /** Sums of absolute weights below this cannot overflow an i64. */
 const SAFE_BOUND = 2 ** 62
 /** A tail with more room than this gives it back when it is empty. */
 const KEPT_ROWS = 1 << 12
+/** Fewer rows of a tail are copied into the trace's head. */
+const SMALL_ROWS = HEAD_ROWS >> 2
 /** Rows of a tail that is arranged at the next commit. */
 export const TAIL_ROWS = 1 << 16
 
@@ -26,6 +28,8 @@ export class Store {
   /** Flat rows in the order they came; a step's new rows are the end of it. */
   readonly tail: Batch
   private readonly arranger: Arranger
+  /** A few rows on their way into the trace, which copies them. */
+  private readonly small: Batch
   private bound = 0
 
   constructor(
@@ -37,6 +41,7 @@ export class Store {
     // Nobody searches it while deltas stream in, so merging can wait.
     this.trace = new Trace(kernels, name, 2)
     this.arranger = new Arranger(kernels)
+    this.small = new Batch(kernels.layout)
   }
 
   get layout(): Layout {
@@ -80,9 +85,11 @@ export class Store {
   flush(): void {
     const { tail } = this
     if (tail.length > 0) {
-      const run = this.arrangeAll(tail)
+      const isSmall = tail.length <= SMALL_ROWS
+      this.small.clear()
+      const run = this.arrangeAll(tail, isSmall ? this.small : new Batch(this.layout))
       this.trace.prepare(run)
-      this.trace.insert(run, true)
+      this.trace.insert(run, !isSmall)
       tail.clear()
       if (tail.capacity > KEPT_ROWS) tail.release()
     }
@@ -123,9 +130,8 @@ export class Store {
     return run
   }
 
-  private arrangeAll(flat: Batch): Batch {
+  private arrangeAll(flat: Batch, run = new Batch(this.layout)): Batch {
     const { raw } = this.arranger
-    const run = new Batch(this.kernels.layout)
     raw.reserve(flat.length)
     try {
       this.arrangeRows(flat, 0, flat.length, raw)
@@ -133,7 +139,7 @@ export class Store {
     } finally {
       // Also after an overflow: the next rows must not meet these.
       raw.clear()
-      raw.resize(0)
+      if (raw.capacity > KEPT_ROWS) raw.resize(0)
     }
     return run
   }

@@ -34,6 +34,19 @@ export function encoded(target: PendingTable, rows: unknown): Batch {
   return batch
 }
 
+/** The same in memory that is used again: good until the next call. */
+export function encodedBriefly(target: PendingTable, rows: unknown): Batch {
+  target.scratch ??= new Batch(target.pending.layout)
+  const { scratch } = target
+  scratch.clear()
+  if (scratch.capacity > KEPT_ROWS) scratch.release()
+  encodeRows(target, rows, scratch, 1n)
+  return scratch
+}
+
+/** More memory than this is given back. */
+const KEPT_ROWS = 1024
+
 /** Retracts all rows under a key, as `seen` has them; returns whether there were any. */
 export function retract(target: PendingTable, seen: RelationReader<unknown>, key: readonly Value[]): boolean {
   collect(target)

@@ -21,6 +21,8 @@ export interface PendingTable {
   updates: number[]
   /** Holds one row while it is encoded. */
   readonly single: unknown[]
+  /** Rows that take the place of others, while those are looked for. */
+  scratch?: Batch
 }
 
 export function putRows(target: PendingTable, rows: unknown, weight: bigint): void {
