@@ -94,7 +94,7 @@ export function openDirectory(
       const shards = manifest.shards.filter(s => s.tableId === table.tableId)
       trees.set(table.tableId, new Tree(context, table, options.kernelsOf(layout), shards))
     }
-    const { wal, recovery } = replayLog(options, manifest, trees)
+    const { wal, recovery } = replayLog(options, manifest, trees, keys)
     return { lock, manifest, trees, wal, recovery: { ...recovery, leftovers } }
   } catch (error) {
     for (const tree of trees.values()) tree.close()
@@ -162,12 +162,14 @@ function replayLog(
   { env, directory, durability, intervalMs, segmentBytes, replay }: StorageOptions,
   manifest: Manifest,
   trees: ReadonlyMap<TableId, Tree>,
+  keys: Keyring | null,
 ): { wal: Wal; recovery: Omit<Recovery, 'leftovers'> } {
   const replayer = new Replayer(trees, true)
   const wal = Wal.open({
     env,
     dir: directory,
     tableOf: tableId => trees.get(tableId)?.kernels ?? null,
+    keys,
     durability,
     intervalMs,
     segmentBytes,

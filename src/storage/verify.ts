@@ -197,6 +197,7 @@ class Verifier {
       id => this.kernels.get(id) ?? null,
       this.findings,
       file => this.options.onFile?.(file),
+      this.keys,
     )
     this.noteOthers(manifest)
     return this.report()

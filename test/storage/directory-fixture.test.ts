@@ -12,6 +12,7 @@ import { kernelsOf } from '../../codegen/kernels.js'
 import { loadChecksum } from '../../src/base/checksum.js'
 import { NodeEnv } from '../../src/env/node.js'
 import { arrangedLayout } from '../../src/schema/schema.js'
+import { staticKeys } from '../../src/storage/crypt/keys.js'
 import { encodeManifest } from '../../src/storage/manifest/format.js'
 import { readManifest } from '../../src/storage/manifest/manifest.js'
 import { Storage } from '../../src/storage/storage.js'
@@ -22,7 +23,7 @@ beforeAll(loadChecksum)
 
 const FORMAT = fileURLToPath(new URL('../../fixtures/format', import.meta.url))
 const DIRECTORY = join(FORMAT, 'directory')
-const DIRECTORIES = [DIRECTORY, join(FORMAT, 'directory-2'), join(FORMAT, 'directory-3')]
+const DIRECTORIES = [DIRECTORY, join(FORMAT, 'directory-2'), join(FORMAT, 'directory-3'), join(FORMAT, 'directory-4')]
 const at = 981_173_106_000_000n
 
 /** What the shards and the log come to. */
@@ -69,13 +70,15 @@ test.each(MODES)('it is sound, and has the rows it was given: %s kernels', async
   }
 })
 
-test('its values are those of the value log', async () => {
-  const options = { env: new NodeEnv(), kernelsOf: (layout: Parameters<typeof kernelsOf>[0]) => kernelsOf(layout) }
+test.each([DIRECTORIES[2], DIRECTORIES[3]])('its values are those of the value log: %s', async directory => {
+  const encryption = directory === DIRECTORIES[3] ? staticKeys({ id: 1, key: new Uint8Array(32).fill(1) }) : undefined
+  const kernels = (layout: Parameters<typeof kernelsOf>[0]) => kernelsOf(layout)
+  const options = { env: new NodeEnv(), kernelsOf: kernels, encryption }
   const copy = mkdtempSync(join(tmpdir(), 'gnitz-directory-'))
   const text = (n: number) => `My dear Cassandra, I have now attained the true art of letter-writing, ${n}.`
   const seal = Uint8Array.from({ length: 100 }, (_, n) => n)
   try {
-    cpSync(DIRECTORIES[2], copy, { recursive: true })
+    cpSync(directory, copy, { recursive: true })
     const found = await verifyDirectory({ ...options, directory: copy })
     expect(found).toMatchObject({ faults: [], notes: [], values: { files: 1, records: 6, sizeBytes: 28_672 } })
     const storage = await Storage.open({ ...options, directory: copy })

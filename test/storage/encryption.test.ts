@@ -5,11 +5,14 @@ import { CorruptionError, FormatError, GnitzError, KeyError, UsageError } from '
 import { Prng } from '../../src/base/prng.js'
 import { CountingEnv } from '../../src/env/counting.js'
 import { SimulatedCrash, SimulatedEnv } from '../../src/env/simulated.js'
+import { FileCipher } from '../../src/storage/crypt/keyring.js'
 import { type EncryptionKey, type KeyProvider, passphraseKey, staticKeys } from '../../src/storage/crypt/keys.js'
 import type { Tree } from '../../src/storage/tree.js'
 import { verifyDirectory } from '../../src/storage/verify.js'
+import { openBody, SegmentSealer } from '../../src/storage/wal/sealed.js'
+import { readGroups } from '../../src/storage/wal/tail.js'
 import { Batch } from '../../src/zset/batch.js'
-import { contents, MODES, runOf, sumOf } from '../zset/support.js'
+import { contents, MODES, runOf, sumOf, type Weighted } from '../zset/support.js'
 import { commit, DOCS, diskOf, docRow, filledDisk, minus, openAt, optionsOf, plus, readAll } from './values-support.js'
 
 const keyOf = (id: number, byte = id): EncryptionKey => ({ id, key: new Uint8Array(32).fill(byte) })
@@ -129,8 +132,12 @@ async function outcome(env: SimulatedEnv, expected: Map<string, bigint>): Promis
 
 test('flipped bytes are found, with a key and without', async () => {
   const prng = new Prng(5)
-  const files = (await filledDisk(6, { encryption })).files()
-  const expected = sumOf(rowsOf(6))
+  const disk = await filledDisk(6, { encryption })
+  const writer = await openAt(disk, { encryption })
+  commit(writer, [plus(docRow(6))])
+  await writer.close({ checkpoint: false })
+  const files = disk.files()
+  const expected = sumOf(rowsOf(7))
   for (let n = 0; n < 120; n++) {
     const victim = prng.pick(files.filter(({ path }) => isData(path)))
     const flipped = victim.bytes.slice()
@@ -187,6 +194,62 @@ test('somebody who computes checksums cannot move sealed bytes', async () => {
   // Regions: PK, W, N, title, body, note, B. Titles for bodies, and notes of another file.
   expect(String(await forge(4, a.bytes, 3))).toMatch(/C2: this is not what was encrypted with key 1 for this place/)
   expect(String(await forge(5, b.bytes, 5))).toMatch(/C3: this is not what was encrypted with key 1 for this place/)
+})
+
+test('the log is encrypted, goes on over openings, and is checked without a key', async () => {
+  const env = new SimulatedEnv()
+  const rows: Weighted[] = []
+  for (let n = 0; n < 4; n++) {
+    const storage = await openAt(env, { encryption })
+    storage.createTable(DOCS)
+    // Two transactions whose blocks differ in nothing but their values.
+    for (const id of [n, n + 10]) {
+      commit(storage, [plus(docRow(id))])
+      rows.push(plus(docRow(id)))
+    }
+    await storage.close({ checkpoint: false })
+  }
+  expect(textIn(env, 'title 1')).toEqual([])
+  expect(textIn(env, 'the beginning')).toEqual([])
+  const logs = env.files().filter(({ path }) => path.endsWith('.log'))
+  expect(logs.length).toBe(4)
+  const found = await verifyDirectory({ ...optionsOf(env), encryption })
+  expect(found).toMatchObject({ faults: [], notes: [], log: { transactions: 8, rowCount: 8 } })
+  const locked = await verifyDirectory(optionsOf(env))
+  expect(locked).toMatchObject({ faults: [], log: { transactions: 0 }, lsn: 8n })
+  expect(locked.notes[0].problem).toMatch(/no key was given/)
+  expect(await outcome(env, sumOf(rows))).toBe(null)
+  const options = { env, dir: '/db', tableOf: () => kernelsOf(DOCS, 'generic'), after: 0n }
+  expect(() => [...readGroups(options)]).toThrow(
+    /wal-0000000000000001.log: it is encrypted with key 1, which was not given/,
+  )
+})
+
+test('a block of the log is bound to what its header says', () => {
+  const cipher = new FileCipher(1, new Uint8Array(16), KEY.key)
+  const sealer = new SegmentSealer(cipher)
+  const header = { lsn: 5n, tableId: 2, entryCount: 1, tailBytes: 30, more: false, checksum: 0n, synced: false }
+  const sealed = () => {
+    const body = new Uint8Array(100).fill(7)
+    sealer.seal(header, body)
+    return body
+  }
+  const [a, b] = [sealed(), sealed()]
+  expect(a).not.toEqual(b)
+  for (const body of [a, b]) expect(openBody(cipher, header, body)).toEqual(Buffer.alloc(76, 7))
+  for (const other of [
+    { lsn: 6n },
+    { tableId: 3 },
+    { entryCount: 2 },
+    { tailBytes: 31 },
+    { more: true },
+    { tailBytes: 3 },
+  ]) {
+    expect(openBody(cipher, { ...header, ...other }, a)).toBe(null)
+  }
+  expect(openBody(cipher, { ...header, synced: true }, a)).not.toBe(null)
+  a.set(b.subarray(92), 92)
+  expect(openBody(cipher, header, a)).toBe(null)
 })
 
 test('a look-up decrypts chunks, not regions', async () => {

@@ -95,7 +95,7 @@ describe('rows of every layout', () => {
     batch.order = 'consolidated'
     const { wal } = openWal('/w', { env: new MemoryEnv(), tableOf: tablesOf('compiled', [layout]) })
     expect(() => wal.append(1n, [{ tableId: 1, batch }])).toThrow(UsageError)
-    expect(() => wal.append(1n, [{ tableId: 1, batch }])).toThrow(/table "large", row 0: expected at most 1073741824/)
+    expect(() => wal.append(1n, [{ tableId: 1, batch }])).toThrow(/table "large", row 0: expected at most 1073740800/)
     expect(wal.sizeBytes).toBe(0)
     batch.lanes[1].fill(0)
     batch.lanes[2].fill(0)
@@ -291,11 +291,11 @@ describe('blocks whose checksums hold', () => {
 
   test('another version is refused, and so is a segment that begins with something else', () => {
     const version = changed((bytes, [{ at, body }]) => {
-      bytes[at + 32 + 8] = 3
+      bytes[at + 32 + 8] = 4
       reseal(bytes, at, body)
       return bytes
     })
-    expect(() => openWal('/w', { env: version })).toThrow(/byte 40: expected a log of version 1 to 2, found version 3/)
+    expect(() => openWal('/w', { env: version })).toThrow(/byte 40: expected a log of version 1 to 3, found version 4/)
     const magic = changed((bytes, [{ at, body }]) => {
       bytes[at + 32] = 0
       reseal(bytes, at, body)

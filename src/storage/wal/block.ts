@@ -11,12 +11,15 @@ import type { Batch } from '../../zset/batch.js'
 import { Heap, INLINE_BYTES } from '../../zset/heap.js'
 import type { Kernels } from '../../zset/kernels.js'
 import type { Lsn, TableId } from '../types.js'
+import { BLOCK_SEAL_BYTES, type SegmentSealer } from './sealed.js'
 
 export const HEADER_BYTES = 32
 /** A block is closed when its body would pass this size; only a row larger than this makes a larger block. */
 export const TARGET_BODY_BYTES = 1024 * 1024
 /** No body is larger. So a row of a durable table takes at most 1 GiB. */
 export const MAX_BODY_BYTES = 2 ** 30
+/** So that what encryption adds never makes a body too large. */
+const MAX_ROW_BYTES = MAX_BODY_BYTES - 1024
 /** All blocks of one LSN together. */
 export const MAX_GROUP_BYTES = 2 ** 31
 export const MAX_LSN: Lsn = 2n ** 64n - 1n
@@ -107,18 +110,24 @@ export class BlockBuffer {
     this.length = length
   }
 
-  /** Appends rows from..to of a batch as one block. REQUIRES: their long strings have `tailBytes` bytes. */
-  addRows(lsn: Lsn, part: BlockRows, more: boolean): void {
+  /**
+   * Appends rows from..to of a batch as one block, encrypted if there is a sealer. REQUIRES: their long strings have
+   * `tailBytes` bytes.
+   */
+  addRows(lsn: Lsn, part: BlockRows, more: boolean, sealer: SegmentSealer | null = null): void {
     const { tableId, kernels, batch, from, to, tailBytes } = part
+    const sealBytes = sealer === null ? 0 : BLOCK_SEAL_BYTES
     const entries = (to - from) * kernels.packedStride
-    assert(entries + tailBytes <= MAX_BODY_BYTES, 'a block keeps to its limit')
-    const at = this.extend(HEADER_BYTES + entries + tailBytes)
+    assert(entries + tailBytes + sealBytes <= MAX_BODY_BYTES, 'a block keeps to its limit')
+    const at = this.extend(HEADER_BYTES + entries + tailBytes + sealBytes)
     const tailAt = at + HEADER_BYTES + entries
     this.tail.bytes = tailBytes > 0 ? this.bytes.subarray(tailAt, tailAt + tailBytes) : NO_BYTES
     this.tail.length = 0
     const end = kernels.encodePacked(batch, from, to, this.view, at + HEADER_BYTES, this.tail)
     assert(end === tailAt && this.tail.length === tailBytes, 'rows take the room that was computed for them')
-    this.seal(at, { lsn, tableId, entryCount: to - from, tailBytes, more })
+    const header = { lsn, tableId, entryCount: to - from, tailBytes: tailBytes + sealBytes, more }
+    sealer?.seal(header, this.bytes.subarray(at + HEADER_BYTES, this.length))
+    this.seal(at, header)
   }
 
   /** Appends a block without entries whose tail is `body`. */
@@ -186,7 +195,7 @@ export interface BlockRows {
 
 /**
  * Cuts a batch into blocks: ranges of rows whose bodies keep to `targetBytes`, at least one row each; a batch without
- * rows is one empty range. Throws UsageError if a single row passes MAX_BODY_BYTES.
+ * rows is one empty range. Throws UsageError if a single row passes MAX_ROW_BYTES.
  */
 export function* blocksOf(
   tableId: TableId,
@@ -206,10 +215,10 @@ export function* blocksOf(
       if (to > from && (to + 1 - from) * stride + tailBytes + more > targetBytes) break
       tailBytes += more
     }
-    if ((to - from) * stride + tailBytes > MAX_BODY_BYTES) {
+    if ((to - from) * stride + tailBytes > MAX_ROW_BYTES) {
       const bytes = stride + tailBytes
       const name = JSON.stringify(kernels.layout.schema.name)
-      throw new UsageError(`table ${name}, row ${from}: expected at most ${MAX_BODY_BYTES} bytes, found ${bytes}`)
+      throw new UsageError(`table ${name}, row ${from}: expected at most ${MAX_ROW_BYTES} bytes, found ${bytes}`)
     }
     yield { tableId, kernels, batch, from, to, tailBytes }
     from = to

@@ -6,10 +6,12 @@
 import { CorruptionError, FormatError } from '../../base/errors.js'
 import type { Batch } from '../../zset/batch.js'
 import type { Kernels } from '../../zset/kernels.js'
+import { cipherOf, type FileCipher, type Keyring, type Sealing } from '../crypt/keyring.js'
 import type { Lsn, TableId } from '../types.js'
-import { type BlockHeader, HEADER_BYTES, MAX_GROUP_BYTES } from './block.js'
+import { type BlockHeader, bodyBytes, HEADER_BYTES, MAX_GROUP_BYTES } from './block.js'
 import { type Declaration, declarationOf, decodeNote, NOTE_TABLE, type Note } from './note.js'
 import { firstOutOfOrder, slabBatch, unpackRows } from './rows.js'
+import { BLOCK_SEAL_BYTES, openBody } from './sealed.js'
 import type { Block, NoBlock, SegmentFile, StrideOf } from './segment.js'
 
 /** The kernels of a table, or null if there is no such table. */
@@ -107,6 +109,9 @@ export class GroupReader {
   readonly declared = new Map<TableId, Declaration>()
   /** Format of the segment; 0 until `opening` has returned a note. */
   version = 0
+  /** How its blocks are encrypted, as its first note says; null: they are not. */
+  private sealing: Sealing | null = null
+  private cipher: FileCipher | null = null
   /** What the last note says. */
   private time: bigint | null = null
   /** LSN that the next block may have at least. */
@@ -121,6 +126,8 @@ export class GroupReader {
     /** What the file's name says. */
     private readonly firstLsn: Lsn,
     private readonly tableOf: TableLookup,
+    /** Null: none; then rows of sealed segments cannot be read. */
+    private readonly keys: Keyring | null,
   ) {}
 
   /**
@@ -137,6 +144,7 @@ export class GroupReader {
     const note = this.noteOf(block)
     if (!header.more || note.previousLsn >= header.lsn) throw this.corrupt(0, 'this note cannot open a segment')
     this.version = note.version
+    this.sealing = note.sealing
     this.lastLsn = note.previousLsn
     this.floor = header.lsn
     return { kind: 'opening', previousLsn: note.previousLsn, synced: header.synced }
@@ -203,6 +211,8 @@ export class GroupReader {
     if (note.version !== this.version) {
       throw this.corrupt(offset, `a note of version ${note.version} in a segment of version ${this.version}`)
     }
+    if (!sameSealing(note.sealing, this.sealing))
+      throw this.corrupt(offset, 'another key or salt than at the beginning')
     if (note.previousLsn !== this.lastLsn) {
       throw this.corrupt(
         offset,
@@ -226,6 +236,7 @@ export class GroupReader {
   /** The rows of a group's blocks, which are known to be sound. */
   private unpack(blocks: readonly Block[], sink: RowSink | null): WalPart[] {
     const parts: WalPart[] = []
+    const sealBytes = this.sealing === null ? 0 : BLOCK_SEAL_BYTES
     for (let from = 0, to = 0; from < blocks.length; from = to) {
       const { header, offset } = blocks[from]
       const { tableId, lsn } = header
@@ -236,7 +247,7 @@ export class GroupReader {
       let tailBytes = 0
       for (to = from; to < blocks.length && blocks[to].header.tableId === tableId; to++) {
         rowCount += blocks[to].header.entryCount
-        tailBytes += blocks[to].header.tailBytes
+        tailBytes += Math.max(0, blocks[to].header.tailBytes - sealBytes)
       }
       const shared = sink?.room(tableId, lsn, rowCount, tailBytes) ?? null
       const batch = shared ?? slabBatch(kernels.layout, rowCount, tailBytes)
@@ -260,10 +271,25 @@ export class GroupReader {
     return block
   }
 
-  private unpackBlock(kernels: Kernels, { header, offset, view, bodyAt }: Block, batch: Batch): void {
-    const { entryCount: count, tailBytes } = header
-    const file = this.segment.path
-    unpackRows(kernels, { view, at: bodyAt, count, tailBytes, file, offset: offset + HEADER_BYTES }, batch)
+  private unpackBlock(kernels: Kernels, block: Block, batch: Batch): void {
+    const { entryCount: count, tailBytes } = block.header
+    const place = { file: this.segment.path, offset: block.offset + HEADER_BYTES }
+    if (this.sealing === null) {
+      unpackRows(kernels, { view: block.view, at: block.bodyAt, count, tailBytes, ...place }, batch)
+    } else {
+      const plain = this.unseal(block, this.sealing, bodyBytes(block.header, kernels.packedStride))
+      const view = new DataView(plain.buffer, plain.byteOffset, plain.length)
+      unpackRows(kernels, { view, at: 0, count, tailBytes: tailBytes - BLOCK_SEAL_BYTES, ...place }, batch)
+    }
+  }
+
+  /** Entries and tail of a sealed block. */
+  private unseal({ header, offset, view, bodyAt }: Block, sealing: Sealing, length: number): Uint8Array {
+    const { path } = this.segment
+    this.cipher ??= cipherOf(this.keys, 'log', this.firstLsn, sealing, path)
+    const plain = openBody(this.cipher, header, new Uint8Array(view.buffer, view.byteOffset + bodyAt, length))
+    if (plain !== null) return plain
+    throw this.corrupt(offset, `this is not the block that was encrypted with key ${sealing.keyId} for this place`)
   }
 
   /** The kernels of a declared table, once it is sure that they are made for these bytes. */
@@ -297,6 +323,11 @@ export class GroupReader {
   private corrupt(offset: number, problem: string): CorruptionError {
     return new CorruptionError(this.segment.path, offset, problem)
   }
+}
+
+function sameSealing(a: Sealing | null, b: Sealing | null): boolean {
+  if (a === null || b === null) return a === b
+  return a.keyId === b.keyId && a.salt.every((byte, k) => byte === b.salt[k])
 }
 
 const hex = (n: bigint) => n.toString(16).padStart(16, '0')

@@ -12,16 +12,21 @@ import { xxh3 } from '../../base/checksum.js'
 import { CorruptionError, FormatError } from '../../base/errors.js'
 import type { Layout } from '../../schema/schema.js'
 import type { Kernels } from '../../zset/kernels.js'
+import type { Sealing } from '../crypt/keyring.js'
 import type { Lsn, TableId } from '../types.js'
 
 /** Table number of notes. */
 export const NOTE_TABLE: TableId = 0
 /** The ASCII bytes GNITZWAL. */
 export const WAL_MAGIC = 0x4c41575a54494e47n
-/** The version that is written; every earlier one is read. */
+/** The version that is written in the clear; every other one is read. */
 export const WAL_VERSION = 2
+/** The version of segments whose blocks are sealed. */
+export const SEALED_VERSION = 3
 
 const FIXED_BYTES = 32
+/** Key id, four zeros and salt, which a note of a sealed segment has before its declarations. */
+const SEALING_BYTES = 24
 const DECLARATION_BYTES = 16
 
 export interface Declaration {
@@ -39,6 +44,8 @@ export interface Note {
   /** Microseconds since 1970 by the writer's clock; null in version 1. */
   readonly time: bigint | null
   readonly tables: readonly Declaration[]
+  /** How blocks of the segment are encrypted; null: they are not. */
+  readonly sealing: Sealing | null
 }
 
 const hashes = new WeakMap<Layout, bigint>()
@@ -65,15 +72,21 @@ export function declarationOf(tableId: TableId, kernels: Kernels): Declaration {
 
 /** The tail of a note's block, in the version that is written. */
 export function encodeNote(note: Omit<Note, 'version'>): Uint8Array {
-  const bytes = new Uint8Array(FIXED_BYTES + note.tables.length * DECLARATION_BYTES)
+  const { sealing } = note
+  const fixedBytes = FIXED_BYTES + (sealing === null ? 0 : SEALING_BYTES)
+  const bytes = new Uint8Array(fixedBytes + note.tables.length * DECLARATION_BYTES)
   const view = new DataView(bytes.buffer)
   view.setBigUint64(0, WAL_MAGIC, true)
-  view.setUint32(8, WAL_VERSION, true)
+  view.setUint32(8, sealing === null ? WAL_VERSION : SEALED_VERSION, true)
   view.setUint32(12, note.tables.length, true)
   view.setBigUint64(16, note.previousLsn, true)
   view.setBigUint64(24, note.time ?? 0n, true)
+  if (sealing !== null) {
+    view.setUint32(FIXED_BYTES, sealing.keyId, true)
+    bytes.set(sealing.salt, FIXED_BYTES + 8)
+  }
   note.tables.forEach(({ tableId, stride, layoutHash }, i) => {
-    const at = FIXED_BYTES + i * DECLARATION_BYTES
+    const at = fixedBytes + i * DECLARATION_BYTES
     view.setUint32(at, tableId, true)
     view.setUint32(at + 4, stride, true)
     view.setBigUint64(at + 8, layoutHash, true)
@@ -90,11 +103,16 @@ export function decodeNote(view: DataView, at: number, length: number, file: str
     throw new FormatError(file, offset, 'expected a note of a gnitz log, found another magic number')
   }
   const version = view.getUint32(at + 8, true)
-  if (version < 1 || version > WAL_VERSION) {
-    throw new FormatError(file, offset + 8, `expected a log of version 1 to ${WAL_VERSION}, found version ${version}`)
+  if (version < 1 || version > SEALED_VERSION) {
+    throw new FormatError(
+      file,
+      offset + 8,
+      `expected a log of version 1 to ${SEALED_VERSION}, found version ${version}`,
+    )
   }
-  const count = length < FIXED_BYTES ? 0 : view.getUint32(at + 12, true)
-  if (length !== FIXED_BYTES + count * DECLARATION_BYTES) {
+  const fixedBytes = FIXED_BYTES + (version === SEALED_VERSION ? SEALING_BYTES : 0)
+  const count = length < fixedBytes ? 0 : view.getUint32(at + 12, true)
+  if (length !== fixedBytes + count * DECLARATION_BYTES) {
     throw new CorruptionError(file, offset, `a note of ${count} tables cannot have ${length} bytes`)
   }
   const time = view.getBigUint64(at + 24, true)
@@ -103,7 +121,7 @@ export function decodeNote(view: DataView, at: number, length: number, file: str
   }
   const tables: Declaration[] = []
   for (let i = 0; i < count; i++) {
-    const from = FIXED_BYTES + i * DECLARATION_BYTES
+    const from = fixedBytes + i * DECLARATION_BYTES
     const tableId = view.getUint32(at + from, true)
     const stride = view.getUint32(at + from + 4, true)
     if (tableId === NOTE_TABLE || stride < MIN_STRIDE || stride > MAX_STRIDE) {
@@ -111,7 +129,18 @@ export function decodeNote(view: DataView, at: number, length: number, file: str
     }
     tables.push({ tableId, stride, layoutHash: view.getBigUint64(at + from + 8, true) })
   }
-  return { version, previousLsn: view.getBigUint64(at + 16, true), time: version === 1 ? null : time, tables }
+  const sealing = version === SEALED_VERSION ? readSealing(view, at + FIXED_BYTES, file, offset + FIXED_BYTES) : null
+  const previousLsn = view.getBigUint64(at + 16, true)
+  return { version, previousLsn, time: version === 1 ? null : time, tables, sealing }
+}
+
+function readSealing(view: DataView, at: number, file: string, offset: number): Sealing {
+  const keyId = view.getUint32(at, true)
+  if (keyId === 0 || view.getUint32(at + 4, true) !== 0) {
+    throw new CorruptionError(file, offset, 'expected the id of a key and zeros in a note of a sealed segment')
+  }
+  const salt = new Uint8Array(view.buffer, view.byteOffset + at + 8, SEALING_BYTES - 8).slice()
+  return { keyId, salt }
 }
 
 /** One key word and the weight. */

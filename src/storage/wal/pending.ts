@@ -1,10 +1,12 @@
 /** Transactions that wait to be written, as the bytes that will be. */
 import { assert, quote, UsageError } from '../../base/errors.js'
 import type { Kernels } from '../../zset/kernels.js'
+import type { Keyring } from '../crypt/keyring.js'
 import type { Lsn, TableId } from '../types.js'
 import { BlockBuffer, blocksOf, MAX_GROUP_BYTES } from './block.js'
 import type { TableLookup, WalPart } from './groups.js'
 import { declarationOf, encodeNote, NOTE_TABLE } from './note.js'
+import { SegmentSealer } from './sealed.js'
 
 const MAX_TABLE_ID = 2 ** 32 - 1
 
@@ -19,10 +21,14 @@ export class Pending {
   /** Tables that the current segment declares: on disk, and in the buffer. */
   private declared: Set<TableId>
   private readonly declaring = new Set<TableId>()
+  /** Encrypts blocks of the segment that the buffer goes to; null: they stay clear. */
+  private sealer: SegmentSealer | null = null
 
+  /** `keys`: null if nothing is encrypted. May be replaced when a segment ends. */
   constructor(
     private readonly tableOf: TableLookup,
     declared: Iterable<TableId>,
+    public keys: Keyring | null = null,
   ) {
     this.declared = new Set(declared)
   }
@@ -37,13 +43,21 @@ export class Pending {
    */
   add(lsn: Lsn, previousLsn: Lsn, parts: readonly WalPart[], opens: boolean, now: number): void {
     const before = this.buffer.length
-    if (before === 0) this.opens = opens
+    if (before === 0) {
+      this.opens = opens
+      if (opens) this.sealer = this.keys === null ? null : new SegmentSealer(this.keys.create('log', lsn))
+    }
     const fresh = this.undeclared(parts)
     try {
       if (fresh.length > 0 || (before === 0 && opens) || now !== this.time) {
         const tables = fresh.map(tableId => declarationOf(tableId, this.kernelsOf(tableId)))
         const time = BigInt(Math.trunc(now)) * 1000n
-        this.buffer.addBytes(lsn, NOTE_TABLE, encodeNote({ previousLsn, time, tables }), true)
+        this.buffer.addBytes(
+          lsn,
+          NOTE_TABLE,
+          encodeNote({ previousLsn, time, tables, sealing: this.sealer?.cipher ?? null }),
+          true,
+        )
       }
       this.addParts(lsn, parts, before)
     } catch (error) {
@@ -83,7 +97,8 @@ export class Pending {
   private addParts(lsn: Lsn, parts: readonly WalPart[], before: number): void {
     for (const [p, { tableId, batch }] of parts.entries()) {
       for (const block of blocksOf(tableId, this.kernelsOf(tableId), batch)) {
-        this.buffer.addRows(lsn, block, p < parts.length - 1 || block.to < batch.length)
+        const more = p < parts.length - 1 || block.to < batch.length
+        this.buffer.addRows(lsn, block, more, this.sealer)
         if (this.buffer.length - before > MAX_GROUP_BYTES) {
           throw new UsageError(`transaction ${lsn}: expected at most ${MAX_GROUP_BYTES} bytes in the log`)
         }

@@ -12,6 +12,7 @@
  */
 import { CorruptionError } from '../../base/errors.js'
 import { type Env, joinPath } from '../../env/env.js'
+import type { Keyring } from '../crypt/keyring.js'
 import { type LogEnd, type Lsn, type TableId, walFile } from '../types.js'
 import {
   GroupReader,
@@ -47,6 +48,8 @@ export interface RecoverOptions {
   readonly env: Env
   readonly dir: string
   readonly tableOf: TableLookup
+  /** For sealed segments. */
+  readonly keys?: Keyring | null
   /** Transactions up to this one are in the shards. */
   readonly afterLsn: Lsn
   /** The log goes on at least to here; null or absent: not known. Means nothing up to `afterLsn`. */
@@ -124,7 +127,9 @@ class Recoverer {
       offset: dropped?.torn.offset ?? null,
       reason: dropped?.torn.reason ?? null,
     }
-    const goesOn = this.logLsn === this.lastLsn && this.last?.version === WAL_VERSION
+    // What is encrypted counts from the segment's beginning, and nobody knows how far it came.
+    const isClear = this.last?.version === WAL_VERSION && (this.options.keys ?? null) === null
+    const goesOn = this.logLsn === this.lastLsn && isClear
     return { report, segments: this.kept, open: goesOn ? this.last : null }
   }
 
@@ -152,7 +157,7 @@ class Recoverer {
   private open(i: number): { segment: SegmentFile; reader: GroupReader } {
     const { path, firstLsn } = this.all[i]
     const segment = new SegmentFile(this.options.env.open(path, 'read'))
-    return { segment, reader: new GroupReader(segment, firstLsn, this.options.tableOf) }
+    return { segment, reader: new GroupReader(segment, firstLsn, this.options.tableOf, this.options.keys ?? null) }
   }
 
   /** Hands out a segment's groups; returns where it breaks off, or null if it ends properly. */

@@ -9,6 +9,7 @@
  */
 import { CorruptionError, IoError } from '../../base/errors.js'
 import type { Env } from '../../env/env.js'
+import type { Keyring } from '../crypt/keyring.js'
 import type { Lsn } from '../types.js'
 import { HEADER_BYTES } from './block.js'
 import {
@@ -27,6 +28,8 @@ export interface LogReaderOptions {
   readonly dir: string
   /** Asked once for each table of a segment, so it may look the table up in the manifest then. */
   readonly tableOf: TableLookup
+  /** For sealed segments; without, their rows are refused (KeyError). */
+  readonly keys?: Keyring | null
   /** The first transaction wanted is the one after this. */
   readonly after: Lsn
 }
@@ -128,7 +131,7 @@ export class LogReader {
     this.close()
     try {
       const segment = new SegmentFile(this.options.env.open(name.path, 'read'))
-      const reader = new GroupReader(segment, name.firstLsn, this.options.tableOf)
+      const reader = new GroupReader(segment, name.firstLsn, this.options.tableOf, this.options.keys ?? null)
       this.place = { name, reader, follows, opened: false, seenAt: 0, seen: null, looks: 0 }
       return this.place
     } catch (error) {
@@ -189,7 +192,7 @@ export class LogReader {
     if (after === undefined) return
     const next = new SegmentFile(env.open(after.path, 'read'))
     try {
-      const opening = new GroupReader(next, after.firstLsn, tableOf).opening()
+      const opening = new GroupReader(next, after.firstLsn, tableOf, null).opening()
       if (opening.kind === 'opening' && opening.synced) throw damage(place, torn, `in ${after.path}`)
     } finally {
       next.close()

@@ -5,6 +5,7 @@
  */
 import type { Env } from '../../env/env.js'
 import { joinPath } from '../../env/env.js'
+import type { Keyring } from '../crypt/keyring.js'
 import { findHashFault } from '../shard/hashed-key.js'
 import { type LogEnd, type Lsn, type Manifest, walFile } from '../types.js'
 import type { Findings } from '../verify.js'
@@ -35,6 +36,7 @@ export function verifyLog(
   tableOf: TableLookup,
   findings: Findings,
   onFile: (file: string) => void,
+  keys: Keyring | null,
 ): LogSummary {
   const scan = new LogScan(env, manifest.globalMaxLsn, findings)
   const segments = listSegments(env, directory)
@@ -48,9 +50,12 @@ export function verifyLog(
   let transactions = 0
   let rowCount = 0
   // Damage that was found by now would only be found again.
-  if (!scan.isDamaged) {
+  const isLocked = scan.isSealed && keys === null
+  if (isLocked)
+    findings.note(segments[0].path, null, 'it is encrypted, and no key was given: only checksums are checked')
+  if (!scan.isDamaged && !isLocked) {
     findings.guard(() => {
-      const options = { env, dir: directory, tableOf, after: manifest.globalMaxLsn }
+      const options = { env, dir: directory, tableOf, keys, after: manifest.globalMaxLsn }
       for (const { lsn, parts, file, offset } of readGroups(options)) {
         transactions++
         for (const { tableId, batch } of parts) {
@@ -83,6 +88,8 @@ class LogScan {
   /** The last transaction that is whole, with nothing broken before it. */
   lastLsn: Lsn = 0n
   isDamaged = false
+  /** A segment is encrypted. */
+  isSealed = false
   /** Segments from the first one on whose transactions are all in the shards. */
   coveredSegments = 0
   private segments = 0
@@ -144,6 +151,7 @@ class LogScan {
 
   private block(found: BlockInfo): void {
     this.blocks++
+    if (found.note?.sealing != null) this.isSealed = true
     const { broken } = this
     if (broken !== null && found.synced && found.lsn > this.lastLsn) {
       const where = `${found.file === broken.file ? '' : `in ${found.file} `}at byte ${found.offset}`

@@ -15,6 +15,7 @@
  */
 import { assert, IoError, UsageError } from '../../base/errors.js'
 import type { Env } from '../../env/env.js'
+import type { Keyring } from '../crypt/keyring.js'
 import type { LogEnd, Lsn } from '../types.js'
 import { MAX_LSN } from './block.js'
 import { LogFiles } from './files.js'
@@ -33,6 +34,8 @@ export interface WalOptions {
   readonly dir: string
   /** Kernels of a table by its number, or null if there is no such table. */
   readonly tableOf: TableLookup
+  /** Encrypts what is written and decrypts what is read; null or absent: nothing is encrypted. */
+  readonly keys?: Keyring | null
   readonly durability?: Durability
   /** For `interval`; 100 by default. */
   readonly intervalMs?: number
@@ -112,7 +115,7 @@ export class Wal {
       aheadBytes: this.mode === 'commit' ? (options.aheadBytes ?? AHEAD_BYTES) : 0,
     }
     this.files = new LogFiles(options.env, options.dir, size, segments, open !== null)
-    this.pending = new Pending(options.tableOf, open?.declared.keys() ?? [])
+    this.pending = new Pending(options.tableOf, open?.declared.keys() ?? [], options.keys ?? null)
     this.appended = report.lastLsn
     this.written = report.lastLsn
     this.durable = report.lastLsn
@@ -192,6 +195,12 @@ export class Wal {
     if (this.failed !== null) throw this.failed
     if (this.durable < this.written) this.syncNow()
     if (problem !== null) throw problem
+  }
+
+  /** The next transaction begins a new segment, encrypted with the current one of these keys. Throws like `sync`. */
+  rekey(keys: Keyring): void {
+    this.rotate()
+    this.pending.keys = keys
   }
 
   /** The next transaction begins a new segment. Throws like `sync`. */
