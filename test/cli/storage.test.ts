@@ -2,9 +2,9 @@
 import { execFile, spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { kernelsOf } from '../../codegen/kernels.js'
 import { cli } from '../../src/cli/cli.js'
 import type { MappedFile } from '../../src/env/env.js'
@@ -123,6 +123,40 @@ it('manifest shows tables and shards', async () => {
   expect(await run('manifest', FIXTURE, '--table', 'cats')).toMatchObject({
     code: 1,
     err: expect.stringContaining('expected a table named "cats", found: people, visits'),
+  })
+})
+
+describe('an encrypted directory', () => {
+  const sealed = join(dirname(FIXTURE), 'directory-4')
+  afterEach(() => vi.unstubAllEnvs())
+
+  it('is shown without its key as far as that goes', async () => {
+    const { out, code } = await run('manifest', sealed)
+    expect(code).toBe(0)
+    expect(out).toContain('vlog-0000000000000001.gnv  28,672  24,576  86 %')
+    expect(out).toContain('files may be encrypted with key 1\n')
+    const shard = (await run('shard', sealed)).out
+    expect(shard).toContain(', encrypted with key 1\n12,288 bytes in vlog-0000000000000001.gnv\n')
+    expect(shard).toContain('rows are encrypted with key 1: give it in GNITZ_KEYS\n')
+    expect(await run('verify', sealed)).toMatchObject({ code: 0, out: expect.stringContaining('no fault') })
+    const wal = await run('wal', sealed)
+    expect(wal).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('it is encrypted with key 1, which was not given'),
+    })
+  })
+
+  it('is shown with its key', async () => {
+    vi.stubEnv('GNITZ_KEYS', `1:${'01'.repeat(32)}`)
+    expect((await run('shard', sealed)).out).toContain('+2 (3, "My dear Cassandra, I have now attained')
+    expect((await run('wal', sealed)).out).toContain('+1 (5, "My dear Cassandra')
+    expect((await run('verify', sealed)).out).toContain('1 value log (6 values, ')
+    vi.stubEnv('GNITZ_KEYS', `1:${'02'.repeat(32)}`)
+    expect(await run('shard', sealed)).toMatchObject({ code: 1, err: expect.stringContaining('key 1 is not the one') })
+    vi.stubEnv('GNITZ_KEYS', 'secret')
+    const { err } = await run('shard', sealed)
+    expect(err).toContain('GNITZ_KEYS: expected ID:KEY, a number and 64 hexadecimal digits')
+    expect(err).not.toContain('secret')
   })
 })
 

@@ -28,18 +28,18 @@ const textIn = (env: SimulatedEnv, text: string) =>
 
 test.each(MODES)('%s kernels: nothing of the rows can be seen, and all of them can be read', async mode => {
   const options = { encryption, kernelsOf: (layout: Parameters<typeof kernelsOf>[0]) => kernelsOf(layout, mode) }
-  const env = await filledDisk(200, options)
+  const env = await filledDisk(60, options)
   expect(textIn(env, 'title 1')).toEqual([])
   expect(textIn(env, 'the beginning is the same')).toEqual([])
   expect(env.files().some(({ path }) => path.endsWith('.gnv'))).toBe(true)
   const storage = await openAt(env, options)
   expect(storage.keyIds).toEqual([1])
-  expect(readAll(storage)).toEqual(sumOf(rowsOf(200)))
+  expect(readAll(storage)).toEqual(sumOf(rowsOf(60)))
   const table = storage.table('docs') as Tree
   const out = new Batch(DOCS, 1)
-  for (let id = 0; id < 210; id += 7) {
+  for (let id = 0; id < 66; id += 4) {
     table.get(runOf(DOCS, [plus(docRow(id))]), 0, out)
-    expect(contents(out)).toEqual(id < 200 ? [plus(docRow(id))] : [])
+    expect(contents(out)).toEqual(id < 60 ? [plus(docRow(id))] : [])
   }
   await storage.close()
   for (const given of [encryption, undefined]) {
@@ -138,7 +138,7 @@ test('flipped bytes are found, with a key and without', async () => {
   await writer.close({ checkpoint: false })
   const files = disk.files()
   const expected = sumOf(rowsOf(7))
-  for (let n = 0; n < 120; n++) {
+  for (let n = 0; n < 70; n++) {
     const victim = prng.pick(files.filter(({ path }) => isData(path)))
     const flipped = victim.bytes.slice()
     flipped[prng.below(flipped.length)] ^= 1 << prng.below(8)
@@ -299,7 +299,7 @@ test('power cuts while keys are changed: what was there is there, with either ke
   const total = whole.operations
   const states = [sumOf(rowsOf(5)), sumOf([...rowsOf(5), plus(docRow(9))])]
   let cuts = 0
-  for (let at = 1; at <= total; at += 2) {
+  for (let at = 1; at <= total; at += 3) {
     const env = diskOf(start, f => f.bytes)
     env.schedule.push({ at, fault: 'crash' })
     await work(env).catch(error => {

@@ -26,6 +26,8 @@ export const manifest: Command = {
   },
 }
 
+const keyIds = (source: Source): number[] => (source.manifest.keys ?? []).map(({ id }) => id)
+
 function valuesJson(source: Source): object[] {
   return (source.manifest.valueFiles ?? []).map(({ fileId, sizeBytes }) => {
     return { file: valueFile(fileId), fileId, sizeBytes, liveBytes: liveBytes(source, fileId) }
@@ -41,6 +43,7 @@ function toJson(source: Source, tables: readonly TableEntry[]): object {
       shards: source.shardsOf(table.tableId).map(shardJson),
     })),
     values: valuesJson(source),
+    keys: keyIds(source),
   }
 }
 
@@ -58,6 +61,7 @@ function toText(source: Source, tables: readonly TableEntry[]): string[] {
     `${plural(source.manifest.tables.length, 'table')}, ${plural(shards.length, 'shard')} with ${plural(rows, 'row')} in ${bytesText(bytes)}`,
     ...tables.flatMap(table => ['', ...tableLines(source, table)]),
     ...valueLines(source),
+    ...(keyIds(source).length === 0 ? [] : ['', `files may be encrypted with key ${keyIds(source).join(', ')}`]),
   ]
 }
 

@@ -45,7 +45,13 @@ export async function replay(
 function lsnAt(source: Source, moment: Moment): Lsn {
   if ('lsn' in moment) return moment.lsn
   const checkpoint = source.manifest.globalMaxLsn
-  const log = { env: source.env, dir: source.directory, tableOf: source.kernelsOf.bind(source), after: checkpoint }
+  const log = {
+    env: source.env,
+    dir: source.directory,
+    tableOf: source.kernelsOf.bind(source),
+    keys: source.keys,
+    after: checkpoint,
+  }
   const fail = (problem: string) => new CliError(`--replay-to ${timeText(moment.time)}: ${problem}`)
   let found: Lsn | null = null
   for (const { lsn, time } of readGroups(log)) {
@@ -74,7 +80,13 @@ function stateAt(source: Source, table: TableEntry, moment: Moment): { shards: S
   const kernels = source.kernelsFor(table)
   const memory = new MemTable(kernels)
   let last = source.manifest.globalMaxLsn
-  const log = { env: source.env, dir: source.directory, tableOf: source.kernelsOf.bind(source), after: last }
+  const log = {
+    env: source.env,
+    dir: source.directory,
+    tableOf: source.kernelsOf.bind(source),
+    keys: source.keys,
+    after: last,
+  }
   if (to > last) {
     for (const { lsn, parts } of readGroups(log)) {
       if (lsn > to) break

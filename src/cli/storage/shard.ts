@@ -13,7 +13,8 @@ import { hex, integer, jsonRow, keysText, plural, rowText, tableText } from './t
 const usage = `Usage: gnitz shard FILE|DIR… [--table NAME] [--rows N] [--json]
 
 Shows shards: their regions, and their rows in order, each with its weight. Columns are those that the manifest
-beside the file gives the table. Of a directory, all shards that its manifest lists.
+beside the file gives the table. Of a directory, all shards that its manifest lists. Keys of encrypted ones are in
+the environment, GNITZ_KEYS=ID:HEX,…
 
   --table NAME  only shards of this table
   --rows N      this many rows of each shard (default: 10)
@@ -85,7 +86,11 @@ function openFile(source: Source, path: string, file: string): Found {
   return {
     source,
     entry,
-    shard: Shard.open(source.env, path, tableId, kernels.layout, null, 'auto', { values: source.values }),
+    shard: Shard.open(source.env, path, tableId, kernels.layout, null, 'auto', {
+      values: source.values,
+      keys: source.keys,
+      fileId: parsed?.id,
+    }),
   }
 }
 
@@ -111,13 +116,24 @@ async function show({ source, entry, shard }: Found, rows: number, json: boolean
       ...{ region: r.label, column: r.column?.name ?? null },
       ...{ offset: r.offset, sizeBytes: r.sizeBytes, checksum: hex(r.checksum) },
     }))
-    const about = { path, tableId, table, rowCount, sizeBytes, minKey, maxKey, checksum: hex(checksum) }
+    const about = {
+      path,
+      tableId,
+      table,
+      rowCount,
+      sizeBytes,
+      minKey,
+      maxKey,
+      checksum: hex(checksum),
+      keyId: shard.sealing?.keyId ?? null,
+    }
     await output.json({ ...about, manifest: listed, regions: parts })
   } else {
     const place = entry === null ? 'not in the manifest' : `level ${entry.level}`
     await output.line(`${path}: table ${tableId} ${table}, ${place}`)
     const keys = rowCount === 0 ? '' : `, keys ${keysText(layout, shard)}`
-    await output.line(`${plural(rowCount, 'row')} in ${plural(sizeBytes, 'byte')}${keys}`)
+    const sealed = shard.sealing === null ? '' : `, encrypted with key ${shard.sealing.keyId}`
+    await output.line(`${plural(rowCount, 'row')} in ${plural(sizeBytes, 'byte')}${keys}${sealed}`)
     for (const { fileId, bytes } of entry?.references ?? []) {
       await output.line(`${plural(bytes, 'byte')} in ${valueFile(fileId)}`)
     }
@@ -130,9 +146,11 @@ async function show({ source, entry, shard }: Found, rows: number, json: boolean
     ])
     for (const line of tableText(['region', '', '>offset', '>bytes', 'checksum'], lines)) await output.line(`  ${line}`)
   }
-  await showRows(shard, Math.min(rows, rowCount), json, output)
+  const isHidden = shard.isLocked && rows > 0
+  if (!isHidden) await showRows(shard, Math.min(rows, rowCount), json, output)
   if (!json) {
-    if (rows > 0 && rows < rowCount) await output.line(`  … ${plural(rowCount - rows, 'row')} more`)
+    if (isHidden) await output.line(`  rows are encrypted with key ${shard.sealing?.keyId}: give it in GNITZ_KEYS`)
+    else if (rows > 0 && rows < rowCount) await output.line(`  … ${plural(rowCount - rows, 'row')} more`)
     await output.line('')
   }
 }

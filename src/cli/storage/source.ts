@@ -9,6 +9,7 @@ import { loadChecksum } from '../../base/checksum.js'
 import { IoError, quote } from '../../base/errors.js'
 import { joinPath } from '../../env/env.js'
 import { NodeEnv } from '../../env/node.js'
+import { Keyring } from '../../storage/crypt/keyring.js'
 import { layoutOf } from '../../storage/manifest/descriptor.js'
 import { readManifest } from '../../storage/manifest/manifest.js'
 import { Shard } from '../../storage/shard/reader.js'
@@ -23,6 +24,7 @@ import {
 import { ValueReader } from '../../storage/values/reader.js'
 import type { Kernels } from '../../zset/kernels.js'
 import { CliError } from '../cli-error.js'
+import { keysFromEnvironment } from './keys.js'
 
 /** Times that a command begins anew because a writer has replaced files. */
 const ATTEMPTS = 10
@@ -31,6 +33,8 @@ export class Source {
   readonly env = new NodeEnv()
   /** Reads what shards keep in value logs. */
   readonly values: ValueReader
+  /** Those that GNITZ_KEYS gives; null: none. */
+  keys: Keyring | null = null
   private current: Manifest
   private readonly kernels = new Map<TableId, Kernels>()
 
@@ -43,7 +47,11 @@ export class Source {
   static async open(directory: string): Promise<Source> {
     await loadChecksum()
     if (kindOf(directory) !== 'directory') throw new CliError(`${directory}: expected a directory, found a file`)
-    return new Source(directory)
+    const source = new Source(directory)
+    const given = keysFromEnvironment()
+    if (given !== undefined) source.keys = await Keyring.load(given, source.manifest.keys ?? [], source.manifestPath)
+    source.values.keys = source.keys
+    return source
   }
 
   get manifest(): Manifest {
@@ -115,6 +123,7 @@ export class Source {
     const path = joinPath(this.directory, shardFile(entry.fileId))
     return Shard.open(this.env, path, entry.tableId, kernels.layout, entry, 'auto', {
       values: this.values,
+      keys: this.keys,
       fileId: entry.fileId,
     })
   }

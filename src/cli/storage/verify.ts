@@ -4,6 +4,7 @@ import { NodeEnv } from '../../env/node.js'
 import { type Finding, verifyDirectory } from '../../storage/verify.js'
 import { CliError } from '../cli-error.js'
 import { type Command, readArguments } from './command.js'
+import { keysFromEnvironment } from './keys.js'
 import { kindOf } from './source.js'
 import { bytesText, plural } from './text.js'
 
@@ -24,7 +25,7 @@ export const verify: Command = {
     const [directory] = paths
     if (kindOf(directory) !== 'directory') throw new CliError(`${directory}: expected a directory, found a file`)
     const { faults, notes, generation, lsn, tables, shards, values, log } = await verifyDirectory({
-      ...{ env: new NodeEnv(), directory, kernelsOf },
+      ...{ env: new NodeEnv(), directory, kernelsOf, encryption: keysFromEnvironment() },
     })
     if (json) {
       const counts = { generation, lsn, tables, shards, values, log }

@@ -78,7 +78,7 @@ async function showTransactions(
   const start = segments.length === 0 ? source.manifest.globalMaxLsn : beginning(source, segments[0])
   const asked = given.lsn('after') ?? 0n
   const after = asked > start ? asked : start
-  const options = { env, dir, tableOf: (id: number) => source.kernelsOf(id), after }
+  const options = { env, dir, tableOf: (id: number) => source.kernelsOf(id), keys: source.keys, after }
   const stop = new AbortController()
   const interrupt = () => stop.abort()
   const groups = follow ? tail({ ...options, signal: stop.signal }) : readGroups(options)

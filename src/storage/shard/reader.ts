@@ -213,11 +213,18 @@ export class Shard {
     this.checkOpen()
     if (!this.isMapped && !this.isComplete()) {
       this.readAlone += to - from
-      if (this.readAlone < Math.max(ALONE_ROWS, this.rowCount / ALONE_SHARE) || !this.hasRoom()) {
+      if (this.isReadAlone()) {
         return { batch: this.readRows(from, to), first: 0 }
       }
     }
     return { batch: this.rows(), first: from }
+  }
+
+  /** Are a few rows still read by themselves? */
+  private isReadAlone(): boolean {
+    if (this.sealing === null) return this.readAlone < Math.max(ALONE_ROWS, this.rowCount / ALONE_SHARE)
+    // Chunk by chunk, until all of it could have been decrypted at once.
+    return this.reader.opened < this.reader.total || !this.hasRoom()
   }
 
   retain(): this {

@@ -21,6 +21,9 @@ export class RegionReader {
   /** By region and chunk, the one used last at the end. */
   private readonly chunks = new Map<string, Uint8Array>()
   private readonly keptChunks: number
+  /** Chunks that were decrypted, and how many there are. */
+  opened = 0
+  readonly total: number
 
   /** `cipher`: null if nothing is sealed, or if there is no key; then sealed regions cannot be read. */
   constructor(
@@ -30,6 +33,8 @@ export class RegionReader {
     private readonly cipher: FileCipher | null,
   ) {
     this.keptChunks = Math.max(KEPT_CHUNKS, head.regions.length * 2)
+    const sealed = head.regions.filter(region => isSealed(head, region))
+    this.total = sealed.reduce((sum, region) => sum + Math.ceil(region.plainBytes / CHUNK_BYTES), 0)
   }
 
   get path(): string {
@@ -86,6 +91,7 @@ export class RegionReader {
   }
 
   private read(opener: ChunkOpener, number: number): Uint8Array {
+    this.opened++
     const { offset, sizeBytes } = opener.placeInFile(number)
     return opener.open(number, this.source.take(offset, sizeBytes))
   }
