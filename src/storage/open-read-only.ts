@@ -51,7 +51,7 @@ async function openAt(
     const shards = manifest.shards.filter(s => s.tableId === table.tableId)
     trees.set(table.tableId, new Tree(context, table, options.kernelsOf(layout), shards))
   }
-  return readLog(options, manifest, trees)
+  return readLog(options, manifest, trees, keys)
 }
 
 /** Brings what is not in shards into memory, and keeps it there. */
@@ -59,13 +59,14 @@ function readLog(
   { env, directory, replay }: StorageOptions,
   { globalMaxLsn, logEnd }: Manifest,
   trees: ReadonlyMap<TableId, Tree>,
+  keys: Keyring | null,
 ): Recovery {
   const replayer = new Replayer(trees, false)
   const tableOf = (tableId: TableId) => trees.get(tableId)?.kernels ?? null
   let last = globalMaxLsn
   let groups = 0
   let rows = 0
-  for (const group of readGroups({ env, dir: directory, tableOf, after: globalMaxLsn })) {
+  for (const group of readGroups({ env, dir: directory, tableOf, keys, after: globalMaxLsn })) {
     last = group.lsn
     groups++
     rows += group.parts.reduce((sum, { batch }) => sum + batch.length, 0)

@@ -5,7 +5,7 @@
 import { loadChecksum } from '../base/checksum.js'
 import { CorruptionError } from '../base/errors.js'
 import { type Env, joinPath, type Lock } from '../env/env.js'
-import { Keyring } from './crypt/keyring.js'
+import { Keyring, lockedError } from './crypt/keyring.js'
 import { layoutOf } from './manifest/descriptor.js'
 import { MANIFEST_VERSION } from './manifest/format.js'
 import { publishManifest, readManifest } from './manifest/manifest.js'
@@ -135,6 +135,9 @@ function firstManifest(env: Env, directory: string): Manifest {
 /** Before anything is written with a key, the key is in the manifest. */
 function announceKey(env: Env, directory: string, manifest: Manifest, keys: Keyring | null): Manifest {
   const { keys: listed = [] } = manifest
+  if (keys === null && listed.length > 0) {
+    throw lockedError(joinPath(directory, MANIFEST_FILE), listed[0].id)
+  }
   if (keys === null || listed.some(({ id }) => id === keys.currentId)) return manifest
   const generation = manifest.generation + 1n
   const entries = keys.entries([...listed.map(({ id }) => id), keys.currentId])

@@ -7,6 +7,7 @@ import { CountingEnv } from '../../src/env/counting.js'
 import { SimulatedCrash, SimulatedEnv } from '../../src/env/simulated.js'
 import { FileCipher } from '../../src/storage/crypt/keyring.js'
 import { type EncryptionKey, type KeyProvider, passphraseKey, staticKeys } from '../../src/storage/crypt/keys.js'
+import { Storage } from '../../src/storage/storage.js'
 import type { Tree } from '../../src/storage/tree.js'
 import { verifyDirectory } from '../../src/storage/verify.js'
 import { openBody, SegmentSealer } from '../../src/storage/wal/sealed.js'
@@ -218,6 +219,11 @@ test('the log is encrypted, goes on over openings, and is checked without a key'
   const locked = await verifyDirectory(optionsOf(env))
   expect(locked).toMatchObject({ faults: [], log: { transactions: 0 }, lsn: 8n })
   expect(locked.notes[0].problem).toMatch(/no key was given/)
+  const reader = await openAt(env, { encryption, readOnly: true })
+  expect(readAll(reader)).toEqual(sumOf(rows))
+  await reader.close()
+  await expect(openAt(env, { readOnly: true })).rejects.toThrow(KeyError)
+  expect(() => Storage.openLoaded(optionsOf(env))).toThrow(KeyError)
   expect(await outcome(env, sumOf(rows))).toBe(null)
   const options = { env, dir: '/db', tableOf: () => kernelsOf(DOCS, 'generic'), after: 0n }
   expect(() => [...readGroups(options)]).toThrow(
