@@ -1,5 +1,21 @@
 /** Every operator of the builder once. Prints what each makes of the same few rows. */
-import { avg, count, i32, lag, max, min, open, rank, string, sum, table, u32, type ViewDef, view } from 'gnitz'
+import {
+  avg,
+  count,
+  i32,
+  lag,
+  max,
+  min,
+  noisyCount,
+  open,
+  rank,
+  string,
+  sum,
+  table,
+  u32,
+  type ViewDef,
+  view,
+} from 'gnitz'
 
 const left = table('left', { id: u32().primaryKey(), kind: string(), size: i32() })
 const right = table('right', { id: u32().primaryKey(), kind: string(), size: i32() })
@@ -56,6 +72,17 @@ export const views: readonly ViewDef<unknown>[] = [
       .from(left)
       .groupBy(l => ({ kind: l.kind }))
       .aggregate({ rows: count(), total: sum(l => l.size), least: min(l => l.id) }),
+  ),
+  view('rollup', q =>
+    q
+      .from(left)
+      .groupBy(l => ({ kind: l.kind }))
+      .rollup()
+      .aggregate({ rows: count() }),
+  ),
+  view('sample', q => q.from(left).sample(2)),
+  view('privateAggregate', q =>
+    q.from(left).privateAggregate({ n: noisyCount() }, { epsilon: 1, budget: 1, seed: 'x' }),
   ),
   view('aggregate', q => q.from(left).aggregate({ rows: count(), mean: avg(l => l.size), most: max(l => l.kind) })),
   view('top', q => q.from(left).top(1, { by: l => l.size, desc: true })),

@@ -13,12 +13,14 @@ import { solve, solveTimed } from './interpret/recursive.js'
 import { interpretWindow } from './interpret/window.js'
 import { addRow, addZSet, weightOf, type ZSet, zsetOf } from './interpret/zset.js'
 import { inputsOf, nodesOf } from './nodes.js'
+import { release } from './privacy.js'
 import type {
   ClampMode,
   FilterRel,
   FixpointRel,
   Loop,
   MapRel,
+  NoiseRel,
   RecursiveProgram,
   RecursiveRel,
   Rel,
@@ -147,6 +149,8 @@ function run(
         return fixpoint(node)[0]
       case 'result':
         return withoutTime(fixpoint(node.input)[node.index])
+      case 'noise':
+        return firstRelease(node, visit(node.input))
     }
   }
 
@@ -188,6 +192,13 @@ function independent(bodies: readonly Rel[], variables: readonly SourceRel['rela
 }
 
 const withoutTime = (timed: ZSet): ZSet => zsetOf([...timed.values()].map(e => ({ ...e, row: e.row.slice(0, -1) })))
+
+/** REQUIRES: a seed. */
+function firstRelease(rel: NoiseRel, input: ZSet): ZSet {
+  const result: ZSet = new Map()
+  for (const { row, weight } of input.values()) addRow(result, release(rel, row, 0, Math.random), weight)
+  return result
+}
 
 const positive = (w: bigint): bigint => (w > 0n ? w : 0n)
 const one = (w: bigint): bigint => (w > 0n ? 1n : 0n)

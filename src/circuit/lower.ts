@@ -98,6 +98,8 @@ function lowerNode(rel: Exclude<Rel, RecursiveRel>, visit: (rel: Rel) => Rel): R
       return lowerTopK(rel, visit(rel.input))
     case 'window':
       return lowerWindow(rel, visit(rel.input))
+    case 'noise':
+      return Object.freeze({ ...rel, input: conform(visit(rel.input), rel.schema) })
   }
 }
 

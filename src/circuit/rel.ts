@@ -279,7 +279,33 @@ export function divergence({ names, limit }: RecursiveProgram): string {
   return `the recursion of ${names.map(n => JSON.stringify(n)).join(', ')} is not at its end after ${limit} iterations`
 }
 
+/**
+ * Differential privacy: the rows of groups, one a group, with noise on their values. A group's row is *released* whenever
+ * it changes, with fresh noise, and stays as it was released until the next time; after `releases` times no more. What
+ * is released depends on history, so the oracle knows the first release only.
+ */
+export interface NoiseRel extends Base {
+  readonly kind: 'noise'
+  /** Group columns, then one i64 or f64 for each noise, none NULL. */
+  readonly input: Rel
+  readonly keyCount: number
+  readonly noises: readonly Noise[]
+  readonly releases: number
+  /** Of a generator that can be predicted, for tests; null for a secure one. */
+  readonly seed: string | null
+  /** What becomes of a group that may not be released any more: it fails, or stays as it was. */
+  readonly exhausted: 'fail' | 'freeze'
+}
+export interface Noise {
+  readonly mechanism: 'laplace' | 'gaussian'
+  /** b of the Laplace distribution, sigma of the normal one. */
+  readonly scale: number
+  /** Everything is released in multiples of it: a power of 2. */
+  readonly grid: number
+}
+
 export type Rel =
+  | NoiseRel
   | SourceRel
   | FilterRel
   | MapRel

@@ -5,6 +5,7 @@
  */
 import type { Scheduler } from './epoch.js'
 import { ArrangeOperator } from './operators/arrange.js'
+import { NoiseOperator } from './operators/noise.js'
 import { type Delta, type Operator, Producer } from './operators/operator.js'
 import { ReduceOperator } from './operators/reduce.js'
 
@@ -26,7 +27,10 @@ export function backfill(scheduler: Scheduler, fresh: readonly Operator[], progr
     }
   }
   // Extremes are looked for when their rows come, in groups that are there: all rows must come at once.
-  const whole = fresh.some(o => o instanceof ReduceOperator && o.arrangements.some(a => arrangements.has(a)))
+  const whole = fresh.some(
+    o => o instanceof NoiseOperator || (o instanceof ReduceOperator && o.arrangements.some(a => arrangements.has(a))),
+  )
+  // A group is to be released once, with everything that is there.
   const rows = whole ? Infinity : CHUNK_ROWS
   const queues = [...producers].map(producer => ({ producer, chunks: chunksOf(producer.contents(whole), rows) }))
   const total = queues.reduce((sum, q) => sum + q.chunks.reduce((n, c) => n + c.to - c.from, 0), 0)

@@ -230,6 +230,7 @@ export class Definitions {
   ): ViewEntry {
     const { schema, key, rel } = definition
     this.registry.mustBeFree(schema.name)
+    if (this.durability !== null) mustBeKept(rel, schema.name)
     this.mustBeOwn(rel, schema.name)
     this.addSources(rel, schema.name, created)
     const id = this.numbered(definition, stored)
@@ -394,6 +395,16 @@ export class Definitions {
       deliver: failures => relation.deliver(failures),
     })
   }
+}
+
+/** A directory has functions by name only, and those of a user's aggregate have none of their own. */
+function mustBeKept(rel: Rel, view: string): void {
+  const own = nodesOf(rel)
+    .flatMap(node => (node.kind === 'aggregate' ? node.aggregates : []))
+    .find(({ detail }) => typeof detail === 'object' && detail !== null && 'kind' in detail)
+  if (own === undefined) return
+  const problem = `view ${quote(view)}: aggregate ${quote(own.name)}: a view with ${own.fn}, an aggregate of your own,`
+  throw new UsageError(`${problem} cannot be kept in a directory`)
 }
 
 function udfIn(rel: Rel, name: string): Udf {

@@ -23,6 +23,7 @@ import {
   divergence,
   type FixpointRel,
   type JoinRel,
+  type NoiseRel,
   type Rel,
   type Relation,
   type ResultRel,
@@ -58,6 +59,7 @@ import {
 import { JoinOperator, type Probe } from './operators/join.js'
 import { LinearOperator } from './operators/linear.js'
 import { LoopArrange } from './operators/loop.js'
+import { NoiseOperator, noiseLayout } from './operators/noise.js'
 import type { Operator, Producer } from './operators/operator.js'
 import { Ranked, type RankedTarget } from './operators/ranked.js'
 import { Extreme, type FindExtreme, type ReachExtremes, type ReduceCode, ReduceOperator } from './operators/reduce.js'
@@ -215,6 +217,8 @@ export class Planner {
         return this.topKOf(rel)
       case 'window':
         return this.windowOf(rel)
+      case 'noise':
+        return this.noiseOf(rel)
       case 'filter':
       case 'map':
       case 'negate':
@@ -404,6 +408,15 @@ export class Planner {
     const code = windowCode<WindowWalk>(this.context, { kernels: input.kernels, schema: rel.schema, partition, order })
     const describe = () => rel.functions.map(printWindowFunction)
     return this.add(new WindowOperator(input, { plan, code, schema: rel.schema, view: this.context.unit, describe }))
+  }
+
+  private noiseOf(rel: NoiseRel): NoiseOperator {
+    const input = this.arrangementOf(
+      rel.input,
+      Array.from({ length: rel.keyCount }, (_, k) => k),
+    )
+    const { mode, unit } = this.context
+    return this.add(new NoiseOperator(input, rel, kernelsOf(noiseLayout(rel), mode), unit))
   }
 
   private reduceOf(rel: AggregateRel): ReduceOperator {

@@ -54,6 +54,9 @@ function compute(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string
       return `loop(${identity(rel.kind === 'recursive' ? rel.program : rel.loop)},${rel.inputs.map(of).join(',')})`
     case 'result':
       return `result(${of(rel.input)},${rel.index})`
+    case 'noise':
+      // Each has noise and a budget of its own.
+      return `noise(${of(rel.input)})#${identity(rel)}`
     case 'topK': {
       const order = rel.order.map(o => `${exprKey(o.expr)}${o.descending ? 'd' : ''}`).join(';')
       return `topK(${of(rel.input)},${list(rel.keys)},${order},${rel.limit})`

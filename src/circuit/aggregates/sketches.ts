@@ -120,17 +120,12 @@ export const histogram: AggregateDefinition = {
   },
 }
 
-/** The bin of x, as `binIndex` says, as an f64. */
+/** The bin of x as an f64: 0 below, 1 to `bins` inside, bins + 1 above. */
 function binOf(x: Expr, [low, high, bins]: readonly number[]): Expr {
   const number = x.type === 'f64' ? x : call('cast', [x], 'f64')
   const part = call('div', [call('sub', [number, f64(low)], 'f64'), f64((high - low) / bins)], 'f64')
   const inside = math('min', call('add', [math('floor', part), f64(1)], 'f64'), f64(bins))
   const above = call('if', [call('lt', [number, f64(high)], 'bool'), inside, f64(bins + 1)], 'f64')
-  return call('if', [call('lt', [number, f64(low)], 'bool'), f64(0), above], 'f64')
-}
-
-/** 0 below, 1 to `bins` inside, bins + 1 above. */
-export function binIndex(x: number, [low, high, bins]: readonly number[]): number {
-  if (x < low) return 0
-  return x < high ? Math.min(Math.floor((x - low) / ((high - low) / bins)) + 1, bins) : bins + 1
+  const bin = call('if', [call('lt', [number, f64(low)], 'bool'), f64(0), above], 'f64')
+  return x.nullable ? call('if', [call('isNull', [x], 'bool'), literal('f64', null), bin], 'f64') : bin
 }

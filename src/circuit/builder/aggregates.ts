@@ -13,6 +13,7 @@ import { conditionLambda, valueLambda } from '../lambda/index.js'
 import type { AggregateDetail, AggregateFn, AggregateSpec, OrderTerm } from '../rel.js'
 import { call, exprKey } from '../substitute.js'
 import { typeText } from '../typing.js'
+import { isGrouping } from './grouping.js'
 import type { Context } from './types.js'
 
 export type ValueLambda = (row: never, ctx: never) => unknown
@@ -63,6 +64,9 @@ export interface CompiledAggregate {
 /** Compiles one aggregate of `.aggregate({ name: … })`. Throws CompileError, naming the aggregate and its column. */
 export function compileAggregate(name: string, given: unknown, input: RowSchema, global: boolean): CompiledAggregate {
   if (name === '') throw new CompileError('aggregate: a column needs a non-empty name')
+  if (isGrouping(given)) {
+    throw new CompileError(`aggregate ${quote(name)}: grouping has a meaning only with rollup, cube or sets`)
+  }
   if (!isAggregate(given)) {
     throw new CompileError(`aggregate ${quote(name)}: expected an aggregate like sum(r => …), found ${show(given)}`)
   }

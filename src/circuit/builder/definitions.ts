@@ -128,6 +128,8 @@ function keyOf(rel: Rel): readonly number[] | null {
       const carried = below.map(k => rel.exprs.findIndex(e => e.kind === 'column' && e.index === k))
       return carried.includes(-1) ? null : carried
     }
+    case 'noise':
+      return rel.keyCount > 0 ? Array.from({ length: rel.keyCount }, (_, i) => i) : null
     case 'aggregate':
       return rel.keys.length > 0 ? rel.keys.map((_, i) => i) : null
     case 'join':

@@ -3,8 +3,10 @@ export * from './aggregate-functions.js'
 export type { Aggregate, Aggregates } from './aggregates.js'
 export { type QueryRoot, type ViewOptions, view } from './definitions.js'
 export type { Distance, Duration, FrameBound, FrameSpec, GroupsFrame, RangeFrame, RowsFrame } from './frames.js'
+export { grouping } from './grouping.js'
 export * from './ordered-functions.js'
-export { Grouped, type Order, Query } from './query.js'
+export { noisyCount, noisySum, type PrivacyOptions, type PrivateAggregate } from './privacy.js'
+export { Grouped, GroupingSets, type Order, Query } from './query.js'
 export {
   type CheckSpec,
   type ConstraintSpec,
@@ -16,6 +18,7 @@ export {
   type WithContext,
   withContext,
 } from './rules.js'
+export type { SampleOptions } from './sample.js'
 export { sourceOwners } from './sources.js'
 export type {
   Cell,

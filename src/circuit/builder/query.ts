@@ -15,7 +15,10 @@ import { columnOf } from '../substitute.js'
 import { cast } from '../typing.js'
 import { type Aggregates, compileAggregate, type GlobalValues, type GroupValues } from './aggregates.js'
 import type { FrameSpec } from './frames.js'
+import { cubeOf, groupingSetsRel, rollupOf } from './grouping.js'
 import { type JoinType, joinRel } from './joins.js'
+import { type PrivacyOptions, type PrivateAggregates, type PrivateValues, privateRel } from './privacy.js'
+import { hashOrder, type SampleOptions } from './sample.js'
 import { alignSchemas } from './sets.js'
 import { refuseSource, sourceRel } from './sources.js'
 import type { Alike, Both, Cell, Cells, Context, Ctx, Joined, NoContext, Nullable, RowFrom, Source } from './types.js'
@@ -239,6 +242,21 @@ export class Query<R> {
     return new Query<WithWindow<R, W, F>>(windowRel(this.rel, options, functions))
   }
 
+  /** One row with counts and sums of everything, with noise: see docs/privacy.md. */
+  privateAggregate<A extends PrivateAggregates<R>>(
+    aggregates: A,
+    options: PrivacyOptions<R>,
+  ): Query<Simplify<PrivateValues<A>>> {
+    return new Query<Simplify<PrivateValues<A>>>(privateRel(this.rel, [], aggregates, options))
+  }
+
+  /**
+   * A random sample of `limit` rows: always the same ones for the same rows and seed, without those that were retracted.
+   */
+  sample(limit: number, options: SampleOptions = {}): Query<R> {
+    return new Query<R>(sampleRel(this.rel, [], limit, options))
+  }
+
   /** The first `limit` rows in the order given; ties go by all columns, ascending. */
   top<C extends Context = NoContext>(limit: number, ...order: readonly Order<R, C>[]): Query<R> {
     return new Query<R>(topRel(this.rel, [], limit, order))
@@ -263,10 +281,69 @@ export class Grouped<R, K> {
     return new Query<Simplify<K & GroupValues<A>>>(aggregateRel(this.#rel, this.#keys, aggregates))
   }
 
+  /** Aggregates of every prefix of the keys, down to none: totals, subtotals and details. */
+  rollup(): GroupingSets<R, K> {
+    return new GroupingSets<R, K>(this.#rel, this.#keys, rollupOf(this.#names))
+  }
+
+  /** Aggregates of every subset of the keys. */
+  cube(): GroupingSets<R, K> {
+    return new GroupingSets<R, K>(this.#rel, this.#keys, cubeOf(this.#names))
+  }
+
+  /** Aggregates of each of these sets of keys: `.sets(['region', 'day'], ['region'], [])`. */
+  sets(...sets: readonly (readonly (keyof K & string)[])[]): GroupingSets<R, K> {
+    return new GroupingSets<R, K>(this.#rel, this.#keys, sets)
+  }
+
+  get #names(): string[] {
+    return this.#keys.map(k => k.name)
+  }
+
+  /** One row a group, with noise on its counts and sums: see docs/privacy.md. */
+  privateAggregate<A extends PrivateAggregates<R>>(
+    aggregates: A,
+    options: PrivacyOptions<R>,
+  ): Query<Simplify<K & PrivateValues<A>>> {
+    return new Query<Simplify<K & PrivateValues<A>>>(privateRel(this.#rel, this.#keys, aggregates, options))
+  }
+
+  /** A random sample of `limit` rows of each group. */
+  sample(limit: number, options: SampleOptions = {}): Query<R> {
+    return new Query<R>(sampleRel(this.#rel, this.#keys, limit, options))
+  }
+
   /** The first `limit` rows of each group. */
   top<C extends Context = NoContext>(limit: number, ...order: readonly Order<R, C>[]): Query<R> {
     return new Query<R>(topRel(this.#rel, this.#keys, limit, order))
   }
+}
+
+/** Several groupings of one query: becomes a query by `aggregate`. */
+export class GroupingSets<R, K> {
+  declare readonly [ROW]: readonly [R, K]
+  readonly kind = 'groupingSets'
+  readonly #rel: Rel
+  readonly #keys: readonly NamedExpr[]
+  readonly #sets: readonly (readonly string[])[]
+
+  constructor(rel: Rel, keys: readonly NamedExpr[], sets: readonly (readonly string[])[]) {
+    this.#rel = rel
+    this.#keys = keys
+    this.#sets = sets
+    Object.freeze(this)
+  }
+
+  /** One row a group of each set; keys that are not in the set are NULL. */
+  aggregate<A extends Aggregates<R>>(aggregates: A): Query<Simplify<Nullable<K> & GlobalValues<A>>> {
+    return new Query<Simplify<Nullable<K> & GlobalValues<A>>>(
+      groupingSetsRel(this.#rel, this.#keys, this.#sets, aggregates, aggregateRel),
+    )
+  }
+}
+
+function sampleRel(input: Rel, keys: readonly NamedExpr[], limit: unknown, options: SampleOptions): TopKRel {
+  return Object.freeze({ ...topRel(input, keys, limit, [], 'sample'), order: hashOrder(input, options) })
 }
 
 const specOf = ({ name, expr }: NamedExpr): ColumnSpec => ({ name, type: expr.type, nullable: expr.nullable })
@@ -306,9 +383,15 @@ function aggregateRel(input: Rel, keys: readonly NamedExpr[], aggregates: unknow
 
 const MAX_LIMIT = 2 ** 31 - 1
 
-function topRel(input: Rel, keys: readonly NamedExpr[], limit: unknown, order: readonly unknown[]): TopKRel {
+function topRel(
+  input: Rel,
+  keys: readonly NamedExpr[],
+  limit: unknown,
+  order: readonly unknown[],
+  what = 'top',
+): TopKRel {
   if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
-    throw new CompileError(`top: expected a limit from 1 to ${MAX_LIMIT}, found ${show(limit)}`)
+    throw new CompileError(`${what}: expected a limit from 1 to ${MAX_LIMIT}, found ${show(limit)}`)
   }
   const terms = order.map((term): { expr: Expr; descending: boolean } => {
     if (typeof term !== 'object' || term === null) {

@@ -63,6 +63,8 @@ function details(rel: Rel): string {
       return `${identity(rel.loop)}`
     case 'result':
       return `${rel.index}`
+    case 'noise':
+      return `${identity(rel)}`
     case 'negate':
     case 'plus':
     case 'distinct':

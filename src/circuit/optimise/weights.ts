@@ -44,6 +44,7 @@ function findBound(rel: Rel): WeightBound {
       return weightBound(rel.input) === 'unit' ? 'unit' : 'natural'
     case 'set':
       return rel.op === 'intersectAll' || rel.op === 'exceptAll' ? 'natural' : 'unit'
+    case 'noise':
     case 'distinct':
     case 'aggregate':
     case 'recursive':

@@ -11,6 +11,7 @@ import { GnitzError, show } from '../../base/errors.js'
 import { type ColumnSpec, type RowSchema, rowSchema, type TableSchema, tableSchema } from '../../schema/schema.js'
 import type { Udf } from '../expr.js'
 import type { Relation } from '../rel.js'
+import { findBuiltIn } from '../scalar/built-in.js'
 import { fromJson, type Json, objectFromJson, objectToJson, toJson } from './values.js'
 
 type JsonObject = { readonly [key: string]: Json }
@@ -96,7 +97,7 @@ export function circuitOf(text: string, names: Names): object {
 
 function named(json: JsonObject, names: Names): unknown {
   if ('$relation' in json) return names.relation(json.$relation as string)
-  if ('$udf' in json) return names.udf(json.$udf as string)
+  if ('$udf' in json) return findBuiltIn(json.$udf as string) ?? names.udf(json.$udf as string)
   return '$schema' in json ? schemaFromJson(json.$schema) : null
 }
 
