@@ -67,7 +67,13 @@ export function open(
 
 async function openDirectory(directory: string, options: OpenDirectoryOptions): Promise<Database> {
   const opening = new Opening(directory, options)
-  return opening.finish(await Storage.open(opening.storageOptions))
+  const storage = await Storage.open(opening.storageOptions)
+  try {
+    return opening.finish(storage)
+  } catch (error) {
+    await storage.close({ checkpoint: false }).catch(() => undefined)
+    throw error
+  }
 }
 
 /** Opens a directory without encryption at once. REQUIRES: `loadStorage` has resolved. */
@@ -116,14 +122,8 @@ class Opening {
 
   finish(storage: Storage): Database {
     const { options, groups, udfs, mode } = this
-    try {
-      this.durability = new Durability(storage, (layout: Layout) => kernelsOf(layout, mode), this.limits)
-      return restore(new Database(options, this.durability), this.durability, groups, udfs, mode)
-    } catch (error) {
-      // Nothing was written, so nothing is lost if that fails, too.
-      storage.close({ checkpoint: false }).catch(() => undefined)
-      throw error
-    }
+    this.durability = new Durability(storage, (layout: Layout) => kernelsOf(layout, mode), this.limits)
+    return restore(new Database(options, this.durability), this.durability, groups, udfs, mode)
   }
 }
 
@@ -147,8 +147,10 @@ function restore(
   const connection = database.connect(ledger)
   durability.owner = connection
   ledger.follow()
+  // Before the log goes on: what it makes must not take state for its own that something dropped has left.
+  forgetState(durability)
   replay(connection, ledger, groups, mode)
-  removeOrphans(durability, ledger)
+  forgetTables(durability, ledger)
   connection.setLsn(storage.lsn)
   durability.silent = false
   return database
@@ -185,12 +187,16 @@ function replay(
   run()
 }
 
-/** Tables of the directory that a crash left between their making and the catalog. */
-function removeOrphans(durability: Durability, ledger: Ledger): void {
-  const { storage, parts } = durability
+/** State of views and indexes that were dropped, while the checkpoint at hand was made. */
+function forgetState({ storage, parts }: Durability): void {
   const used = new Set<Tree>(parts.trees)
+  for (const tree of storage.tables) if (tree.table.kind === 'ephemeral' && !used.has(tree)) storage.doom(tree)
+}
+
+/** Tables that a crash left between their making and the catalog. */
+function forgetTables({ storage }: Durability, ledger: Ledger): void {
   for (const tree of storage.tables) {
-    if (!used.has(tree) && ledger.entryOf(tree.tableId) === undefined) storage.doom(tree)
+    if (tree.table.kind === 'durable' && ledger.entryOf(tree.tableId) === undefined) storage.doom(tree)
   }
 }
 

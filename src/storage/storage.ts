@@ -348,6 +348,11 @@ export class Storage {
     this.wal.sync()
   }
 
+  /** Why the log takes no more until the directory is opened again; null as long as it does. */
+  get failure(): Error | null {
+    return this.wal.failure
+  }
+
   /** Bytes of the log. */
   get walBytes(): number {
     return this.writer?.sizeBytes ?? 0

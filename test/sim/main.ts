@@ -3,7 +3,9 @@
  * A failure is made small and comes with the line that repeats it.
  */
 import { parseArgs } from 'node:util'
+import { loadStorage } from '../../src/storage/open.js'
 import { Lost, newTally, type Tally } from './common.js'
+import { newDatabaseTally, simulateDatabase } from './database.js'
 import { killRounds } from './kill.js'
 import { FAULT_CLASSES, type FaultClass, type Plan, planOf } from './plan.js'
 import { simulate, traces } from './run.js'
@@ -14,6 +16,7 @@ const HELP = `npm run sim -- [options]
   --runs M          how many runs, default 1000
   --faults a,b      ${FAULT_CLASSES.join(' ')}, all (default), none
   --keep 1,4,7      only these operations of each run
+  --database        whole databases instead: tables, views, indexes, definitions
   --kill K          instead: kill -9 a writing process K times, with a checking reader
   --help`
 /** Tries to make a failing run smaller. */
@@ -25,6 +28,7 @@ interface Arguments {
   readonly faults: readonly FaultClass[]
   readonly keep: readonly number[] | null
   readonly kill: number
+  readonly database: boolean
 }
 
 function parse() {
@@ -35,6 +39,7 @@ function parse() {
       faults: { type: 'string', default: 'all' },
       keep: { type: 'string' },
       kill: { type: 'string', default: '0' },
+      database: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   }).values
@@ -56,7 +61,7 @@ function readArguments(): Arguments | string | null {
   const strange = names.find(name => !FAULT_CLASSES.includes(name as FaultClass))
   if (strange !== undefined) return `--faults: expected ${FAULT_CLASSES.join(', ')}, all or none, found ${strange}`
   const keep = values.keep === undefined ? null : values.keep.split(',').filter(Boolean).map(Number)
-  return { seed, runs, kill, faults: names as FaultClass[], keep }
+  return { seed, runs, kill, faults: names as FaultClass[], keep, database: values.database }
 }
 
 async function problemOf(plan: Plan, tally?: Tally): Promise<unknown> {
@@ -101,6 +106,38 @@ function summary(tally: Tally, seconds: number): string {
   ].join('; ')
 }
 
+/** Whole databases; a failure comes with its seed. */
+async function runDatabases({ seed, runs }: Arguments): Promise<number> {
+  await loadStorage()
+  const tally = newDatabaseTally()
+  const show = (n: number) =>
+    console.log(
+      `seeds ${seed}…${n}: ${Object.entries(tally)
+        .map(([kind, count]) => `${count} ${kind}`)
+        .join(', ')}`,
+    )
+  let shown = performance.now()
+  let stop = false
+  process.once('SIGINT', () => {
+    stop = true
+  })
+  for (let n = seed; n < seed + runs && !stop; n++) {
+    try {
+      await simulateDatabase(n, tally)
+    } catch (error) {
+      console.error(error instanceof Error ? error.stack : error)
+      console.error(`\nnpm run sim -- --database --seed ${n} --runs 1`)
+      return 1
+    }
+    if (performance.now() - shown < 5000) continue
+    shown = performance.now()
+    show(n)
+  }
+  console.log(stop ? 'interrupted' : 'no failure')
+  show(seed + tally.runs - 1)
+  return stop ? 130 : 0
+}
+
 async function runAll({ seed, runs, faults, keep }: Arguments): Promise<number> {
   const tally = newTally()
   const started = performance.now()
@@ -134,6 +171,7 @@ async function main(): Promise<number> {
     console.log(args === null ? HELP : `${args}\n\n${HELP}`)
     return args === null ? 0 : 2
   }
+  if (args.database) return runDatabases(args)
   return args.kill > 0 ? killRounds(args.kill, args.seed) : runAll(args)
 }
 

@@ -1,0 +1,192 @@
+/** Databases in directories: what is there after a restart, what is refused, and what a full disk leaves. */
+import { beforeAll, describe, expect, it } from 'vitest'
+import { openLoaded } from '../../src/engine/open.js'
+import { SimulatedEnv } from '../../src/env/simulated.js'
+import {
+  count,
+  type Database,
+  i64,
+  type OpenDirectoryOptions,
+  open,
+  string,
+  sum,
+  table,
+  u64,
+  udf,
+  view,
+} from '../../src/index.js'
+import { loadStorage } from '../../src/storage/open.js'
+import { newDatabaseTally, simulateDatabase } from '../sim/database.js'
+
+beforeAll(loadStorage)
+
+const orders = table('orders', { id: u64().primaryKey(), customer: u64(), amount: i64(), note: string().nullable() })
+const large = view('large', q => q.from(orders).filter(o => o.amount > 100n))
+const totals = view('totals', q =>
+  q
+    .from(orders)
+    .groupBy(o => ({ customer: o.customer }))
+    .aggregate({ orders: count(), total: sum(o => o.amount) }),
+)
+const order = (id: number, amount: number) => ({ id, customer: id % 3, amount, note: null })
+
+/** A directory that lives on when its database does not. */
+class Directory {
+  env = new SimulatedEnv({ seed: 7 })
+
+  open(options: OpenDirectoryOptions = {}): Database {
+    return openLoaded('/db', { env: this.env, checkpointMs: Number.POSITIVE_INFINITY, ...options })
+  }
+
+  /** After the process was killed. */
+  reopen(options: OpenDirectoryOptions = {}): Database {
+    this.env = this.env.processCrash()
+    return this.open(options)
+  }
+}
+
+describe('a directory', () => {
+  it('holds tables, views and indexes as they were', async () => {
+    const directory = new Directory()
+    const db = directory.open()
+    db.createView(large)
+    db.createView(totals)
+    db.createIndex(orders, 'by amount', { on: ['amount'] })
+    for (let id = 1; id <= 10; id++) await db.insert(orders, order(id, id * 30))
+    db.checkpoint()
+    const { lsn } = await db.insert(orders, order(11, 500))
+    const before = [db.view(large).rows(), db.view(totals).rows()]
+    const again = directory.reopen()
+    expect(again.lsn).toBe(lsn)
+    expect(again.tables.map(t => t.name)).toEqual(['orders'])
+    expect([again.view(large).rows(), again.createView(totals).rows()]).toEqual(before)
+    expect([...again.table(orders).index('by amount').range({ from: 290n })].map(o => o.id)).toEqual([10n, 11n])
+    expect(again.durability?.parts).toMatchObject({ restored: 3, begun: 0 })
+    again.delete(orders, order(11, 500))
+    expect(again.view(totals).get(2n)).toEqual({ customer: 2n, orders: 3n, total: 450n })
+  })
+
+  it('lists its definitions in tables of its own', () => {
+    const db = new Directory().open()
+    db.createView(large)
+    const rows = (name: string) => db.table(name).rows() as { name: string }[]
+    expect(rows('gnitz_tables').map(r => r.name)).toEqual(['orders'])
+    expect(rows('gnitz_views').map(r => r.name)).toEqual(['large'])
+    expect(rows('gnitz_columns')).toHaveLength(8)
+    expect(() => db.insert('gnitz_views' as never, {} as never)).toThrow('expected a table of this database')
+    expect(() => db.createTable(table('gnitz_own', { a: u64() }))).toThrow('belong to the catalog')
+    db.dropView(large)
+    expect(rows('gnitz_views')).toEqual([])
+  })
+
+  it('makes a view anew whose circuit has changed, and those over it', async () => {
+    const directory = new Directory()
+    const db = directory.open()
+    db.createView(view('sums', q => q.from(large).aggregate({ sum: sum(o => o.amount) })))
+    db.createView(totals)
+    await db.insert(orders, [order(1, 50), order(2, 150), order(3, 250)])
+    db.checkpoint()
+    const again = directory.reopen()
+    const changed = view('large', q => q.from(orders).filter(o => o.amount > 200n))
+    expect(again.createView(changed).rows()).toHaveLength(1)
+    expect(again.view('sums').rows()).toEqual([{ sum: 250n }])
+    expect(again.createView(totals).rows()).toHaveLength(3)
+    const third = directory.reopen()
+    expect(third.view('sums').rows()).toEqual([{ sum: 250n }])
+    const narrow = view('large', q => q.from(orders).map(o => ({ id: o.id })))
+    expect(() => third.createView(narrow)).toThrow('has other columns now, and view "sums" reads it')
+    expect(third.view('large').rows()).toHaveLength(1)
+  })
+
+  it('says how a table differs from the one that is stored', () => {
+    const directory = new Directory()
+    directory.open().createTable(orders)
+    const again = directory.reopen()
+    const other = table('orders', { id: u64().primaryKey(), amount: string(), note: string().nullable(), more: i64() })
+    expect(() => again.createTable(other)).toThrow(
+      'column "amount" is string, stored as i64; column "note" is number 3, stored as 4; ' +
+        'column "more" (i64) is new; column "customer" is stored, and not defined',
+    )
+    expect(again.createTable(orders).rows()).toEqual([])
+    expect(() => again.createTable(orders)).toThrow('the name "orders" is taken')
+  })
+
+  it('asks for the functions that its views call', () => {
+    const directory = new Directory()
+    const half = udf('half', ['i64'], 'i64', n => n / 2n)
+    const halves = view('halves', q =>
+      q.from(orders).map((o, { half }) => ({ id: o.id, half: half(o.amount) }), { half }),
+    )
+    const db = directory.open()
+    db.createView(halves)
+    db.insert(orders, order(1, 50))
+    db.durability?.sync()
+    directory.env = directory.env.processCrash()
+    expect(() => directory.open()).toThrow('view "halves" calls the function "half", which is not known')
+    expect(
+      directory
+        .open({ udfs: [half] })
+        .view('halves')
+        .rows(),
+    ).toEqual([{ id: 1n, half: 25n }])
+  })
+
+  it('refuses options that cannot be', async () => {
+    await expect(open('/tmp/nowhere', { memory: 'much' })).rejects.toThrow(
+      `option memory: expected bytes, or text like '512MiB'`,
+    )
+    await expect(open('/tmp/nowhere', { udfs: [(() => 1) as never] })).rejects.toThrow(
+      'expected functions made with udf',
+    )
+  })
+})
+
+it('takes back what a full disk refuses, and goes on when there is room', async () => {
+  const directory = new Directory()
+  const db = directory.open()
+  db.createView(totals)
+  await db.insert(orders, order(1, 10))
+  const seen: bigint[] = []
+  db.view(totals).subscribe(({ changes }) => seen.push(...changes.map(c => c.weight)))
+  directory.env.capacityBytes = directory.env.usedBytes
+  const commit = db.insert(orders, { ...order(2, 20), note: 'x'.repeat(1 << 22) })
+  expect(db.view(totals).rows()).toHaveLength(2)
+  await expect(commit).rejects.toThrow('disk is full')
+  expect(db.view(totals).rows()).toEqual([{ customer: 1n, orders: 1n, total: 10n }])
+  expect(seen).toEqual([1n, -1n])
+  directory.env.capacityBytes = Number.POSITIVE_INFINITY
+  await db.insert(orders, order(3, 30))
+  expect(
+    directory
+      .reopen()
+      .table(orders)
+      .rows()
+      .map(o => o.id),
+  ).toEqual([1n, 3n])
+})
+
+it('keeps state in shards when memory is short', async () => {
+  const directory = new Directory()
+  const db = directory.open({ memory: '64KiB' })
+  db.createView(totals)
+  for (let batch = 0; batch < 20; batch++) {
+    db.ingest(
+      orders,
+      Array.from({ length: 1000 }, (_, n) => ({ ...order(batch * 1000 + n, n), customer: n })),
+    )
+  }
+  expect(db.durability?.parts.hotBytes).toBeLessThan(1 << 20)
+  expect(db.view(totals).get(7n)).toEqual({ customer: 7n, orders: 20n, total: 140n })
+  db.delete(orders, { ...order(7, 7), customer: 7 })
+  expect(db.view(totals).get(7n)).toEqual({ customer: 7n, orders: 19n, total: 133n })
+  expect(db.view(totals).size).toBe(1000)
+  await db.close()
+  expect(directory.open().view(totals).get(8n)).toEqual({ customer: 8n, orders: 20n, total: 160n })
+})
+
+it('survives simulated crashes', async () => {
+  const tally = newDatabaseTally()
+  for (let seed = 900_000; seed < 900_015; seed++) await simulateDatabase(seed, tally)
+  expect(tally.kills + tally.powerCuts).toBeGreaterThan(30)
+  expect(tally.restored).toBeGreaterThan(0)
+})
