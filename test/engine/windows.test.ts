@@ -153,6 +153,35 @@ describe('values', () => {
   })
 })
 
+test('the first rows, NULL first or last', () => {
+  const marks = table('marks', { id: i32().primaryKey(), value: i32().nullable() })
+  const db = open()
+  db.createTable(marks)
+  const ids = (desc: boolean, nulls?: 'first' | 'last') => {
+    const name = `${desc} ${nulls}`
+    const top = view(name, q => q.from(marks).top(2, { by: m => m.value, desc, ...(nulls && { nulls }) }))
+    return db
+      .createView(top)
+      .rows()
+      .map(r => r.id)
+  }
+  db.insert(
+    marks,
+    [null, 5, null, 9, 7].map((value, id) => ({ id, value })),
+  )
+  expect([ids(false), ids(false, 'first'), ids(false, 'last')]).toEqual([
+    [0, 2],
+    [0, 2],
+    [1, 4],
+  ])
+  expect([ids(true), ids(true, 'first'), ids(true, 'last')]).toEqual([
+    [3, 4],
+    [0, 2],
+    [3, 4],
+  ])
+  expectError(() => ids(true, 'none' as never), 'COMPILE', "top order: expected nulls: 'first' or 'last'")
+})
+
 describe('bad input', () => {
   const t = table('t', { id: u64().primaryKey(), name: string(), n: i32(), x: f64(), day: date(), at: timestamp() })
   const refused = (make: Parameters<typeof view>[1], ...texts: string[]) => {

@@ -11,7 +11,7 @@ import type { ROW, Simplify } from '../columns.js'
 import type { Expr } from '../expr.js'
 import { columnsLambda, conditionLambda, type NamedExpr, valueLambda } from '../lambda/index.js'
 import type { AggregateRel, Rel, SetRel, TopKRel } from '../rel.js'
-import { columnOf } from '../substitute.js'
+import { call, columnOf } from '../substitute.js'
 import { cast } from '../typing.js'
 import { type Aggregates, compileAggregate, type GlobalValues, type GroupValues } from './aggregates.js'
 import type { FrameSpec } from './frames.js'
@@ -24,10 +24,11 @@ import { refuseSource, sourceRel } from './sources.js'
 import type { Alike, Both, Cell, Cells, Context, Ctx, Joined, NoContext, Nullable, RowFrom, Source } from './types.js'
 import { type WindowFunctions, type WindowOptions, type WithWindow, windowRel } from './windows.js'
 
-/** One term of the order of `top`. */
+/** One term of the order of `top`. NULL comes first, in descending order last, unless `nulls` says otherwise. */
 export interface Order<R, C extends Context = NoContext> {
   readonly by: (row: R, ctx: Ctx<C>) => Cell
   readonly desc?: boolean
+  readonly nulls?: 'first' | 'last'
   readonly ctx?: C
 }
 
@@ -393,13 +394,18 @@ function topRel(
   if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
     throw new CompileError(`${what}: expected a limit from 1 to ${MAX_LIMIT}, found ${show(limit)}`)
   }
-  const terms = order.map((term): { expr: Expr; descending: boolean } => {
+  const terms = order.flatMap((term): { expr: Expr; descending: boolean }[] => {
     if (typeof term !== 'object' || term === null) {
       throw new CompileError(`top: expected { by: row => …, desc?: boolean }, found ${show(term)}`)
     }
-    const { by, desc, ctx } = term as { by?: unknown; desc?: unknown; ctx?: unknown }
+    const { by, desc, nulls, ctx } = term as { by?: unknown; desc?: unknown; nulls?: unknown; ctx?: unknown }
+    if (nulls !== undefined && nulls !== 'first' && nulls !== 'last') {
+      throw new CompileError(`top order: expected nulls: 'first' or 'last', found ${show(nulls)}`)
+    }
     const expr = valueLambda({ fn: by, ctx, rows: [input.schema], what: 'top order' })
-    return Object.freeze({ expr, descending: desc === true })
+    const plain = Object.freeze({ expr, descending: desc === true })
+    if (nulls === undefined || !expr.nullable || (nulls === 'first') !== plain.descending) return [plain]
+    return [Object.freeze({ expr: call('isNull', [expr], 'bool'), descending: plain.descending }), plain]
   })
   return Object.freeze({
     kind: 'topK',
