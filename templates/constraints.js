@@ -63,6 +63,13 @@ export function tally(
   const directory = run.directory
   const starts = directory.starts
   const deltaFences = delta.fences
+  if (n === 0 || rows === 0) return
+  // Keys that only grow, like numbers and times, lie behind all that is there.
+  const f0 = delta.keys32[0]
+  const f1 = delta.keys32[1]
+  const f2 = $words === 1 ? 0 : delta.keys32[2]
+  const f3 = $words === 1 ? 0 : delta.keys32[3]
+  if ($below($words, run, rows - 1, f3, f2, f1, f0)) return
   let low = 0
   let i = 0
   while (i < n && low < rows) {
