@@ -1,13 +1,13 @@
 /** Batches to row objects, and single rows from one layout to another. */
 import type { Expression, ObjectExpression } from 'estree'
 import { allColumns } from '../src/circuit/substitute.js'
-import { flatLayout, type Layout, layoutFingerprint, type RowSchema } from '../src/schema/schema.js'
+import { flatLayout, type Layout, layoutFingerprint, type RowSchema, rowSchema } from '../src/schema/schema.js'
 import { TYPES, type TypeName, type Value } from '../src/schema/types.js'
 import { present } from '../src/schema/values.js'
 import type { Batch } from '../src/zset/batch.js'
 import { decodeRow, projectRow } from '../templates/project.js'
 import { call, cond, lit } from './ast.js'
-import { type RowProgram, rowProgram } from './rows.js'
+import { type RowProgram, rowProgram, type StoreMap } from './rows.js'
 import { type ExpandContext, type Macro, macro } from './specialise/types.js'
 import { type CodeContext, make, SourceList } from './steps.js'
 
@@ -39,6 +39,42 @@ export function rowProjector(context: CodeContext, input: Layout, schema: RowSch
     const $row = identity(schema, input)
     return { $row, $store: $row.storeInto(out) }
   })
+}
+
+/**
+ * Copies the first `count` columns of a row of a batch of layout `input` into those of a flat batch of `to`, which
+ * have the same types; the columns of `to` behind them are left alone, and their null bits 0.
+ */
+export function prefixProjector(
+  context: CodeContext,
+  input: Layout,
+  to: RowSchema,
+  count: number,
+  sources: SourceList,
+): ProjectRow {
+  const out = flatLayout(to)
+  const from = input.schema
+  return make<ProjectRow>(
+    context,
+    sources,
+    'projectRow',
+    projectRow,
+    [count, ...[input, out].map(layoutFingerprint)],
+    () => {
+      const copied = from.columns.slice(0, count)
+      const outputs = allColumns(from).slice(0, count)
+      const schema = rowSchema(from.name, copied)
+      const $row = rowProgram({ inputs: [{ layout: input, name: 'input' }], filter: null, outputs, schema })
+      const columns = copied.map((_, i) => ({ output: i, target: i }))
+      const store = $row.storeColumns as unknown as (out: Batch, k: number, map: StoreMap) => void
+      const map: StoreMap = { layout: out, columns }
+      const $store = macro(
+        (batch: Batch, k: number) => store(batch, k, map),
+        ([batch, k], ctx) => $row.storeColumns.expand([batch, k, { type: 'StaticArgument', value: map }], ctx),
+      )
+      return { $row, $store }
+    },
+  )
 }
 
 /** An object literal of all outputs. Names are string keys, computed where `__proto__` would mean something else. */

@@ -3,9 +3,17 @@
  * loop; the operators in `src/engine/operators` call what these return.
  */
 import { WeightOverflowError } from '../src/base/errors.js'
-import type { Expr } from '../src/circuit/expr.js'
+import type { ColumnExpr, Expr } from '../src/circuit/expr.js'
 import { exprKey } from '../src/circuit/substitute.js'
-import { type Column, flatLayout, type Layout, layoutFingerprint, type RowSchema } from '../src/schema/schema.js'
+import {
+  arrangedLayout,
+  type Column,
+  flatLayout,
+  type Layout,
+  layoutFingerprint,
+  type RowSchema,
+  rowSchema,
+} from '../src/schema/schema.js'
 import type { Value } from '../src/schema/types.js'
 import type { Batch } from '../src/zset/batch.js'
 import { sameCell } from '../src/zset/cells.js'
@@ -14,7 +22,8 @@ import { clamp } from '../templates/clamp.js'
 import { $copyRow } from '../templates/copy.js'
 import { pairsStore, scanStore } from '../templates/linear.js'
 import { probe } from '../templates/probe.js'
-import { $below, $bucketOf, $equal, $lowerBound, $search } from '../templates/seek.js'
+import { probeIntervals, probePoints } from '../templates/range.js'
+import { $below, $bucketOf, $equal, $lowerBound, $notAbove, $search } from '../templates/seek.js'
 import { $multiply } from '../templates/weights.js'
 import { build, type Mode, type Statics } from './build.js'
 import { readRow } from './expr/plain.js'
@@ -196,16 +205,48 @@ export function joinCode<F>(mode: Mode, { key }: Layout) {
     unit: 'join',
     provenance: [`search of all joins by keys of ${key.words * 64} bits, ${key.kind}`],
   }
+  const fn = make<F>(context, sources, 'probe', probe, [key.words, key.kind], () => ({
+    $words: key.words,
+    $below,
+    $equal,
+    $lowerBound,
+    $search,
+    $bucketOf,
+    $confirm: key.kind === 'hash' ? external(sameKey) : null,
+  }))
   return {
-    probe: make<F>(context, sources, 'probe', probe, [key.words, key.kind], () => ({
-      $words: key.words,
-      $below,
-      $equal,
-      $lowerBound,
-      $search,
-      $bucketOf,
-      $confirm: key.kind === 'hash' ? external(sameKey) : null,
-    })),
+    left: fn,
+    right: fn,
+    get sources() {
+      return sources.texts
+    },
+  }
+}
+
+/**
+ * The searches of a join by range: `point` is the side with points, `hi` a column of the other one, over its arrangement's
+ * rows. REQUIRES: both are arranged as templates/range.js says.
+ */
+export function rangeCode<F>(context: CodeContext, intervals: Layout, point: 0 | 1, hi: ColumnExpr) {
+  const sources = new SourceList()
+  const points = make<F>(context, sources, 'probePoints', probePoints, [layoutFingerprint(intervals), hi.index], () => {
+    const schema = rowSchema('hi', [{ name: 'hi', type: hi.type, nullable: hi.nullable }])
+    const $hi = rowProgram({ inputs: [{ layout: intervals, name: 'delta' }], filter: null, outputs: [hi], schema })
+    return { $hi, $lanes: $hi.keyLanes(arrangedLayout(schema, [0])), $below, $notAbove, $lowerBound }
+  })
+  const shared = {
+    mode: context.mode,
+    unit: 'join',
+    provenance: ['search of joins by range, of points among intervals'],
+  }
+  const ranges = make<F>(shared, sources, 'probeIntervals', probeIntervals, [], () => ({
+    $below,
+    $notAbove,
+    $lowerBound,
+  }))
+  return {
+    left: point === 0 ? ranges : points,
+    right: point === 0 ? points : ranges,
     get sources() {
       return sources.texts
     },

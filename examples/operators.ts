@@ -67,6 +67,26 @@ export const views: readonly ViewDef<unknown>[] = [
   ),
   view('semiJoin', q => q.from(left).semiJoin(right, (l, r) => l.kind === r.kind)),
   view('antiJoin', q => q.from(left).antiJoin(right, (l, r) => l.kind === r.kind)),
+  view('asOfJoin', q =>
+    q.from(left).asOfJoin(
+      right,
+      (l, r) => l.kind === r.kind && r.size <= l.size,
+      (l, r) => ({ left: l.id, right: r.id }),
+    ),
+  ),
+  view('asOfLeftJoin', q =>
+    q.from(left).asOfLeftJoin(
+      right,
+      (l, r) => r.size > l.size,
+      (l, r) => ({ left: l.id, right: r.id }),
+    ),
+  ),
+  view('unnest', q =>
+    q
+      .from(left)
+      .map(l => ({ id: l.id, pair: [l.size, l.size * 2] }))
+      .unnest(l => l.pair, 'each', { ordinality: 'n' }),
+  ),
   view('groupBy', q =>
     q
       .from(left)

@@ -6,6 +6,9 @@
  * that occurs twice in a circuit is evaluated once, and its failures count once. Failures inside a view that is
  * read belong to that view and are not repeated here.
  */
+import { elementsOf } from '../schema/nested.js'
+import type { Value } from '../schema/types.js'
+import { interpretAsOf, interpretSuccessor } from './interpret/asof.js'
 import { Context } from './interpret/context.js'
 import { interpretAggregate, interpretTopK } from './interpret/groups.js'
 import { interpretJoin } from './interpret/join.js'
@@ -27,6 +30,7 @@ import type {
   Relation,
   SetRel,
   SourceRel,
+  UnnestRel,
 } from './rel.js'
 
 export { sumOverflow } from './interpret/groups.js'
@@ -151,6 +155,12 @@ function run(
         return withoutTime(fixpoint(node.input)[node.index])
       case 'noise':
         return firstRelease(node, visit(node.input))
+      case 'asOf':
+        return interpretAsOf(node, visit(node.left), visit(node.right), context)
+      case 'successor':
+        return interpretSuccessor(node, visit(node.input))
+      case 'unnest':
+        return unnest(node, visit(node.input), context)
     }
   }
 
@@ -170,6 +180,22 @@ function map(rel: MapRel, input: ZSet, context: Context): ZSet {
   for (const { row, weight } of input.values()) {
     const mapped = context.evaluateAll(rel.exprs, weight, row)
     if (mapped !== null) addRow(result, mapped, weight)
+  }
+  return result
+}
+
+function unnest(rel: UnnestRel, input: ZSet, context: Context): ZSet {
+  const result: ZSet = new Map()
+  for (const { row, weight } of input.values()) {
+    const array = context.evaluateAll([rel.array], weight, row)?.[0]
+    if (array === undefined) continue
+    const elements = array === null ? [] : elementsOf(rel.array.type, array as Uint8Array)
+    const add = (element: Value, number: Value): void =>
+      addRow(result, [...row, element, ...(rel.ordinality ? [number] : [])], weight)
+    elements.forEach((element, i) => {
+      add(element, i + 1)
+    })
+    if (elements.length === 0 && rel.outer) add(null, null)
   }
   return result
 }

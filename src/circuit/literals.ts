@@ -54,6 +54,8 @@ export function adaptLiteral(lit: LiteralExpr, to: TypeName): LiteralExpr | null
   const { value, type } = lit
   if (value === null) return literal(to, null)
   if (type === to) return lit
+  if (to === 'json' && !(value instanceof Uint8Array)) return jsonLiteral(value)
+  if (TYPES[to].shape !== null && to !== 'interval') return null
   if (typeof value === 'number') return adaptNumber(lit, value, to)
   if (typeof value === 'bigint') return adaptBigInt(lit, value, to)
   if (typeof value === 'string' && type === 'string' && TEXT_FORMS.includes(to)) {
@@ -64,7 +66,13 @@ export function adaptLiteral(lit: LiteralExpr, to: TypeName): LiteralExpr | null
   return null
 }
 
-const TEXT_FORMS: readonly TypeName[] = ['uuid', 'date', 'time', 'timestamp', 'timestamptz']
+const TEXT_FORMS: readonly TypeName[] = ['uuid', 'date', 'time', 'timestamp', 'timestamptz', 'interval']
+
+/** Text, numbers and booleans as json, as far as JSON has them. */
+function jsonLiteral(value: Value): LiteralExpr | null {
+  const json = normalise('json', value)
+  return json instanceof Problem ? null : literal('json', json)
+}
 
 function adaptNumber(lit: LiteralExpr, value: number, to: TypeName): LiteralExpr | null {
   if (lit.type === 'date') return null

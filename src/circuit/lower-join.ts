@@ -17,6 +17,7 @@
  */
 import { assert, CompileError, quote } from '../base/errors.js'
 import { isNumberType, TYPES, type TypeName } from '../schema/types.js'
+import { bandJoin } from './band.js'
 import { allOf } from './conditions.js'
 import type { ColumnExpr, Expr } from './expr.js'
 import {
@@ -225,6 +226,8 @@ class Matching {
     const on = this.left.keys.map((k, i): Pair => {
       return [columnOf(left.schema, k, 0), columnOf(right.schema, this.right.keys[i], 1)]
     })
+    const ranged = residual === null ? null : bandJoin(left, right, on, residual)
+    if (ranged !== null) return joinOf({ ...ranged, on: agreed(ranged.on), exprs, schema })
     return joinOf({ left, right, on: agreed(on), residual, exprs, schema })
   }
 

@@ -22,6 +22,7 @@
  */
 import type { ColumnExpr, Expr } from './expr.js'
 import { lowerAggregate } from './lower-aggregate.js'
+import { lowerAsOf } from './lower-asof.js'
 import { lowerJoin } from './lower-join.js'
 import {
   clampOf,
@@ -36,7 +37,7 @@ import {
   withColumns,
 } from './nodes.js'
 import { lowerRecursion } from './recursion/timed.js'
-import type { FixpointRel, RecursiveProgram, RecursiveRel, Rel, SetRel, TopKRel, WindowRel } from './rel.js'
+import type { FixpointRel, RecursiveProgram, RecursiveRel, Rel, SetRel, TopKRel, UnnestRel, WindowRel } from './rel.js'
 import { allColumns, call, columnOf, exprKey } from './substitute.js'
 import type { WindowOrder } from './window.js'
 
@@ -100,6 +101,12 @@ function lowerNode(rel: Exclude<Rel, RecursiveRel>, visit: (rel: Rel) => Rel): R
       return lowerWindow(rel, visit(rel.input))
     case 'noise':
       return Object.freeze({ ...rel, input: conform(visit(rel.input), rel.schema) })
+    case 'asOf':
+      return lowerAsOf(rel, visit(rel.left), visit(rel.right))
+    case 'successor':
+      return Object.freeze({ ...rel, input: visit(rel.input) })
+    case 'unnest':
+      return lowerUnnest(rel, visit(rel.input))
   }
 }
 
@@ -110,6 +117,12 @@ function lowerSet(rel: SetRel, a: Rel, b: Rel): Rel {
   if (rel.op === 'union') return clampOf(plusOf([left, right], rel.schema), 'one')
   const onlyLeft = clampOf(minus(left, right), 'positive')
   return rel.op === 'except' || rel.op === 'exceptAll' ? onlyLeft : minus(left, onlyLeft)
+}
+
+/** The array becomes a column behind the row's own, which are the first of what comes out. */
+function lowerUnnest(rel: UnnestRel, input: Rel): Rel {
+  const wide = withColumns(input, [rel.array], 'array')
+  return Object.freeze({ ...rel, input: wide.rel, array: columnOf(wide.rel.schema, wide.at[0]) })
 }
 
 /** Expressions among keys and order become columns behind the row's own; a map takes them off again. */

@@ -44,7 +44,8 @@ export function negateOf(input: Rel, old?: NegateRel): NegateRel {
 }
 
 export function plusOf(inputs: readonly Rel[], schema: RowSchema, old?: PlusRel): PlusRel {
-  if (old !== undefined && same(old.inputs, inputs)) return old
+  // Without inputs, only the schema says what has changed.
+  if (old !== undefined && old.schema === schema && same(old.inputs, inputs)) return old
   return Object.freeze({ kind: 'plus', schema, inputs: Object.freeze([...inputs]) })
 }
 
@@ -53,7 +54,7 @@ export function clampOf(input: Rel, mode: ClampMode, old?: ClampRel): ClampRel {
   return Object.freeze({ kind: 'clamp', schema: input.schema, input, mode })
 }
 
-export type JoinParts = Pick<JoinRel, 'left' | 'right' | 'on' | 'residual' | 'exprs' | 'schema'>
+export type JoinParts = Pick<JoinRel, 'left' | 'right' | 'on' | 'residual' | 'exprs' | 'schema' | 'band'>
 
 /** An inner join in lowered form: keys are columns, equal types, and match iff equal. */
 export function joinOf(parts: JoinParts, old?: JoinRel): JoinRel {
@@ -63,6 +64,7 @@ export function joinOf(parts: JoinParts, old?: JoinRel): JoinRel {
     old.left === left &&
     old.right === right &&
     old.residual === residual &&
+    old.band?.hi === parts.band?.hi &&
     same(old.exprs, parts.exprs) &&
     old.on.length === parts.on.length &&
     old.on.every((pair, i) => same(pair, parts.on[i]))
@@ -86,6 +88,7 @@ export function inputsOf(rel: Rel): readonly Rel[] {
     case 'fixpoint':
       return rel.inputs
     case 'join':
+    case 'asOf':
     case 'set':
       return [rel.left, rel.right]
     default:
@@ -107,6 +110,7 @@ export function withInputs(rel: Rel, inputs: readonly Rel[]): Rel {
     case 'result':
       return Object.freeze({ ...rel, input: inputs[0] as FixpointRel })
     case 'join':
+    case 'asOf':
     case 'set':
       return Object.freeze({ ...rel, left: inputs[0], right: inputs[1] })
     default:
@@ -160,6 +164,10 @@ export function nodeCanFail(rel: Rel): boolean {
       return [...rel.keys, ...rel.order.map(o => o.expr)].some(canFail)
     case 'window':
       return windowInputs(rel).some(canFail) || rel.functions.some(windowFnCanFail)
+    case 'unnest':
+      return canFail(rel.array)
+    case 'asOf':
+      return [...rel.on.flat(), ...rel.times, ...rel.exprs].some(canFail)
     default:
       return false
   }

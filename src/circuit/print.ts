@@ -194,6 +194,15 @@ export function printNode(rel: Rel): string {
     }
     case 'aggregate':
       return `aggregate by (${rel.keys.map(k => printExpr(k)).join(', ')}): ${rel.aggregates.map(printAggregate).join(', ')}`
+    case 'asOf': {
+      const on = rel.on.map(([a, b]) => `${printExpr(a, sides)} == ${printExpr(b, sides)}`)
+      const times = `${printExpr(rel.times[1], sides)} ${INFIX[rel.op]?.[0]} ${printExpr(rel.times[0], sides)}`
+      return `${rel.type} as-of join on ${[...on, times].join(' && ')} → ${printColumns(rel, rel.exprs, sides)}`
+    }
+    case 'successor':
+      return `${rel.backwards ? 'previous' : 'next'} ${printExpr(rel.order)} by (${rel.keys.map(k => printExpr(k)).join(', ')})`
+    case 'unnest':
+      return `${rel.outer ? 'outer ' : ''}unnest ${printExpr(rel.array)}${rel.ordinality ? ' with ordinality' : ''}`
     case 'topK': {
       const order = rel.order.map(o => `${printExpr(o.expr)}${o.descending ? ' desc' : ''}`).join(', ')
       return `top ${rel.limit} of (${rel.keys.map(k => printExpr(k)).join(', ')}) by ${order}`

@@ -141,6 +141,11 @@ export interface JoinRel extends Base {
   readonly nullSafe: readonly boolean[]
   readonly residual: Expr | null
   readonly exprs: readonly Expr[]
+  /**
+   * Made by lowering only: a join by range (`band.ts`). The last two pairs of `on` are not equalities, but level and
+   * value; `point` is the side with points, and `hi` the column of the other where its intervals end.
+   */
+  readonly band?: { readonly point: 0 | 1; readonly hi: Expr } | null
 }
 /** Weight w of each whole row becomes 1 if w > 0, else the row is gone. */
 export interface DistinctRel extends Base {
@@ -278,6 +283,47 @@ export interface ResultRel extends Base {
 export function divergence({ names, limit }: RecursiveProgram): string {
   return `the recursion of ${names.map(n => JSON.stringify(n)).join(', ')} is not at its end after ${limit} iterations`
 }
+/**
+ * As-of join: each left row (with its weight) and the one right row of its keys that is nearest in time among those
+ * whose time is `op` its own: `le` and `lt` look back, `ge` and `gt` ahead. Of several right rows of that time it is the
+ * last one in the order of rows. Right rows with weights <= 0 do not count, others once. NULL keys and times match
+ * nothing. A left row without a match is dropped, or, if `left`, there with NULL for the right side's columns. Times
+ * are of one type.
+ */
+export interface AsOfRel extends Base {
+  readonly kind: 'asOf'
+  readonly type: 'inner' | 'left'
+  readonly left: Rel
+  readonly right: Rel
+  readonly on: readonly (readonly [left: Expr, right: Expr])[]
+  readonly op: 'le' | 'lt' | 'ge' | 'gt'
+  readonly times: readonly [left: Expr, right: Expr]
+  readonly exprs: readonly Expr[]
+}
+/**
+ * Rows of weight > 0 with the next (or the previous) value of `order` in their group behind their columns, NULL for the
+ * last (first) one. Weights stay. Made by lowering only. REQUIRES: of rows with weight > 0, none two of a group have
+ * one value.
+ */
+export interface SuccessorRel extends Base {
+  readonly kind: 'successor'
+  readonly input: Rel
+  readonly keys: readonly Expr[]
+  readonly order: Expr
+  readonly backwards: boolean
+}
+/**
+ * Lateral unnest: each row once for every element of its array, with the element behind its columns, and the element's
+ * number, from 1, behind that if `ordinality`. A row whose array is empty or NULL is dropped, or, if `outer`, there once
+ * with NULL for both.
+ */
+export interface UnnestRel extends Base {
+  readonly kind: 'unnest'
+  readonly input: Rel
+  readonly array: Expr
+  readonly ordinality: boolean
+  readonly outer: boolean
+}
 
 /**
  * Differential privacy: the rows of groups, one a group, with noise on their values. A group's row is *released* whenever
@@ -321,3 +367,6 @@ export type Rel =
   | RecursiveRel
   | FixpointRel
   | ResultRel
+  | UnnestRel
+  | AsOfRel
+  | SuccessorRel

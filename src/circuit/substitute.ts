@@ -203,7 +203,7 @@ function castIsTotal(from: TypeName, to: TypeName): boolean {
   if (source.shape !== null || target.shape !== null) return to === 'string' && from === 'interval'
   const integer = (t: TypeName) => /^[iu]\d+$/.test(t)
   if (to === 'string') return from !== 'bytes'
-  if (to === 'f64') return from === 'f32' || from === 'bool' || integer(from)
+  if (to === 'f64') return from === 'f32' || from === 'bool' || from === 'date' || integer(from)
   if (!integer(to)) return false
   if (!integer(from)) return from === 'bool'
   return (source.min as bigint) >= (target.min as bigint) && (source.max as bigint) <= (target.max as bigint)

@@ -10,10 +10,11 @@
  */
 import { CompileError } from '../base/errors.js'
 import { isBigIntType, isNumberType, TYPES, type TypeName } from '../schema/types.js'
-import type { CallExpr, DatePart, Expr, LiteralExpr, Op, Udf } from './expr.js'
+import type { CallExpr, DatePart, Expr, LiteralExpr, Udf } from './expr.js'
 import { adaptLiteral, isUntypedNull, literalOf, nullOf, unifyLiteral } from './literals.js'
 import { castable, cast as castValue, Failure, hasDatePart, MATH_ARITY } from './scalar.js'
-import { call, literal, sameExpr } from './substitute.js'
+import { call, detailed, literal, sameExpr } from './substitute.js'
+import { meet, shapedArithmetic, shapedNegation } from './typing-nested.js'
 
 function refuse(problem: string, hint?: string): never {
   throw new CompileError(problem, hint === undefined ? {} : { hint })
@@ -48,6 +49,8 @@ const SIGNS: Readonly<Record<Arithmetic, string>> = { add: '+', sub: '-', mul: '
 
 /** `a op b` of two numbers (f64) or two bigints (u64 if both are, else i64; fails on overflow). */
 export function arithmetic(op: Arithmetic, left: Expr, right: Expr): Expr {
+  const shaped = shapedArithmetic(op, SIGNS[op], left, right)
+  if (shaped !== null) return shaped
   const a = adaptBigInt(left, right)
   const b = adaptBigInt(right, left)
   if (isNumberType(a.type) && isNumberType(b.type)) return call(op, [a, b], 'f64')
@@ -81,6 +84,8 @@ export function negate(a: Expr): Expr {
   if (a.kind === 'literal' && typeof a.value === 'number') return literal('f64', 0 - a.value)
   if (a.kind === 'literal' && typeof a.value === 'bigint' && BIG_INTEGERS.includes(a.type)) return literalOf(-a.value)
   if (isUntypedNull(a)) refuse('- needs a number or a bigint, found null')
+  const shaped = shapedNegation(a)
+  if (shaped !== null) return shaped
   if (isNumberType(a.type)) return call('neg', [a], 'f64')
   if (isInteger64(a.type)) return call('neg', [a], 'i64')
   refuse(`- needs a number or a bigint, found ${typeText(a)}`)
@@ -119,6 +124,8 @@ function comparable(left: Expr, right: Expr): readonly [Expr, Expr] {
   const a = left.kind === 'literal' && right.kind !== 'literal' ? (adaptLiteral(left, right.type) ?? left) : left
   const b = right.kind === 'literal' ? (adaptLiteral(right, a.type) ?? right) : right
   if (a.type === b.type) return [a, b]
+  const met = meet(a, b)
+  if (met !== null) return met
   const plainNumber = (t: TypeName) => isNumberType(t) && t !== 'date'
   if (plainNumber(a.type) && plainNumber(b.type)) return [a, b]
   if (BIG_INTEGERS.includes(a.type) && BIG_INTEGERS.includes(b.type)) return [a, b]
@@ -191,6 +198,8 @@ function unify(first: Expr, second: Expr, what: string): readonly [Expr, Expr] {
   const a = first.kind === 'literal' ? (unifyLiteral(first, second.type) ?? first) : first
   const b = second.kind === 'literal' ? (unifyLiteral(second, a.type) ?? second) : second
   if (a.type === b.type) return [a, b]
+  const met = meet(a, b)
+  if (met !== null) return met
   const plainNumber = (t: TypeName) => isNumberType(t) && t !== 'date'
   if (plainNumber(a.type) && plainNumber(b.type)) return [a, b]
   refuse(`${what} gives either ${typeText(a)} or ${typeText(b)}, expected one type`, mixHint(a.type, b.type))
@@ -258,10 +267,6 @@ export function math(name: string, args: readonly Expr[]): Expr {
   const numbers = args.map(a => numberArgument(a, `Math.${name}`))
   if (name === 'pow') return arithmetic('pow', numbers[0], numbers[1])
   return detailed('math', name, numbers, 'f64')
-}
-
-function detailed(op: Op, detail: string, args: readonly Expr[], type: TypeName): CallExpr {
-  return Object.freeze({ ...call(op, args, type), detail })
 }
 
 export function datePart(part: DatePart, a: Expr): Expr {

@@ -4,7 +4,7 @@ import type { CallExpr, Expr } from '../circuit/expr.js'
 import { nodeCanFail } from '../circuit/nodes.js'
 import { fold } from '../circuit/optimise/fold.js'
 import { printExpr } from '../circuit/print.js'
-import type { Rel } from '../circuit/rel.js'
+import type { JoinRel, Rel } from '../circuit/rel.js'
 import { call, FALSE, replaceColumns } from '../circuit/substitute.js'
 import type { RowSchema } from '../schema/schema.js'
 import type { JoinOperator } from './operators/join.js'
@@ -53,6 +53,15 @@ export function reachesFailure(rel: Rel): boolean {
     default:
       return false
   }
+}
+
+/** What brings the rows of a join together. */
+export function describeJoin({ on, band }: JoinRel): string[] {
+  const equal = (band ? on.slice(0, -2) : on).map(([l, r]) => `${printExpr(l)} = ${printExpr(r)}`)
+  if (!band) return equal
+  const [left, right] = on[on.length - 1].map(e => printExpr(e))
+  const [point, lo] = band.point === 0 ? [left, right] : [right, left]
+  return [...equal, `${band.point === 0 ? 'left' : 'right'} ${point} from ${lo} to ${printExpr(band.hi)}`]
 }
 
 export function describeFeed(feed: FeedPlan, schema: RowSchema): string[] {

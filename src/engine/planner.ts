@@ -4,16 +4,17 @@
  * them.
  */
 
+import { prefixProjector } from '../../codegen/decode.js'
 import { keyLanesOf } from '../../codegen/expr/plain.js'
 import { kernelsOf } from '../../codegen/kernels.js'
 import { accumulateCode, settleCode } from '../../codegen/reduce.js'
-import { type CodeContext, clampCode, joinCode, storeCode } from '../../codegen/steps.js'
+import { type CodeContext, clampCode, joinCode, rangeCode, SourceList, storeCode } from '../../codegen/steps.js'
 import { extremeCode, supportCode, topKCode } from '../../codegen/walk.js'
 import { windowCode } from '../../codegen/window.js'
 import { GnitzError } from '../base/errors.js'
 import { AGGREGATES } from '../circuit/aggregates/index.js'
 import { keepsFailures } from '../circuit/conditions.js'
-import type { Expr } from '../circuit/expr.js'
+import type { ColumnExpr, Expr } from '../circuit/expr.js'
 import { countReaders, filterOf, mapOf } from '../circuit/nodes.js'
 import { printAggregate, printExpr, printWindowFunction } from '../circuit/print.js'
 import {
@@ -27,7 +28,9 @@ import {
   type Rel,
   type Relation,
   type ResultRel,
+  type SuccessorRel,
   type TopKRel,
+  type UnnestRel,
   type WindowRel,
 } from '../circuit/rel.js'
 import { allColumns, canFail, exprKey } from '../circuit/substitute.js'
@@ -63,12 +66,14 @@ import { NoiseOperator, noiseLayout } from './operators/noise.js'
 import type { Operator, Producer } from './operators/operator.js'
 import { Ranked, type RankedTarget } from './operators/ranked.js'
 import { Extreme, type FindExtreme, type ReachExtremes, type ReduceCode, ReduceOperator } from './operators/reduce.js'
+import { SuccessorOperator } from './operators/successor.js'
 import { type TopKCode, TopKOperator } from './operators/topk.js'
+import { UnnestOperator } from './operators/unnest.js'
 import { planWindow } from './operators/window/plan.js'
 import type { WindowWalk } from './operators/window/stretch.js'
 import { WindowOperator } from './operators/window.js'
 import { columnIndex, mapRel, orderedColumns, orderOf, planAggregate, specOf, uniqueSchema } from './plan-aggregate.js'
-import { describeFeed, type FeedPlan, filtered, isClosed, onto, reachesFailure } from './plan-feeds.js'
+import { describeFeed, describeJoin, type FeedPlan, filtered, isClosed, onto, reachesFailure } from './plan-feeds.js'
 import { LoopPlan, Loops } from './plan-loop.js'
 import { relKey } from './relkey.js'
 import { findShared, type OwnSide, ontoSides, projectionOf, type SharedArrangement, type Side } from './sharing.js'
@@ -219,6 +224,10 @@ export class Planner {
         return this.windowOf(rel)
       case 'noise':
         return this.noiseOf(rel)
+      case 'unnest':
+        return this.unnestOf(rel)
+      case 'successor':
+        return this.successorOf(rel)
       case 'filter':
       case 'map':
       case 'negate':
@@ -328,12 +337,23 @@ export class Planner {
         rel.right,
         rel.on.map(([, r]) => columnIndex(r)),
       )
-      const code = joinCode<Probe>(this.context.mode, left.operator.kernels.layout)
-      const on = () => rel.on.map(([l, r]) => `${printExpr(l)} = ${printExpr(r)}`)
+      const code = rel.band
+        ? this.rangeCodeOf(rel.band, left, right)
+        : joinCode<Probe>(this.context.mode, left.operator.kernels.layout)
+      const on = () => describeJoin(rel)
       join = { operator: this.add(new JoinOperator(left.operator, right.operator, code, on), loop), left, right }
       this.joins.set(rel, join)
     }
     return join
+  }
+
+  private rangeCodeOf(band: NonNullable<JoinRel['band']>, left: Side, right: Side) {
+    const hi = ontoSides(band.hi, left, right)
+    const intervals = band.point === 0 ? right : left
+    return rangeCode<Probe>(this.context, intervals.operator.kernels.layout, band.point, {
+      ...(hi as ColumnExpr),
+      input: 0,
+    })
   }
 
   private clampOf(rel: ClampRel): ClampOperator {
@@ -391,6 +411,32 @@ export class Planner {
     for (const outer of plan.outside) if (!outer.consumers.includes(fixpoint)) outer.consumers.push(fixpoint)
     this.operators.push(fixpoint)
     return fixpoint
+  }
+
+  private successorOf(rel: SuccessorRel): SuccessorOperator {
+    const order = [{ index: columnIndex(rel.order), descending: false }]
+    const input = this.arrangementOf(rel.input, rel.keys.map(columnIndex), order)
+    const { layout } = input.kernels
+    const sources = new SourceList()
+    const project = prefixProjector(this.context, layout, rel.schema, layout.schema.columns.length, sources)
+    const shape = { value: layout.schema.columns[order[0].index], backwards: rel.backwards, schema: rel.schema }
+    return this.add(new SuccessorOperator(input, shape, project, sources.texts))
+  }
+
+  private unnestOf(rel: UnnestRel): UnnestOperator {
+    const { schema } = rel.input
+    const sources = new SourceList()
+    const count = rel.schema.columns.length - (rel.ordinality ? 2 : 1)
+    const project = prefixProjector(this.context, flatLayout(schema), rel.schema, count, sources)
+    const { ordinality, outer } = rel
+    const array = schema.columns[columnIndex(rel.array)]
+    const operator = new UnnestOperator(
+      { input: schema, array, schema: rel.schema, ordinality, outer },
+      project,
+      sources.texts,
+    )
+    this.attachBatch(this.feedsOf(rel.input), schema, flatLayout(schema), operator.raw, operator.errors, operator.feeds)
+    return this.add(operator)
   }
 
   private topKOf(rel: TopKRel): TopKOperator {

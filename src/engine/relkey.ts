@@ -36,7 +36,8 @@ function compute(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string
     case 'join': {
       const on = rel.on.map(([l, r], n) => `${exprKey(l)}=${exprKey(r)}${rel.nullSafe[n] ? '!' : ''}`).join(';')
       const residual = rel.residual === null ? '' : exprKey(rel.residual)
-      return `join(${rel.type},${of(rel.left)},${of(rel.right)},${on},${residual},${list(rel.exprs)})`
+      const band = rel.band ? `,${rel.band.point}:${exprKey(rel.band.hi)}` : ''
+      return `join(${rel.type},${of(rel.left)},${of(rel.right)},${on},${residual},${list(rel.exprs)}${band})`
     }
     case 'distinct':
       return `distinct(${of(rel.input)})`
@@ -57,6 +58,14 @@ function compute(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string
     case 'noise':
       // Each has noise and a budget of its own.
       return `noise(${of(rel.input)})#${identity(rel)}`
+    case 'asOf': {
+      const on = rel.on.map(pair => pair.map(exprKey).join('=')).join(';')
+      return `asOf(${rel.type},${rel.op},${of(rel.left)},${of(rel.right)},${on},${list(rel.times)},${list(rel.exprs)})`
+    }
+    case 'successor':
+      return `successor(${of(rel.input)},${list(rel.keys)},${exprKey(rel.order)},${rel.backwards})`
+    case 'unnest':
+      return `unnest(${of(rel.input)},${exprKey(rel.array)},${rel.ordinality},${rel.outer})`
     case 'topK': {
       const order = rel.order.map(o => `${exprKey(o.expr)}${o.descending ? 'd' : ''}`).join(';')
       return `topK(${of(rel.input)},${list(rel.keys)},${order},${rel.limit})`

@@ -10,6 +10,7 @@ import { Choices, genomeArb } from './choices.js'
 import { ALL_TYPES, Expressions } from './expressions.js'
 import * as n from './nodes.js'
 import { recursion } from './recursions.js'
+import { NESTED_TYPES } from './samples.js'
 
 export interface CircuitOptions {
   /** Most operators on a path from the result to a table, default 4. */
@@ -138,14 +139,33 @@ function joinOperator(type: JoinRel['type']) {
     const left = c.relation(depth)
     const right = c.relation(depth)
     const [l, r] = [columnsOf(left), columnsOf(right, 1)]
-    const on = Array.from({ length: c.choices.oneIn(4) ? 2 : 1 }, () => joinKey(c, l, r))
-    const residual = c.choices.oneIn(3) ? c.expression('bool', l, r) : null
+    const count = c.choices.pick([1, 1, 1, 2, 2, 0])
+    const on = Array.from({ length: count }, () => joinKey(c, l, r))
+    const plain = c.choices.oneIn(3) || count === 0 ? c.expression('bool', l, r) : null
+    const residual = c.choices.oneIn(4) || count === 0 ? rangeCondition(c, l, r, plain) : plain
     // The columns of a side that can be absent are NULL then.
     const outLeft = columnsOf(left, 0, type === 'right' || type === 'full')
     const outRight = columnsOf(right, 1, type === 'left' || type === 'full')
     const visible = type === 'semi' || type === 'anti' ? l : [...outLeft, ...outRight]
     return n.join(type, left, right, on, residual, c.outputs(visible, 2))
   }
+}
+
+/** Comparisons between the sides, one or two of them, before or after another condition. */
+function rangeCondition(
+  c: Circuits,
+  left: readonly ColumnExpr[],
+  right: readonly ColumnExpr[],
+  more: Expr | null,
+): Expr {
+  const [points, others] = c.choices.oneIn(2) ? [right, left] : [left, right]
+  const point = c.choices.pick(points)
+  const like = others.filter(o => o.type === point.type)
+  const bound = (): Expr => (like.length > 0 ? c.choices.pick(like) : c.expression(point.type, others))
+  const lower = n.call(c.choices.pick(['ge', 'gt'] as const), 'bool', point, bound())
+  const range = c.choices.oneIn(3) ? lower : n.call('and', 'bool', lower, n.call('le', 'bool', point, bound()))
+  if (more === null) return range
+  return c.choices.oneIn(2) ? n.call('and', 'bool', more, range) : n.call('and', 'bool', range, more)
 }
 
 /** A pair of equal types: two columns where the sides have some, else computed. */
@@ -332,6 +352,29 @@ function windowFrame({ choices }: Circuits, ranged: TypeName | null): Frame {
   return { mode, start: offset(start), end: offset(end), exclude }
 }
 
+function asOfOperator(c: Circuits, depth: number): Rel {
+  const left = c.relation(depth)
+  const right = c.relation(depth)
+  const [l, r] = [columnsOf(left), columnsOf(right, 1)]
+  const pair = () => joinKey(c, l, r).slice(0, 2) as unknown as readonly [Expr, Expr]
+  const on = Array.from({ length: c.choices.pick([1, 0, 2]) }, pair)
+  const type = c.choices.pick(['inner', 'left'] as const)
+  const visible = [...l, ...columnsOf(right, 1, type === 'left')]
+  const op = c.choices.pick(['le', 'lt', 'ge', 'gt'] as const)
+  return n.asOf(type, op, left, right, on, pair(), c.outputs(visible, 2))
+}
+
+function unnestOperator(c: Circuits, depth: number): Rel {
+  const input = c.relation(depth)
+  const columns = columnsOf(input)
+  const own = columns.filter(column => TYPES[column.type].shape?.kind === 'array')
+  const type = c.choices.pick(NESTED_TYPES.filter(t => TYPES[t].shape?.kind === 'array'))
+  const array = own.length > 0 && !c.choices.oneIn(3) ? c.choices.pick(own) : c.expression(type, columns)
+  const taken = new Set(columns.map(column => column.name))
+  const name = ['e', 'e1', 'e2', 'e3', 'e4', 'e5'].find(e => !taken.has(e) && !taken.has(`${e}_number`)) ?? 'element'
+  return n.unnest(input, array, name, c.choices.oneIn(2), c.choices.oneIn(2))
+}
+
 /** One node of each kind, over relations of the given depth. Simple ones first. */
 const OPERATORS = {
   filter: (c: Circuits, depth: number): Rel => {
@@ -368,6 +411,8 @@ const OPERATORS = {
   exceptAll: setOperator('exceptAll'),
   topK: topKOperator,
   window: windowOperator,
+  unnest: unnestOperator,
+  asOf: asOfOperator,
   view: (c: Circuits, depth: number): Rel => c.asView(c.relation(depth)),
   recursive: recursion,
 }

@@ -2,15 +2,16 @@
 
 import { assert } from '../base/errors.js'
 import type { ColumnExpr, DatePart, Expr, Op } from '../circuit/expr.js'
-import { castable, hasDatePart, MATH_ARITY } from '../circuit/scalar.js'
-import { TYPES, type TypeName, type Value } from '../schema/types.js'
+import { castable, decimalResult, hasDatePart, MATH_ARITY } from '../circuit/scalar.js'
+import { arrayOf, isDecimal, TYPES, type TypeName, type Value } from '../schema/types.js'
 import { normalise, Problem } from '../schema/values.js'
 import type { Choices } from './choices.js'
-import { call, datePart, literal, math, udf } from './nodes.js'
-import { SAMPLE_TYPES, samples } from './samples.js'
+import { call, datePart, fn, literal, math, udf } from './nodes.js'
+import { NESTED_TYPES, SAMPLE_TYPES, samples } from './samples.js'
 
 export const ALL_TYPES = SAMPLE_TYPES
 const NUMBERS = ALL_TYPES.filter(t => TYPES[t].js === 'number' && t !== 'date')
+const TEXTS = arrayOf({ type: 'string', nullable: false })
 const COMPARISONS: readonly Op[] = ['is', 'isnt', 'eq', 'ne', 'lt', 'le', 'gt', 'ge']
 const ARITHMETIC: readonly Op[] = ['add', 'sub', 'mul', 'div', 'rem']
 const PARTS: readonly DatePart[] = [
@@ -81,13 +82,62 @@ export class Expressions {
       case 'string':
         return [
           () => call('concat', type, this.leaf(type), below(type)),
+          () => fn('arrayAt', type, below(TEXTS), this.leaf('i8')),
+          () => fn('jsonText', type, below('json')),
           () => call('slice', type, below(type), this.leaf('i8'), this.leaf('i8')),
           () => call('slice', type, below(type), this.leaf('f64')),
           () => call(this.choices.pick(['upper', 'lower', 'trim'] as const), type, below(type)),
         ]
       default:
+        return this.shaped(type, depth)
+    }
+  }
+
+  /** Of intervals, instants, decimals, and of what has parts. */
+  private shaped(type: TypeName, depth: number): (() => Expr)[] {
+    const below = (t: TypeName): Expr => this.of(t, depth - 1)
+    const { shape } = TYPES[type]
+    if (type === 'timestamp' || type === 'timestamptz') {
+      return [() => call(this.choices.pick(['add', 'sub'] as const), type, below(type), this.leaf('interval'))]
+    }
+    switch (shape?.kind) {
+      case 'interval':
+        return [
+          () => call(this.choices.pick(['add', 'sub'] as const), type, below(type), this.leaf(type)),
+          () => call('mul', type, this.leaf(type), below('f64')),
+          () => call('neg', type, below(type)),
+          () => fn('between', type, below('timestamp'), this.leaf('timestamp')),
+        ]
+      case 'decimal':
+        return [() => this.decimal(type, depth), () => call('neg', type, below(type))]
+      case 'array':
+        return [
+          () => fn('arrayConcat', type, below(type), this.leaf(type)),
+          () => fn('arraySlice', type, below(type), this.leaf('i8')),
+          () =>
+            fn('makeArray', type, shape.element.nullable ? below(shape.element.type) : this.solid(shape.element.type)),
+        ]
+      case 'json':
+        return [
+          () => fn('toJson', type, below(this.type())),
+          () => fn('jsonGet', type, below(type), this.choices.oneIn(2) ? this.leaf('string') : this.leaf('i8')),
+          () => fn('parseJson', type, below('string')),
+        ]
+      default:
         return []
     }
+  }
+
+  private solid(type: TypeName): Expr {
+    return literal(type, canonical(type, this.choices.pick(samples(type))))
+  }
+
+  private decimal(type: TypeName, depth: number): Expr {
+    const other = this.choices.pick(NESTED_TYPES.filter(isDecimal))
+    const op = this.choices.pick(['add', 'sub', 'mul', 'div', 'rem'] as const)
+    const result = decimalResult(op, type, other)
+    const value = result === null ? this.leaf(type) : call(op, result, this.of(type, depth - 1), this.leaf(other))
+    return result === type ? value : call('cast', type, value)
   }
 
   private conditions(depth: number): (() => Expr)[] {
@@ -115,6 +165,8 @@ export class Expressions {
       () => call('not', 'bool', below('bool')),
       () => call('and', 'bool', below('bool'), below('bool')),
       () => call('or', 'bool', below('bool'), below('bool')),
+      () => fn('arrayIncludes', 'bool', this.of(TEXTS, depth - 1), this.leaf('string')),
+      () => fn('jsonContains', 'bool', below('json'), this.leaf('json')),
     ]
   }
 
@@ -125,6 +177,8 @@ export class Expressions {
       () => call('neg', 'f64', number()),
       () => call('length', 'f64', this.of(this.choices.pick(['string', 'bytes'] as const), depth - 1)),
       () => this.mathCall(number),
+      () => fn('arrayLength', 'f64', this.of(TEXTS, depth - 1)),
+      () => fn('jsonLength', 'f64', this.of('json', depth - 1)),
       () => this.part(depth),
     ]
   }

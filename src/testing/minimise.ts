@@ -130,6 +130,7 @@ function withInputsOf(node: Rel, rewritten: Rel): Rel {
     case 'fixpoint':
       return { ...node, inputs: rewritten.inputs } as Rel
     case 'join':
+    case 'asOf':
     case 'set':
       return { ...node, left: rewritten.left, right: rewritten.right } as Rel
     default:

@@ -8,6 +8,7 @@ import type {
   AggregateFn,
   AggregateRel,
   AggregateSpec,
+  AsOfRel,
   ClampMode,
   FilterRel,
   JoinRel,
@@ -18,13 +19,16 @@ import type {
   SetRel,
   TableDefinition,
   TopKRel,
+  UnnestRel,
   VariableDefinition,
   ViewDefinition,
   WindowRel,
 } from '../circuit/rel.js'
+import type { FunctionName } from '../circuit/scalar.js'
+import { detailed } from '../circuit/substitute.js'
 import { DEFAULT_FRAME, type WindowOrder, type WindowSpec, windowResult } from '../circuit/window.js'
 import { type ColumnSpec, type RowSchema, rowSchema, tableSchema } from '../schema/schema.js'
-import type { TypeName } from '../schema/types.js'
+import { TYPES, type TypeName } from '../schema/types.js'
 
 /** A named output column. */
 export type Output = readonly [name: string, expr: Expr]
@@ -59,6 +63,10 @@ export function call(op: Op, type: TypeName, ...args: readonly Expr[]): CallExpr
 
 export const math = (fn: string, ...args: readonly Expr[]): CallExpr =>
   callOf('math', 'f64', args, nullability('math', args), fn)
+
+/** A function of `scalar/nested.ts`. */
+export const fn = (name: FunctionName, type: TypeName, ...args: readonly Expr[]): CallExpr =>
+  detailed('function', name, Object.freeze(args), type)
 
 export const datePart = (part: DatePart, arg: Expr): CallExpr => callOf('datePart', 'f64', [arg], arg.nullable, part)
 
@@ -205,6 +213,29 @@ export function window(
   const columns = specs.map((spec): ColumnSpec => ({ name: spec.name, ...windowResult(spec) }))
   const schema = rowSchema('window', [...input.schema.columns, ...columns])
   return Object.freeze({ kind: 'window', schema, input, partition, order, functions: specs })
+}
+
+export function asOf(
+  type: AsOfRel['type'],
+  op: AsOfRel['op'],
+  left: Rel,
+  right: Rel,
+  on: AsOfRel['on'],
+  times: AsOfRel['times'],
+  outputs: readonly Output[],
+): AsOfRel {
+  const exprs = outputs.map(o => o[1])
+  return Object.freeze({ kind: 'asOf', schema: schemaOf('asOf', outputs), type, op, left, right, on, times, exprs })
+}
+
+export function unnest(input: Rel, array: Expr, name: string, ordinality: boolean, outer: boolean): UnnestRel {
+  const { shape } = TYPES[array.type]
+  if (shape?.kind !== 'array') throw new Error(`expected an array, found ${array.type}`)
+  const { columns } = input.schema
+  const element = { name, type: shape.element.type, nullable: shape.element.nullable || outer }
+  const number: ColumnSpec = { name: `${name}_number`, type: 'u32', nullable: outer }
+  const schema = rowSchema('unnest', [...columns, element, ...(ordinality ? [number] : [])])
+  return Object.freeze({ kind: 'unnest', input, array, ordinality, outer, schema })
 }
 
 const specOf = ([name, { type, nullable }]: Output): ColumnSpec => ({ name, type, nullable })

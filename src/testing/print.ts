@@ -129,6 +129,15 @@ class Printer {
         const specs = rel.aggregates.map(a => printAggregate(a, expr))
         return `n.aggregate(${inputs[0]}, ${outputs(rel.keys)}, [${specs.join(', ')}])`
       }
+      case 'asOf': {
+        const on = rel.on.map(([l, r]) => `[${expr(l)}, ${expr(r)}]`).join(', ')
+        const times = rel.times.map(expr).join(', ')
+        return `n.asOf('${rel.type}', '${rel.op}', ${inputs.join(', ')}, [${on}], [${times}], ${outputs(rel.exprs)})`
+      }
+      case 'unnest': {
+        const name = quoted(rel.schema.columns[rel.input.schema.columns.length].name)
+        return `n.unnest(${inputs[0]}, ${expr(rel.array)}, ${name}, ${rel.ordinality}, ${rel.outer})`
+      }
       case 'topK': {
         const order = rel.order.map(o => `{ expr: ${expr(o.expr)}, descending: ${o.descending} }`)
         return `n.topK(${inputs[0]}, [${rel.keys.map(expr).join(', ')}], [${order.join(', ')}], ${rel.limit})`
@@ -186,6 +195,7 @@ function printExpr(expr: Expr, inputs: readonly string[]): string {
       const args = expr.args.map(a => `, ${printExpr(a, inputs)}`).join('')
       if (expr.op === 'math') return `n.math(${quoted(expr.detail ?? '')}${args})`
       if (expr.op === 'datePart') return `n.datePart('${expr.detail}'${args})`
+      if (expr.op === 'function') return `n.fn('${expr.detail}', '${expr.type}'${args})`
       if (expr.udf === null) return `n.call('${expr.op}', '${expr.type}'${args})`
       return `n.udf({ name: ${quoted(expr.udf.name)}, fn: ${String(expr.udf.fn)} }, '${expr.type}'${args})`
     }

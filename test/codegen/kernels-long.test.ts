@@ -134,8 +134,8 @@ describe.each(VARIANTS)('$name', one => {
     for (const mode of MODES) {
       const code = joinCode<Probe>(mode, layout)
       for (const limit of [50, 1 << 20]) {
-        for (const slice of [7, ROWS]) expect(search(code.probe, delta, run, limit, slice)).toEqual(expected)
-        const turned = search(code.probe, run, delta, limit, ROWS).map(pair => pair.split('-').reverse().join('-'))
+        for (const slice of [7, ROWS]) expect(search(code.left, delta, run, limit, slice)).toEqual(expected)
+        const turned = search(code.left, run, delta, limit, ROWS).map(pair => pair.split('-').reverse().join('-'))
         expect(turned.sort()).toEqual([...expected].sort())
       }
     }

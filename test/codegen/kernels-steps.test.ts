@@ -209,9 +209,9 @@ describe('probing: pairs of equal keys', () => {
         const [a, b] = [runOf(left, lefts, mixed), runOf(right, rights, mixed)]
         if (b.length > 2) b.weights[1] = 0n
         for (const mode of MODES) {
-          const code = (codes.get(mode) as { probe: Probe }[])[n]
-          expect(search(code.probe, a, b, limit)).toEqual(expected(a, b))
-          expect(search(code.probe, b, a, limit)).toEqual(expected(b, a))
+          const code = (codes.get(mode) as { left: Probe }[])[n]
+          expect(search(code.left, a, b, limit)).toEqual(expected(a, b))
+          expect(search(code.left, b, a, limit)).toEqual(expected(b, a))
         }
       }),
       { ...RUNS, numRuns: 80 },

@@ -136,6 +136,13 @@ function keyOf(rel: Rel): readonly number[] | null {
       return joinKey(rel)
     case 'set':
       return rel.op === 'union' ? null : keyOf(rel.left)
+    case 'asOf': {
+      const below = keyOf(rel.left)
+      const carried = below?.map(k => rel.exprs.findIndex(e => e.kind === 'column' && e.input === 0 && e.index === k))
+      return carried === undefined || carried.includes(-1) ? null : carried
+    }
+    case 'successor':
+      return keyOf(rel.input)
     default:
       return null
   }

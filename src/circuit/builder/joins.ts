@@ -8,7 +8,7 @@ import { isNumberType, TYPES, type TypeName } from '../../schema/types.js'
 import type { Expr } from '../expr.js'
 import { columnsLambda, conditionLambda, type NamedExpr } from '../lambda/index.js'
 import { nullOf } from '../literals.js'
-import type { JoinRel, Rel } from '../rel.js'
+import type { AsOfRel, JoinRel, Rel } from '../rel.js'
 import { allColumns, call, literal, usedColumns } from '../substitute.js'
 import { cast } from '../typing.js'
 
@@ -32,17 +32,12 @@ const NAMES: Readonly<Record<JoinType, string>> = {
   anti: 'antiJoin',
 }
 
-/** Builds a join. Throws CompileError if there is no equality between the sides, or the columns clash. */
+/** Builds a join. Throws CompileError if the columns clash. */
 export function joinRel(parts: JoinParts): JoinRel {
   const { type, left, right, ctx } = parts
   const what = NAMES[type]
   const condition = conditionLambda({ fn: parts.on, ctx, rows: [left.schema, right.schema], what: `${what} condition` })
   const keys = splitCondition(condition)
-  if (keys.on.length === 0) {
-    throw new CompileError(`${what}: expected at least one equality between the two sides, found none`, {
-      hint: 'join on something like (a, b) => a.id === b.owner; further conditions may follow with &&',
-    })
-  }
   const columns = outputColumns(parts, what)
   const specs = columns.map(({ name, expr }): ColumnSpec => ({ name, type: expr.type, nullable: expr.nullable }))
   const semi = type === 'semi' || type === 'anti'
@@ -55,6 +50,59 @@ export function joinRel(parts: JoinParts): JoinRel {
     exprs: Object.freeze(columns.map(c => c.expr)),
     schema: semi ? left.schema : rowSchema(what, specs),
   })
+}
+
+const TURNED = { lt: 'gt', le: 'ge', gt: 'lt', ge: 'le' } as const
+
+/**
+ * Builds an as-of join. Throws CompileError unless the condition is equalities between the sides and one comparison of
+ * their times.
+ */
+export function asOfRel(parts: JoinParts & { readonly type: 'inner' | 'left' }): AsOfRel {
+  const { type, left, right, ctx } = parts
+  const what = type === 'inner' ? 'asOfJoin' : 'asOfLeftJoin'
+  const condition = conditionLambda({ fn: parts.on, ctx, rows: [left.schema, right.schema], what: `${what} condition` })
+  const on: (readonly [Expr, Expr])[] = []
+  const times: { op: AsOfRel['op']; left: Expr; right: Expr }[] = []
+  for (const conjunct of conjunctsOf(condition)) {
+    const pair = sides(conjunct)
+    const order = pair === null ? timesOf(conjunct) : null
+    if (order !== null) times.push(order)
+    else if (pair === null) refuseAsOf(what, 'another condition')
+    else {
+      const [a, b, exact] = commonType(pair)
+      if (!exact) refuseAsOf(what, `an equality of ${pair[0].type} and ${pair[1].type}`)
+      on.push([a, b])
+    }
+  }
+  if (times.length !== 1) refuseAsOf(what, times.length === 0 ? 'no comparison' : 'several comparisons')
+  const columns = outputColumns(parts, what)
+  const specs = columns.map(({ name, expr }): ColumnSpec => ({ name, type: expr.type, nullable: expr.nullable }))
+  return Object.freeze({
+    ...{ kind: 'asOf', type, left, right, on: Object.freeze(on), op: times[0].op },
+    times: [times[0].left, times[0].right] as const,
+    exprs: Object.freeze(columns.map(c => c.expr)),
+    schema: rowSchema(what, specs),
+  })
+}
+
+function refuseAsOf(what: string, found: string): never {
+  throw new CompileError(`${what}: expected equalities and one comparison between the sides, found ${found}`, {
+    hint: 'write it like (trade, quote) => trade.symbol === quote.symbol && quote.at <= trade.at',
+  })
+}
+
+/** The comparison of a right time with a left one, or null. */
+function timesOf(expr: Expr): { op: AsOfRel['op']; left: Expr; right: Expr } | null {
+  if (expr.kind !== 'call' || !Object.hasOwn(TURNED, expr.op)) return null
+  const op = expr.op as AsOfRel['op']
+  const [a, b] = expr.args[0].type === expr.args[1].type ? expr.args : expr.args.map(e => cast('f64', e))
+  const side = (e: Expr): 0 | 1 | null => {
+    const [left, right] = usedColumns(e)
+    return left.size > 0 && right.size === 0 ? 0 : right.size > 0 && left.size === 0 ? 1 : null
+  }
+  if (side(a) === 1 && side(b) === 0) return { op, left: b, right: a }
+  return side(a) === 0 && side(b) === 1 ? { op: TURNED[op], left: a, right: b } : null
 }
 
 /** The columns of the result; those of a side that may be absent are nullable. */

@@ -7,16 +7,17 @@
  */
 import { CompileError, quote, show } from '../../base/errors.js'
 import { type ColumnSpec, type RowSchema, rowSchema } from '../../schema/schema.js'
+import { TYPES } from '../../schema/types.js'
 import type { ROW, Simplify } from '../columns.js'
 import type { Expr } from '../expr.js'
 import { columnsLambda, conditionLambda, type NamedExpr, valueLambda } from '../lambda/index.js'
-import type { AggregateRel, Rel, SetRel, TopKRel } from '../rel.js'
+import type { AggregateRel, Rel, SetRel, TopKRel, UnnestRel } from '../rel.js'
 import { call, columnOf } from '../substitute.js'
-import { cast } from '../typing.js'
+import { cast, typeText } from '../typing.js'
 import { type Aggregates, compileAggregate, type GlobalValues, type GroupValues } from './aggregates.js'
 import type { FrameSpec } from './frames.js'
 import { cubeOf, groupingSetsRel, rollupOf } from './grouping.js'
-import { type JoinType, joinRel } from './joins.js'
+import { asOfRel, type JoinType, joinRel } from './joins.js'
 import { type PrivacyOptions, type PrivateAggregates, type PrivateValues, privateRel } from './privacy.js'
 import { hashOrder, type SampleOptions } from './sample.js'
 import { alignSchemas } from './sets.js'
@@ -124,8 +125,9 @@ export class Query<R> {
   }
 
   /**
-   * Pairs of rows for which `on` is true. It must contain an equality `a.x === b.y` between the sides; other
-   * conditions may follow with `&&`. Without `select` a pair has all columns of both.
+   * Pairs of rows for which `on` is true. Equalities `a.x === b.y` between the sides become keys, comparisons like
+   * `a.x >= b.lo && a.x <= b.hi` ranges; a condition without either is tried on every pair. Without `select` a pair
+   * has all columns of both.
    */
   join<S, C extends Context = NoContext>(
     right: Source<S>,
@@ -194,6 +196,32 @@ export class Query<R> {
     return this.#join('full', right, on, select, ctx)
   }
 
+  /**
+   * Each row with the nearest row of the other side: `(trade, quote) => trade.symbol === quote.symbol && quote.at <=
+   * trade.at` finds the last quote before each trade; with `<` not one of the same time, with `>=` and `>` the first one
+   * after it. Of several rows of that time it is the last in the order of all columns. NULL matches nothing.
+   */
+  asOfJoin<S, T extends Cells, C extends Context = NoContext>(
+    right: Source<S>,
+    on: (left: R, right: S, ctx: Ctx<C>) => boolean,
+    select: (left: R, right: S, ctx: Ctx<C>) => T,
+    ctx?: C,
+  ): Query<RowFrom<T>> {
+    const rel = relOf(right, 'asOfJoin')
+    return new Query<RowFrom<T>>(asOfRel({ type: 'inner', left: this.rel, right: rel, on, select, ctx }))
+  }
+
+  /** `asOfJoin`, and rows without a match, the other side's columns NULL. */
+  asOfLeftJoin<S, T extends Cells, C extends Context = NoContext>(
+    right: Source<S>,
+    on: (left: R, right: S, ctx: Ctx<C>) => boolean,
+    select: (left: R, right: Nullable<S>, ctx: Ctx<C>) => T,
+    ctx?: C,
+  ): Query<RowFrom<T>> {
+    const rel = relOf(right, 'asOfLeftJoin')
+    return new Query<RowFrom<T>>(asOfRel({ type: 'left', left: this.rel, right: rel, on, select, ctx }))
+  }
+
   /** Rows of this side that have a match. */
   semiJoin<S, C extends Context = NoContext>(
     right: Source<S>,
@@ -214,6 +242,26 @@ export class Query<R> {
 
   #join<T>(type: JoinType, right: unknown, on: unknown, select: unknown, ctx: unknown): Query<T> {
     return new Query<T>(joinRel({ type, left: this.rel, right: relOf(right, 'join'), on, select, ctx }))
+  }
+
+  /**
+   * Each row once for every element of an array: `.unnest(r => r.tags, 'tag')` adds the column `tag`, and with
+   * `ordinality: 'n'` the element's number, from 1. A row whose array is empty or NULL is dropped, or with `outer` kept
+   * once with NULL for both.
+   */
+  unnest<
+    T,
+    const Name extends string,
+    const N extends string = never,
+    Outer extends boolean = false,
+    C extends Context = NoContext,
+  >(
+    array: (row: R, ctx: Ctx<C>) => readonly T[] | null | undefined,
+    as: Name,
+    options?: UnnestOptions<N, Outer>,
+    ctx?: C,
+  ): Query<Simplify<R & Record<Name, T | If<Outer>> & Record<N, number | If<Outer>>>> {
+    return new Query(unnestRel(this.rel, array, as, options ?? {}, ctx))
   }
 
   /** Groups by the columns of the object that `keys` makes: `r => ({ region: r.region })`. */
@@ -263,6 +311,15 @@ export class Query<R> {
     return new Query<R>(topRel(this.rel, [], limit, order))
   }
 }
+
+export interface UnnestOptions<N extends string = string, Outer extends boolean = boolean> {
+  /** Name of a column for the element's number. */
+  readonly ordinality?: N
+  /** Keep rows without elements. */
+  readonly outer?: Outer
+}
+
+type If<Outer> = Outer extends true ? null : never
 
 /** A grouped query: becomes a query again by `aggregate` or `top`. */
 export class Grouped<R, K> {
@@ -380,6 +437,29 @@ function aggregateRel(input: Rel, keys: readonly NamedExpr[], aggregates: unknow
     return { name: column.name, expr: compiled[i - keys.length]?.toNumber ? cast('f64', plain) : plain }
   })
   return mapRel(rel, converted)
+}
+
+function unnestRel(input: Rel, fn: unknown, as: unknown, options: UnnestOptions, ctx: unknown): UnnestRel {
+  const array = valueLambda({ fn, ctx, rows: [input.schema], what: 'unnest' })
+  const { shape } = TYPES[array.type]
+  if (shape?.kind !== 'array') throw new CompileError(`unnest needs an array, found ${typeText(array)}`)
+  const { ordinality } = options
+  const outer = options.outer === true
+  const names = [as, ...(ordinality === undefined ? [] : [ordinality])]
+  for (const [i, name] of names.entries()) {
+    if (typeof name !== 'string' || name === '')
+      throw new CompileError(`unnest: expected the name of a column, found ${show(name)}`)
+    if (input.schema.columns.some(c => c.name === name) || names.indexOf(name) !== i) {
+      throw new CompileError(`unnest: there is a column ${quote(name)} already`)
+    }
+  }
+  const { type, nullable } = shape.element
+  const specs: ColumnSpec[] = [...input.schema.columns, { name: as as string, type, nullable: nullable || outer }]
+  if (ordinality !== undefined) specs.push({ name: ordinality, type: 'u32', nullable: outer })
+  return Object.freeze({
+    ...{ kind: 'unnest', input, array, outer, ordinality: ordinality !== undefined },
+    schema: rowSchema('unnest', specs),
+  })
 }
 
 const MAX_LIMIT = 2 ** 31 - 1

@@ -3,7 +3,8 @@ import type { INSERT, ROW, Simplify, TableDef } from '../columns.js'
 import type { Relation, ViewDefinition } from '../rel.js'
 import type { Query } from './query.js'
 
-export type Scalar = boolean | number | bigint | string | Uint8Array | null
+/** `object`: arrays, maps, structs, intervals, json. */
+export type Scalar = boolean | number | bigint | string | Uint8Array | object | null
 
 /** What a lambda may return for a column; undefined (from `?.`) is NULL. */
 export type Cell = Scalar | undefined

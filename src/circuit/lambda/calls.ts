@@ -1,8 +1,10 @@
 /** Calls in lambdas: methods of strings, members of Math, conversions, and functions of the ctx object. */
 import type { CallExpression, Expression, MemberExpression } from 'acorn'
+import { TYPES } from '../../schema/types.js'
 import type { Expr } from '../expr.js'
 import { isUntypedNull, literalOf } from '../literals.js'
 import { cast, concat, identical, math, slice, textOp } from '../typing.js'
+import { methodOf } from '../typing-nested.js'
 import { buildOf } from './functions.js'
 import type { Lowerer } from './lower.js'
 import { exprMeaning, fieldsOf, type Meaning } from './meaning.js'
@@ -135,6 +137,11 @@ const METHOD_TABLE: ReadonlyMap<string, Method> = new Map<string, Method>([
 
 function method(l: Lowerer, node: CallExpression, callee: MemberExpression, self: Expr): Expr {
   const name = l.keyOf(callee)
+  if (TYPES[self.type].shape !== null && name !== 'toString') {
+    const args = exprArguments(l, node)
+    const nested = l.at(node, () => methodOf(self, name, args))
+    if (nested !== null) return nested
+  }
   const known = METHOD_TABLE.get(name)
   if (known === undefined) {
     l.fail(callee.property, `there is no method ${name} in lambdas`, `there are ${METHODS}; otherwise ${UDF_HINT}`)

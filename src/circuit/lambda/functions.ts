@@ -5,10 +5,43 @@
  * function's identity. A built-in has no other life: called outside of a lambda it throws.
  */
 import { CompileError, quote, SchemaError, show, UsageError } from '../../base/errors.js'
+import type { Interval } from '../../schema/interval.js'
+import type { JsonValue } from '../../schema/nested.js'
 import { knownType, type TypeName, type Value } from '../../schema/types.js'
 import { ColumnBuilder } from '../columns.js'
 import type { DatePart, Expr, Udf } from '../expr.js'
-import { cast, coalesce, datePart, isNull, length, math, type Parameter, textOp, udfCall } from '../typing.js'
+import type { TruncUnit } from '../scalar.js'
+import {
+  arithmetic,
+  cast,
+  coalesce,
+  datePart,
+  isNull,
+  length,
+  math,
+  negate,
+  type Parameter,
+  textOp,
+  udfCall,
+} from '../typing.js'
+import {
+  absDecimal,
+  dateTrunc,
+  elapsed,
+  inZone,
+  isBetween,
+  isNear,
+  jsonContains,
+  jsonPath,
+  makeInterval,
+  makeMap,
+  mapPart,
+  ofJson,
+  parseJson,
+  roundDecimal,
+  toDecimal,
+  toJson,
+} from '../typing-nested.js'
 
 /** Turns the arguments of a call into an expression. Throws CompileError without a frame. */
 export type Build = (args: readonly Expr[]) => Expr
@@ -27,7 +60,7 @@ export const udfOf = (value: unknown): Udf | undefined => (typeof value === 'fun
 type Nullish = null | undefined
 /** null where the argument may be null. */
 type NullIf<T> = T extends Nullish ? null : never
-type Input = Value | undefined
+type Input = Value | object | undefined
 
 type Cast<R> = <T extends Input>(value: T) => R | NullIf<T>
 type Part = <T extends number | bigint | Nullish>(value: T) => number | NullIf<T>
@@ -61,6 +94,43 @@ function builtIn<F extends (...args: never[]) => unknown>(
 const castTo = <R>(name: string, type: TypeName): Cast<R> => builtIn(name, [1, 1], ([a]) => cast(type, a))
 const part = (name: DatePart): Part => builtIn(name, [1, 1], ([a]) => datePart(name, a))
 const text = (op: 'upper' | 'lower' | 'trim'): TextFunction => builtIn(op, [1, 1], args => textOp(op, args, op))
+
+type Operand = string | number | bigint | Interval | Nullish
+type IsInterval<T> = NonNullable<T> extends Interval ? true : false
+/** Decimals are text; an instant and an interval make an instant. */
+type ResultOf<A, B> =
+  | (IsInterval<A> extends true
+      ? NonNullable<B> extends bigint
+        ? bigint
+        : Interval
+      : IsInterval<B> extends true
+        ? NonNullable<A> extends string
+          ? Interval
+          : NonNullable<A> extends bigint
+            ? bigint
+            : Interval
+        : NonNullable<A> extends string
+          ? string
+          : NonNullable<B> extends string
+            ? string
+            : NonNullable<A> extends bigint
+              ? bigint
+              : number)
+  | NullIf<A>
+  | NullIf<B>
+
+const operator = (op: 'add' | 'sub' | 'mul' | 'div' | 'rem') =>
+  builtIn<<A extends Operand, B extends Operand>(a: A, b: B) => ResultOf<A, B>>(op, [2, 2], ([a, b]) =>
+    arithmetic(op, a, b),
+  )
+const rounding = (how: 'round' | 'floor' | 'ceil' | 'trunc') =>
+  builtIn<<T extends string | Nullish>(value: T, digits?: number) => string | NullIf<T>>(how, [1, 2], ([a, digits]) =>
+    roundDecimal(how, a, digits),
+  )
+const zoned = (name: string, which: 'toLocal' | 'fromLocal') =>
+  builtIn<<T extends bigint | Nullish>(at: T, zone: string) => bigint | NullIf<T>>(name, [2, 2], ([at, zone]) =>
+    inZone(which, at, zone),
+  )
 
 /**
  * The built-in functions. Pass those that a lambda uses, or all of them, through its ctx object:
@@ -108,7 +178,91 @@ export const fn = Object.freeze({
   length: builtIn<<T extends string | Uint8Array | Nullish>(value: T) => number | NullIf<T>>('length', [1, 1], ([a]) =>
     length(a),
   ),
-  abs: builtIn<<T extends number | Nullish>(value: T) => number | NullIf<T>>('abs', [1, 1], args => math('abs', args)),
+  abs: builtIn<<T extends number | string | Nullish>(value: T) => (T extends string ? string : number) | NullIf<T>>(
+    'abs',
+    [1, 1],
+    args => absDecimal(args[0]) ?? math('abs', args),
+  ),
+
+  /** Arithmetic of decimals and intervals, for which TypeScript has no operators; also of numbers and bigints. */
+  add: operator('add'),
+  sub: operator('sub'),
+  mul: operator('mul'),
+  div: operator('div'),
+  rem: operator('rem'),
+  neg: builtIn<<T extends Operand>(value: T) => T>('neg', [1, 1], ([a]) => negate(a)),
+  /** Rounded half away from zero, to `scale` digits after the point. */
+  decimal: builtIn<<T extends Input>(value: T, precision: number, scale?: number) => string | NullIf<T>>(
+    ...(['decimal', [2, 3]] as const),
+    ([a, p, s]) => toDecimal(a, p, s),
+  ),
+  round: rounding('round'),
+  floor: rounding('floor'),
+  ceil: rounding('ceil'),
+  trunc: rounding('trunc'),
+
+  interval: castTo<Interval>('interval', 'interval'),
+  makeInterval: builtIn<(months: number, days: number, micros: bigint) => Interval>(
+    'makeInterval',
+    [3, 3],
+    ([a, b, c]) => makeInterval(a, b, c),
+  ),
+  /** The time between two timestamps. */
+  elapsed: builtIn<<T extends bigint | Nullish>(later: T, earlier: T) => Interval | NullIf<T>>(
+    'elapsed',
+    [2, 2],
+    ([a, b]) => elapsed(a, b),
+  ),
+  dateTrunc: builtIn<
+    <T extends number | bigint | Nullish>(unit: TruncUnit, at: T, zone?: string) => bigint | NullIf<T>
+  >(...(['dateTrunc', [2, 3]] as const), ([unit, at, zone]) => dateTrunc(unit, at, zone)),
+  /** The local time, a timestamp, of a timestamptz in a zone; and back. */
+  toZone: zoned('toZone', 'toLocal'),
+  fromZone: zoned('fromZone', 'fromLocal'),
+
+  /** lo <= x && x <= hi */
+  between: builtIn<<T extends Input>(x: T, lo: T, hi: T) => boolean>('between', [3, 3], ([x, lo, hi]) =>
+    isBetween(x, lo, hi),
+  ),
+  /** Whether two numbers or times are at most `by` apart. */
+  near: builtIn<<T extends number | bigint | Nullish>(a: T, b: T, by: number | bigint) => boolean>(
+    'near',
+    [3, 3],
+    ([a, b, by]) => isNear(a, b, by),
+  ),
+
+  mapOf: builtIn<<K, V>(keys: readonly K[], values: readonly V[]) => ReadonlyMap<K, V>>('mapOf', [2, 2], ([k, v]) =>
+    makeMap(k, v),
+  ),
+  mapKeys: builtIn<<K>(map: ReadonlyMap<K, unknown>) => readonly K[]>('mapKeys', [1, 1], ([a]) =>
+    mapPart('mapKeys', a),
+  ),
+  mapValues: builtIn<<V>(map: ReadonlyMap<unknown, V>) => readonly V[]>('mapValues', [1, 1], ([a]) =>
+    mapPart('mapValues', a),
+  ),
+
+  /** JSON from text; of any other value by `toJson`. */
+  json: builtIn<(text: string | Nullish) => JsonValue>('json', [1, 1], ([a]) => parseJson(a)),
+  toJson: builtIn<(value: Input) => JsonValue>('toJson', [1, 1], ([a]) => toJson(a)),
+  jsonText: builtIn<<T extends Input>(value: T) => string | NullIf<T>>('jsonText', [1, 1], ([a]) =>
+    ofJson('jsonText', a),
+  ),
+  /** The value at a path of names and positions, NULL if there is none. */
+  get: builtIn<(value: Input, ...path: readonly (string | number)[]) => JsonValue>(
+    'get',
+    [2, Infinity],
+    ([a, ...path]) => jsonPath(a, path),
+  ),
+  jsonKind: builtIn<(value: Input) => string | null>('jsonKind', [1, 1], ([a]) => ofJson('jsonKind', a)),
+  jsonLength: builtIn<(value: Input) => number | null>('jsonLength', [1, 1], ([a]) => ofJson('jsonLength', a)),
+  jsonKeys: builtIn<(value: Input) => readonly string[] | null>('jsonKeys', [1, 1], ([a]) => ofJson('jsonKeys', a)),
+  jsonElements: builtIn<(value: Input) => readonly (JsonValue | null)[] | null>('jsonElements', [1, 1], ([a]) =>
+    ofJson('jsonElements', a),
+  ),
+  /** Whether all of `part` is found in `whole`. */
+  jsonContains: builtIn<(whole: Input, part: Input) => boolean | null>('jsonContains', [2, 2], ([a, b]) =>
+    jsonContains(a, b),
+  ),
 })
 
 type NumberTypes = 'i8' | 'i16' | 'i32' | 'u8' | 'u16' | 'u32' | 'f32' | 'f64' | 'date'

@@ -13,6 +13,7 @@ import type { Expr } from '../expr.js'
 import { isUntypedNull, literalOf, UNTYPED_NULL } from '../literals.js'
 import { callsUdf, columnOf, literal, usedColumns } from '../substitute.js'
 import * as typing from '../typing.js'
+import { elementOf, makeArray, makeStruct, memberOf } from '../typing-nested.js'
 import { isMergeHelper, lowerCall } from './calls.js'
 import { contextLiteral, contextMember, isScalarValue } from './context.js'
 import { exprMeaning, fieldsOf, type Meaning, type RowMeaning, type Scope } from './meaning.js'
@@ -98,7 +99,7 @@ export class Lowerer {
       case 'row':
         return this.fail(place, 'a whole row is not a value here', 'name a column of it, e.g. row.amount')
       case 'object':
-        return this.fail(place, 'an object is not a value here', 'columns are scalars: give each its own name')
+        return this.at(place, () => makeStruct(m.fields))
       case 'global':
         return this.fail(place, `${m.name} is not a value`)
     }
@@ -134,6 +135,8 @@ export class Lowerer {
       }
       case 'ObjectExpression':
         return this.#object(node)
+      case 'ArrayExpression':
+        return exprMeaning(this.#array(node))
       case 'SequenceExpression':
         return node.expressions.map(e => this.meaning(e))[node.expressions.length - 1]
       case 'AssignmentExpression':
@@ -187,6 +190,15 @@ export class Lowerer {
   }
 
   #memberExpression(node: acorn.MemberExpression): Meaning {
+    const { computed, property } = node
+    if (computed && property.type !== 'PrivateIdentifier' && property.type !== 'Literal') {
+      const owner = this.owner(node)
+      if (owner.kind === 'expr') {
+        const at = this.expr(property)
+        const element = this.at(node, () => elementOf(owner.expr, at))
+        if (element !== null) return exprMeaning(element)
+      }
+    }
     return this.member(this.owner(node), this.keyOf(node), node)
   }
 
@@ -231,6 +243,8 @@ export class Lowerer {
         if (!isScalarValue(owner.value)) return contextMember(this, owner, key, place)
     }
     const self = this.toExpr(owner, place)
+    const member = this.at(place, () => memberOf(self, key))
+    if (member !== null) return exprMeaning(member)
     if (key === 'length') return exprMeaning(this.at(place, () => typing.length(self)))
     return this.fail(place, `${typing.typeText(self)} has no member ${quote(key)} in lambdas`, UDF_HINT)
   }
@@ -359,6 +373,15 @@ export class Lowerer {
       fields.set(this.#propertyKey(property), this.expr(property.value))
     }
     return { kind: 'object', fields }
+  }
+
+  #array(node: acorn.ArrayExpression): Expr {
+    const elements = node.elements.map(e => {
+      if (e === null) return this.fail(node, 'an array with holes cannot be compiled')
+      if (e.type === 'SpreadElement') return this.fail(e, 'elements cannot be spread', 'use .concat')
+      return this.expr(e)
+    })
+    return this.at(node, () => makeArray(elements))
   }
 
   #spread(node: acorn.SpreadElement): Iterable<readonly [string, Expr]> {

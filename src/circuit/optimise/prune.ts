@@ -121,7 +121,8 @@ function ask(rel: Rel, demand: Demand): void {
       break
     case 'join': {
       const exprs = keptExprs(rel, demand).map(i => rel.exprs[i])
-      const all = rel.residual === null ? exprs : [...exprs, rel.residual]
+      const more = [...(rel.residual === null ? [] : [rel.residual]), ...(rel.band ? [rel.band.hi] : [])]
+      const all = [...exprs, ...more]
       demand.addSide(rel.left, sideKey(rel, 0), readBy(all, 0))
       demand.addSide(rel.right, sideKey(rel, 1), readBy(all, 1))
       break
@@ -207,6 +208,7 @@ class Pruner {
       right: right.rel,
       on: rel.on.map(([a, b]) => [replaceColumns(a, move), replaceColumns(b, move)] as const),
       residual: rel.residual === null ? null : replaceColumns(rel.residual, move),
+      band: rel.band ? movedBand(rel.band, move) : null,
       exprs: replaceAll(pick(rel.exprs, kept), move),
       schema: narrow(rel.schema, kept),
     }
@@ -257,6 +259,11 @@ class Pruner {
     const schema = narrow(rel.schema, all)
     return { rel: Object.freeze({ ...rel, schema, input, keys, aggregates, ...counts }), at: placesOf(rel, all) }
   }
+}
+
+function movedBand(band: NonNullable<JoinRel['band']>, move: Parameters<typeof replaceColumns>[1]): JoinRel['band'] {
+  const hi = replaceColumns(band.hi, move)
+  return hi === band.hi ? band : Object.freeze({ ...band, hi })
 }
 
 const pick = <T>(items: readonly T[], indexes: readonly number[]): T[] => indexes.map(i => items[i])

@@ -5,7 +5,7 @@
 
 import type { Expr } from '../expr.js'
 import { aggregateKey, inputsOf, nodeCanFail, nodesOf, withInputs } from '../nodes.js'
-import type { Rel } from '../rel.js'
+import type { JoinRel, Rel } from '../rel.js'
 import { exprKey, identity } from '../substitute.js'
 import { windowExprs, windowFnKey } from '../window.js'
 
@@ -32,6 +32,8 @@ function nodeKey(rel: Rel): string {
 
 const keys = (exprs: readonly Expr[]): string => exprs.map(exprKey).join(' ')
 
+const bandKey = ({ band }: JoinRel): string => (band ? `${band.point} ${exprKey(band.hi)}` : '')
+
 function details(rel: Rel): string {
   switch (rel.kind) {
     case 'source':
@@ -45,9 +47,14 @@ function details(rel: Rel): string {
     case 'set':
       return rel.op
     case 'join':
-      return [rel.type, keys(rel.on.flat()), rel.nullSafe, rel.residual && exprKey(rel.residual), keys(rel.exprs)].join(
-        ' | ',
-      )
+      return [
+        rel.type,
+        keys(rel.on.flat()),
+        rel.nullSafe,
+        rel.residual && exprKey(rel.residual),
+        keys(rel.exprs),
+        bandKey(rel),
+      ].join(' | ')
     case 'aggregate':
       return `${keys(rel.keys)} | ${rel.aggregates.map(aggregateKey)} | ${rel.counts && exprKey(rel.counts)}`
     case 'topK':
@@ -65,6 +72,12 @@ function details(rel: Rel): string {
       return `${rel.index}`
     case 'noise':
       return `${identity(rel)}`
+    case 'asOf':
+      return [rel.type, rel.op, keys(rel.on.flat()), keys(rel.times), keys(rel.exprs)].join(' | ')
+    case 'successor':
+      return `${rel.backwards} ${keys(rel.keys)} | ${exprKey(rel.order)}`
+    case 'unnest':
+      return `${rel.ordinality} ${rel.outer} ${exprKey(rel.array)}`
     case 'negate':
     case 'plus':
     case 'distinct':

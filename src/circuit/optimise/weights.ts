@@ -40,6 +40,12 @@ function findBound(rel: Rel): WeightBound {
       return rel.mode !== 'positive' || weightBound(rel.input) === 'unit' ? 'unit' : 'natural'
     case 'window':
       return 'natural'
+    case 'successor':
+      return weightBound(rel.input) === 'unit' ? 'unit' : 'natural'
+    case 'asOf':
+      return 'any'
+    case 'unnest':
+      return atLeastNatural(rel.input) ? 'natural' : 'any'
     case 'topK':
       return weightBound(rel.input) === 'unit' ? 'unit' : 'natural'
     case 'set':
@@ -58,7 +64,9 @@ function joinBound(rel: JoinRel): WeightBound {
   if (rel.type !== 'inner' || !atLeastNatural(rel.left) || !atLeastNatural(rel.right)) return 'any'
   const bothUnit = weightBound(rel.left) === 'unit' && weightBound(rel.right) === 'unit'
   // A key column of the right row is known from the left one.
-  const implied = rel.on.flatMap(([a, b]) => (a.type === b.type && b.kind === 'column' ? [b.index] : []))
+  const implied = (rel.band ? rel.on.slice(0, -2) : rel.on).flatMap(([a, b]) =>
+    a.type === b.type && b.kind === 'column' ? [b.index] : [],
+  )
   const tellsApart = keepsAll(rel.exprs, 0, rel.left, []) && keepsAll(rel.exprs, 1, rel.right, implied)
   return bothUnit && tellsApart ? 'unit' : 'natural'
 }

@@ -17,10 +17,11 @@ import {
   packStruct,
   unpackJson,
 } from '../../schema/nested.js'
-import { MAX_STRING_BYTES, type TypeName, type Value } from '../../schema/types.js'
+import { MAX_STRING_BYTES, TYPES, type TypeName, type Value } from '../../schema/types.js'
 import {
   compareStrings,
   equalValues,
+  formatValue,
   jsonOf,
   type NonNullValue,
   Problem,
@@ -51,6 +52,12 @@ const strict = (evaluate: Evaluate, canFail = false): ScalarFunction => ({ nulls
 const partial = (evaluate: Evaluate, canFail = false): ScalarFunction => ({ nulls: 'partial', canFail, evaluate })
 const total = (evaluate: (values: readonly Value[], types: Types) => Value): ScalarFunction => ({
   ...{ nulls: 'total', canFail: true },
+  evaluate,
+})
+
+/** `total`, where it cannot fail. */
+const safe = (evaluate: (values: readonly Value[], types: Types) => Value): ScalarFunction => ({
+  ...{ nulls: 'total', canFail: false },
   evaluate,
 })
 
@@ -237,7 +244,44 @@ function checkedInstant(micros: bigint): bigint {
   return BigInt.asIntN(64, micros) === micros ? micros : fail('timestamp overflow in a time zone')
 }
 
-const FUNCTIONS = { ...ARRAYS, ...MAPS, ...STRUCTS, ...JSONS, ...DECIMALS, ...TIMES } as const
+/** For joins by range and their conditions (`band.ts`). */
+const RANGES = {
+  /** A sum that stays at the end of the type's range instead of leaving it. */
+  addSaturated: strict(([a, b], { result }) => saturate(result, (a as bigint) + (b as bigint))),
+  subSaturated: strict(([a, b], { result }) => saturate(result, (a as bigint) - (b as bigint))),
+  rangeLevel: strict(([lo, hi], { args }) => {
+    const distance = imageOf(args[1], hi) - imageOf(args[0], lo)
+    return distance <= 0n ? 0 : distance.toString(2).length
+  }),
+  hash: safe((values, { args }) => {
+    return hashText(values.map((v, i) => (v === null ? 'N' : formatValue(args[i], v))).join('\u0000'))
+  }),
+} as const
+
+function saturate(type: TypeName, value: bigint): bigint {
+  const { min, max } = TYPES[type]
+  if (min === null || max === null) return value
+  return value < min ? min : value > max ? max : value
+}
+
+const bits = new DataView(new ArrayBuffer(8))
+
+/** The order-preserving image of a 64-bit value or a number, as keys have it; distances of images are what counts. */
+function imageOf(type: TypeName, value: NonNullValue): bigint {
+  if (TYPES[type].js === 'bigint') return value as bigint
+  bits.setFloat64(0, value as number)
+  const image = bits.getBigUint64(0)
+  return image >> 63n ? BigInt.asUintN(64, ~image) : image | (1n << 63n)
+}
+
+/** FNV-1a over UTF-16 units. */
+function hashText(text: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash >>> 0
+}
+
+const FUNCTIONS = { ...RANGES, ...ARRAYS, ...MAPS, ...STRUCTS, ...JSONS, ...DECIMALS, ...TIMES } as const
 
 export type FunctionName = keyof typeof FUNCTIONS
 

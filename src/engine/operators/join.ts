@@ -1,7 +1,8 @@
 /**
  * The bilinear inner join of two arrangements: delta(A ⋈ B) = dA ⋈ B + A ⋈ dB + dA ⋈ dB, with A and B as they were
  * before the epoch. It finds pairs of rows with equal keys and hands them to its targets, whose loops do the rest
- * (residual, projection, aggregation), so that no joined row is ever stored in between.
+ * (residual, projection, aggregation), so that no joined row is ever stored in between. A join by range finds its pairs
+ * in another way, and holds more of them out to the residual than match; all else is the same.
  */
 import type { Batch } from '../../zset/batch.js'
 import type { Arranged } from './arrange.js'
@@ -44,8 +45,9 @@ const SLICE_ROWS = 1 << 10
 export type Probe = (delta: Batch, from: number, to: number, run: Batch, pairs: Pairs, limit: number) => number
 
 export interface JoinCode {
-  /** Pairs (row of the delta, row of the run), whichever side the delta is. */
-  readonly probe: Probe
+  /** Pairs (row of the delta, row of the run): where the delta is the left side, and where it is the right one. */
+  readonly left: Probe
+  readonly right: Probe
   readonly sources: ReadonlyMap<string, string>
 }
 
@@ -97,7 +99,7 @@ export class JoinOperator extends Operator implements PairSource {
     run.willSearch(delta.length)
     for (let from = 0; from < delta.length; ) {
       const to = Math.min(from + SLICE_ROWS, delta.length)
-      from = this.code.probe(delta, from, to, run, pairs, PAIRS_LIMIT)
+      from = this.code.left(delta, from, to, run, pairs, PAIRS_LIMIT)
       if (pairs.count === 0) continue
       this.rowsOut += pairs.count
       for (const target of this.targets) target.pairs(delta, run, pairs.left, pairs.right, pairs.count)
@@ -110,7 +112,7 @@ export class JoinOperator extends Operator implements PairSource {
     run.willSearch(delta.length)
     for (let from = 0; from < delta.length; ) {
       const to = Math.min(from + SLICE_ROWS, delta.length)
-      from = this.code.probe(delta, from, to, run, pairs, PAIRS_LIMIT)
+      from = this.code.right(delta, from, to, run, pairs, PAIRS_LIMIT)
       if (pairs.count === 0) continue
       this.rowsOut += pairs.count
       for (const target of this.targets) target.pairs(run, delta, pairs.right, pairs.left, pairs.count)

@@ -8,7 +8,7 @@ import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
 import { type Delta, type Operator, Producer } from './operator.js'
 
 export class LinearOperator extends Producer {
-  readonly kind = 'linear'
+  readonly kind: string = 'linear'
   readonly out: Batch
   readonly errors = new ErrorSet()
   feeds: Feed[] = []

@@ -1,0 +1,99 @@
+/**
+ * Lowering of as-of joins. Of the right rows of a key and a time, one counts (`first`); each of these is what left rows
+ * meet from its time on until the next (`successor`), so that what is left is a join by range:
+ *
+ *     first = top 1 of R by (keys, time)                       one row a time
+ *     steps = first with the next time behind                  or the previous one, for `ge` and `gt`
+ *     le      time <= t < next        lt    time < t <= next
+ *     ge      previous < t <= time    gt    previous <= t < time
+ *
+ * A change of a right row changes the steps at its time and before (after) it, and these meet the left rows between
+ * two times: a change costs by the left rows whose match it changes.
+ */
+import { TYPES, type TypeName } from '../schema/types.js'
+import { allOf } from './conditions.js'
+import type { ColumnExpr, Expr } from './expr.js'
+import { lowerJoin } from './lower-join.js'
+import { filterOf, schemaOf, withColumns } from './nodes.js'
+import type { AsOfRel, JoinRel, Rel, SuccessorRel, TopKRel } from './rel.js'
+import { allColumns, call, columnOf, literal, onto, replaceAll, replaceColumns } from './substitute.js'
+
+/** Over sides that are lowered already. */
+export function lowerAsOf(rel: AsOfRel, leftRel: Rel, rightRel: Rel): Rel {
+  const own = (input: 0 | 1, side: Rel): Expr[] =>
+    [...rel.on.map(pair => pair[input]), rel.times[input]].map(e =>
+      replaceColumns(e, c => columnOf(side.schema, c.index)),
+    )
+  const left = withColumns(leftRel, own(0, leftRel), 'time')
+  const right = withColumns(rightRel, own(1, rightRel), 'time')
+  const steps = stepsOf(rel, right.rel, right.at)
+  const key = (side: Rel, at: readonly number[], n: number, input: 0 | 1): Expr => columnOf(side.schema, at[n], input)
+  const n = rel.on.length
+  const t = key(left.rel, left.at, n, 0)
+  const time = key(steps, right.at, n, 1)
+  const beyond = columnOf(steps.schema, steps.schema.columns.length - 1, 1)
+  const join: JoinRel = {
+    ...{ kind: 'join', type: rel.type, left: left.rel, right: steps, schema: rel.schema },
+    on: rel.on.map((_, k) => [key(left.rel, left.at, k, 0), key(steps, right.at, k, 1)] as const),
+    nullSafe: rel.on.map(() => false),
+    residual: within(rel.op, t, time, beyond),
+    exprs: replaceAll(
+      rel.exprs,
+      rel.type === 'left' ? nullable(onto([left.rel.schema, steps.schema])) : onto([left.rel.schema, steps.schema]),
+    ),
+  }
+  return lowerJoin(join, left.rel, steps)
+}
+
+/** Columns of the right side may be NULL. */
+const nullable =
+  (place: (column: ColumnExpr) => ColumnExpr) =>
+  (column: ColumnExpr): ColumnExpr => {
+    const placed = place(column)
+    return placed.input === 1 && !placed.nullable ? Object.freeze({ ...placed, nullable: true }) : placed
+  }
+
+/** One row for each key and time, with the next (or previous) time behind all columns. */
+function stepsOf(rel: AsOfRel, right: Rel, at: readonly number[]): SuccessorRel {
+  const all = allColumns(right.schema)
+  const places = at.map(i => all[i])
+  const absent = places.filter(c => c.nullable)
+  const present = absent.map(c => call('not', [call('isNull', [c], 'bool')], 'bool'))
+  const input = present.length === 0 ? right : filterOf(right, allOf(present))
+  const own = rel.right.schema.columns.length
+  const first: TopKRel = Object.freeze({
+    ...{ kind: 'topK', schema: input.schema, input, limit: 1, keys: places },
+    order: all.slice(0, own).map(expr => Object.freeze({ expr, descending: true })),
+  })
+  const time = places[places.length - 1]
+  const backwards = rel.op === 'ge' || rel.op === 'gt'
+  return Object.freeze({
+    ...{ kind: 'successor', input: first, keys: places.slice(0, -1), order: time, backwards },
+    schema: schemaOf(input.schema.name, [...input.schema.columns, { name: 'beyond', type: time.type, nullable: true }]),
+  })
+}
+
+/** Whether a left row's time is met by a step. The comparison with the far end is said twice, once for `band.ts`. */
+function within(op: AsOfRel['op'], t: Expr, time: Expr, beyond: Expr): Expr {
+  const back = op === 'le' || op === 'lt'
+  const near = back ? call(op, [time, t], 'bool') : call(op === 'ge' ? 'le' : 'lt', [t, time], 'bool')
+  const strict = op === 'le' ? 'lt' : op === 'lt' ? 'le' : op === 'ge' ? 'lt' : 'le'
+  const far = call(strict, back ? [t, beyond] : [beyond, t], 'bool')
+  const open = call('or', [call('isNull', [beyond], 'bool'), far], 'bool')
+  const end = back ? greatest(time.type) : least(time.type)
+  if (end === null) return allOf([near, open])
+  const bound = call('coalesce', [beyond, end], time.type)
+  return allOf([near, call('le', back ? [t, bound] : [bound, t], 'bool'), open])
+}
+
+function greatest(type: TypeName): Expr | null {
+  if (type === 'f64' || type === 'f32') return literal(type, NaN)
+  const { max, js } = TYPES[type]
+  return max === null ? null : literal(type, js === 'number' ? Number(max) : max)
+}
+
+function least(type: TypeName): Expr | null {
+  if (type === 'f64' || type === 'f32') return literal(type, -Infinity)
+  const { min, js } = TYPES[type]
+  return min === null ? null : literal(type, js === 'number' ? Number(min) : min)
+}

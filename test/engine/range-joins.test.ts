@@ -1,0 +1,99 @@
+/** Joins by range and without any key, against counting by hand; the laws compare all kinds of them with the oracle. */
+import { expect, test } from 'vitest'
+import { f64, open, table, u64, view } from '../../src/index.js'
+import { nodes as n, replay } from '../../src/testing/index.js'
+
+const points = table('points', { id: u64().primaryKey(), k: u64(), at: f64() })
+const spans = table('spans', { id: u64().primaryKey(), k: u64(), lo: f64(), hi: f64() })
+
+function numbers(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state * 1103515245 + 12345) % 2147483648
+    return state / 2147483648
+  }
+}
+
+test('every match of a changing table, whichever side changes', () => {
+  const inside = view('inside', q =>
+    q.from(points).join(
+      spans,
+      (p, s) => p.at >= s.lo && p.at <= s.hi,
+      (p, s) => ({ p: p.id, s: s.id }),
+    ),
+  )
+  const own = view('own', q =>
+    q.from(points).leftJoin(
+      spans,
+      (p, s) => p.k === s.k && p.at >= s.lo && p.at <= s.hi,
+      (p, s) => ({ p: p.id, s: s.id }),
+    ),
+  )
+  const before = view('before', q =>
+    q.from(points).join(
+      spans,
+      (p, s) => p.at < s.lo,
+      (p, s) => ({ p: p.id, s: s.id }),
+    ),
+  )
+  const pairs = view('pairs', q =>
+    q.from(points).join(
+      spans,
+      () => true,
+      (p, s) => ({ p: p.id, s: s.id }),
+    ),
+  )
+  const db = open()
+  const [a, b, c, d] = [inside, own, before, pairs].map(v => db.createView(v))
+  expect(String(a.plan())).toContain('left at from right.lo to right.hi')
+  const random = numbers(7)
+  const [ps, ss] = [[], []] as [
+    { id: number; k: number; at: number }[],
+    { id: number; k: number; lo: number; hi: number }[],
+  ]
+  for (let step = 0; step < 12; step++) {
+    const newPoints = Array.from({ length: 20 }, (_, i) => {
+      return { id: step * 100 + i, k: Math.floor(random() * 4), at: Math.floor(random() * 90) }
+    })
+    const newSpans = Array.from({ length: 20 }, (_, i) => {
+      const lo = Math.floor(random() * 90)
+      return { id: step * 100 + i, k: Math.floor(random() * 4), lo, hi: lo - 1 + Math.floor(random() ** 4 * 90) }
+    })
+    db.transact(tx => {
+      tx.insert(points, newPoints)
+      tx.insert(spans, newSpans)
+      if (step > 2) tx.delete(points, ps.splice(0, 7))
+      if (step > 2) tx.delete(spans, ss.splice(0, 9))
+    })
+    ps.push(...newPoints)
+    ss.push(...newSpans)
+    const holding = ps.map(p => ss.filter(s => p.at >= s.lo && p.at <= s.hi))
+    const kept = ps.map((p, i) => Math.max(1, holding[i].filter(s => s.k === p.k).length))
+    const sum = (counts: readonly number[]): bigint => BigInt(counts.reduce((x, y) => x + y, 0))
+    expect(a.count()).toBe(sum(holding.map(h => h.length)))
+    expect(b.count()).toBe(sum(kept))
+    expect(c.count()).toBe(sum(ps.map(p => ss.filter(s => p.at < s.lo).length)))
+    expect(d.count()).toBe(BigInt(ps.length * ss.length))
+  }
+})
+
+test('a side that is known to be empty keeps the columns it had', () => {
+  const t = n.table('t', [
+    ['a', 'string', true],
+    ['b', 'u128', false],
+  ])
+  const r = n.source(t)
+  const out = (side: typeof r, index: number, input: 0 | 1 = 0) => n.column(side.schema, index, input)
+  const twice = n.join('inner', r, r, [[out(r, 0), out(r, 0, 1), false]], null, [
+    ['x', out(r, 1)],
+    ['y', out(r, 0, 1)],
+  ])
+  const failing = n.filter(
+    twice,
+    n.call('includes', 'bool', n.call('concat', 'string', out(twice, 1), out(twice, 1)), out(twice, 1)),
+  )
+  const anti = n.join('anti', r, failing, [[out(r, 1), out(failing, 0, 1), false]], null, [['c', out(r, 1)]])
+  const view0 = n.view('v', n.filter(anti, n.literal('bool', false)))
+  const row = { table: t, row: ['a', 1n], weight: 1n }
+  replay([view0], [[row], [{ ...row, weight: -1n }]], { shuffle: 1 })
+})
