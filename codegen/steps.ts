@@ -215,6 +215,7 @@ export function joinCode<F>(mode: Mode, { key }: Layout) {
     $confirm: key.kind === 'hash' ? external(sameKey) : null,
   }))
   return {
+    probe: fn,
     left: fn,
     right: fn,
     get sources() {
