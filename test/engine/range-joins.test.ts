@@ -1,6 +1,6 @@
 /** Joins by range and without any key, against counting by hand; the laws compare all kinds of them with the oracle. */
 import { expect, test } from 'vitest'
-import { f64, open, table, u64, view } from '../../src/index.js'
+import { f64, fn, i64, open, table, u64, view } from '../../src/index.js'
 import { nodes as n, replay } from '../../src/testing/index.js'
 
 const points = table('points', { id: u64().primaryKey(), k: u64(), at: f64() })
@@ -96,4 +96,67 @@ test('a side that is known to be empty keeps the columns it had', () => {
   const view0 = n.view('v', n.filter(anti, n.literal('bool', false)))
   const row = { table: t, row: ['a', 1n], weight: 1n }
   replay([view0], [[row], [{ ...row, weight: -1n }]], { shuffle: 1 })
+})
+
+test('a range may be the step of a recursion', () => {
+  const stops = table('stops', { id: u64().primaryKey(), at: i64() })
+  const reached = view('reached', q =>
+    q.recursive(
+      q.from(stops).filter(s => s.id === 0n),
+      here =>
+        here.join(
+          stops,
+          (a, b, { near }) => near(a.at, b.at, 10n),
+          (_, b) => ({ id: b.id, at: b.at }),
+          { near: fn.near },
+        ),
+    ),
+  )
+  const db = open()
+  const view0 = db.createView(reached)
+  const places = [0, 7, 16, 30, 39, 48, -9]
+  db.insert(
+    stops,
+    places.map((at, id) => ({ id, at })),
+  )
+  expect(view0.rows().map(r => r.at)).toEqual([0n, 7n, 16n, -9n])
+  db.insert(stops, [{ id: 7, at: 23 }])
+  expect(view0.rows().map(r => r.at)).toEqual([0n, 7n, 16n, 30n, 39n, 48n, -9n, 23n])
+  db.delete(stops, [{ id: 1, at: 7 }])
+  expect(view0.rows().map(r => r.at)).toEqual([0n, -9n])
+})
+
+test('the match of an as-of join goes, and the next one takes its place', () => {
+  const trades = table('trades', { id: u64().primaryKey(), at: i64() })
+  const quotes = table('quotes', { id: u64().primaryKey(), at: i64(), bid: f64() })
+  const db = open()
+  const bids = db.createView(
+    view('bids', q =>
+      q.from(trades).asOfLeftJoin(
+        quotes,
+        (t, b) => b.at <= t.at,
+        (t, b) => ({ id: t.id, bid: b.bid }),
+      ),
+    ),
+  )
+  const of = () => bids.rows().map(r => r.bid)
+  db.insert(trades, [
+    { id: 1, at: 5 },
+    { id: 2, at: 10 },
+    { id: 3, at: 20 },
+  ])
+  expect(of()).toEqual([null, null, null])
+  const [early, late, later] = [
+    { id: 1, at: 6, bid: 1 },
+    { id: 2, at: 10, bid: 2 },
+    { id: 3, at: 10, bid: 3 },
+  ]
+  db.insert(quotes, [early, late, later])
+  expect(of()).toEqual([null, 3, 3])
+  db.delete(quotes, [later])
+  expect(of()).toEqual([null, 2, 2])
+  db.delete(quotes, [late])
+  expect(of()).toEqual([null, 1, 1])
+  db.delete(quotes, [early])
+  expect(of()).toEqual([null, null, null])
 })

@@ -126,8 +126,8 @@ class Timing {
     if (this.dependent.has(rel.right)) times.push(iterationOf(right, 1))
     const [a, b = a] = times
     const time = a === b ? a : call('if', [call('lt', [a, b], 'bool'), b, a], 'u32')
-    const { on, residual, exprs } = rel
-    return joinOf({ left, right, on, residual, exprs: [...exprs, time], schema: withIteration(rel.schema) })
+    const { on, residual, exprs, band } = rel
+    return joinOf({ left, right, on, residual, band, exprs: [...exprs, time], schema: withIteration(rel.schema) })
   }
 
   /** Weights inside a recursion are natural numbers, but for the rows that an antijoin takes away. */
