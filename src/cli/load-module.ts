@@ -36,7 +36,7 @@ function isContainer(value: unknown): value is object {
   return Array.isArray(value) || prototype === Object.prototype || prototype === null
 }
 
-async function importModule(path: string): Promise<Readonly<Record<string, unknown>>> {
+export async function importModule(path: string): Promise<Readonly<Record<string, unknown>>> {
   const file = resolve(path)
   const stat = statSync(file, { throwIfNoEntry: false })
   if (stat === undefined) throw new CliError(`${path}: no such file`)

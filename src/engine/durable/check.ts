@@ -1,0 +1,97 @@
+/**
+ * Whether a database's views, indexes and constraints are what its tables make of them: everything that follows from rows
+ * is computed again, in memory and from nothing, and compared.
+ */
+import { nodesOf } from '../../circuit/nodes.js'
+import type { TableDefinition, ViewDefinition } from '../../circuit/rel.js'
+import { toJson } from '../../circuit/serialise/values.js'
+import { checkConstraints, checkIndexes } from '../constraints/verify.js'
+import { Database } from '../database.js'
+import type { TableHandle, ViewHandle } from '../handles.js'
+
+export interface CheckFinding {
+  readonly kind: 'view' | 'index' | 'constraint'
+  /** The table of an index or constraint, else null. */
+  readonly table: string | null
+  readonly name: string
+  readonly problem: string
+}
+
+export interface CheckReport {
+  readonly findings: readonly CheckFinding[]
+  /** What was compared. */
+  readonly tables: number
+  readonly views: number
+  readonly indexes: number
+  /** Views that read a stream, whose rows are not there to be computed with. */
+  readonly skipped: readonly string[]
+}
+
+/** Checks all of a database; needs memory for its rows. `progress` hears what is looked at. */
+export function checkDatabase(database: Database, progress: (what: string) => void = () => {}): CheckReport {
+  progress('constraints')
+  const constraints = checkConstraints(database).map(f => ({ kind: 'constraint' as const, ...f }))
+  progress('indexes')
+  const indexes = checkIndexes(database).map(f => ({ kind: 'index' as const, ...f }))
+  const skipped = database.views.filter(view => readsStream(view.definition)).map(view => view.name)
+  const checked = database.views.filter(view => !skipped.includes(view.name))
+  const views = checked.flatMap(view => {
+    progress(`view ${view.name}`)
+    const problem = viewProblem(database, view)
+    return problem === null ? [] : [{ kind: 'view' as const, table: null, name: view.name, problem }]
+  })
+  return {
+    findings: [...constraints, ...indexes, ...views],
+    tables: database.tables.length,
+    views: checked.length,
+    indexes: database.tables.reduce((sum, table) => sum + table.indexes.length, 0),
+    skipped,
+  }
+}
+
+/** The tables that a view reads, also through other views. */
+function tablesUnder({ rel }: ViewDefinition, found = new Set<TableDefinition>()): Set<TableDefinition> {
+  for (const node of nodesOf(rel)) {
+    if (node.kind !== 'source') continue
+    if (node.relation.kind === 'view') tablesUnder(node.relation, found)
+    else if (node.relation.kind === 'table') found.add(node.relation)
+  }
+  return found
+}
+
+const readsStream = (view: ViewDefinition): boolean => [...tablesUnder(view)].some(table => table.stream)
+
+/** What is wrong with a view, or null. */
+function viewProblem(database: Database, view: ViewHandle<unknown>): string | null {
+  const fresh = new Database({})
+  for (const relation of tablesUnder(view.definition)) {
+    const table = database.table(relation.schema.name) as TableHandle<unknown, unknown>
+    fresh.definitions.addTable({ ...table.definition, indexes: [], constraints: [] }, [])
+    const copy = fresh.table(relation.schema.name)
+    fresh.definitions.registry.adopt(relation, fresh.definitions.registry.named(copy.name) as never)
+    fresh.transact(tx => {
+      for (const { row, weight } of table.entries()) tx.add(copy as never, row as never, weight)
+    })
+  }
+  const again = fresh.createView(view.definition)
+  const errors = [again, view].map(v => v.errors().length)
+  if (errors[0] !== errors[1]) return `expected ${errors[0]} failed rows, found ${errors[1]}`
+  return firstDifference(textsOf(again), textsOf(view))
+}
+
+function* textsOf(view: ViewHandle<unknown>): Generator<string> {
+  for (const { row, weight } of view.relation.entries()) {
+    yield `${weight < 0n ? '' : '+'}${weight} ${JSON.stringify(toJson(Object.entries(row as object)))}`
+  }
+}
+
+/** Two sequences in one order: the first place where they part, in words. */
+function firstDifference(expected: Iterator<string>, found: Iterator<string>): string | null {
+  for (let n = 1; ; n++) {
+    const [a, b] = [expected.next(), found.next()]
+    if (a.done === true && b.done === true) return null
+    if (a.value === b.value) continue
+    const text = ({ done, value }: IteratorResult<string>) => (done === true ? 'the end' : value)
+    return `row ${n}: expected ${text(a)}, found ${text(b)}`
+  }
+}
