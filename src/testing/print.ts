@@ -2,6 +2,7 @@
 import type { Expr } from '../circuit/expr.js'
 import { inputsOf } from '../circuit/nodes.js'
 import type {
+  AggregateDetail,
   AggregateSpec,
   JoinRel,
   RecursiveProgram,
@@ -165,15 +166,21 @@ class Printer {
 
 function printAggregate({ name, fn, args, filter, distinct, order, detail }: AggregateSpec, expr: (e: Expr) => string) {
   const terms = order.map(o => `{ expr: ${expr(o.expr)}, descending: ${o.descending} }`)
-  const given = typeof detail === 'object' && detail !== null && 'kind' in detail ? 'user' : JSON.stringify(detail)
   const options = [
     ...(filter === null ? [] : [`filter: ${expr(filter)}`]),
     ...(distinct ? ['distinct: true'] : []),
     ...(terms.length > 0 ? [`order: [${terms.join(', ')}]`] : []),
-    ...(detail === null ? [] : [`detail: ${given}`]),
+    ...(detail === null ? [] : [`detail: ${printDetail(detail)}`]),
   ]
   const last = options.length === 0 ? '' : `, { ${options.join(', ')} }`
   return `[${quoted(name)}, '${fn}', [${args.map(expr).join(', ')}]${last}]`
+}
+
+/** A user's aggregate by its parts, its function as source. */
+function printDetail(detail: AggregateDetail): string {
+  if (typeof detail !== 'object' || detail === null || !('kind' in detail)) return JSON.stringify(detail)
+  const { kind, name, type, nullable, fn } = detail
+  return `{ kind: '${kind}', name: ${quoted(name)}, type: '${type}', nullable: ${nullable}, fn: ${String(fn)} }`
 }
 
 function windowFunction(spec: WindowSpec, expr: (e: Expr) => string): string {
