@@ -186,12 +186,14 @@ function map(rel: MapRel, input: ZSet, context: Context): ZSet {
 
 function unnest(rel: UnnestRel, input: ZSet, context: Context): ZSet {
   const result: ZSet = new Map()
+  // In lowered form, columns that are not passed on may stand behind.
+  const width = rel.schema.columns.length - (rel.ordinality ? 2 : 1)
   for (const { row, weight } of input.values()) {
     const array = context.evaluateAll([rel.array], weight, row)?.[0]
     if (array === undefined) continue
     const elements = array === null ? [] : elementsOf(rel.array.type, array as Uint8Array)
     const add = (element: Value, number: Value): void =>
-      addRow(result, [...row, element, ...(rel.ordinality ? [number] : [])], weight)
+      addRow(result, [...row.slice(0, width), element, ...(rel.ordinality ? [number] : [])], weight)
     elements.forEach((element, i) => {
       add(element, i + 1)
     })

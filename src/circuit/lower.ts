@@ -18,6 +18,8 @@
  *   equal to NULL (rows whose NULL matches nothing are filtered out below);
  * - keys and arguments of aggregates, keys and order of topK, all expressions of windows are columns; a window's order
  *   has NULL where rows have it: first, in descending order last; inputs of plus have equal columns;
+ * - the last two pairs of a join by range are no equalities (`band.ts`), its residual says all of them; the array of
+ *   unnest is a column, and columns of its input that it does not pass on stand behind those that it does;
  * - the same rows come out and the same failures are recorded as `rel.ts` defines.
  */
 import type { ColumnExpr, Expr } from './expr.js'

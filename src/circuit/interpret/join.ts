@@ -45,7 +45,9 @@ export function interpretJoin(rel: JoinRel, left: ZSet, right: ZSet, context: Co
 }
 
 function keyed(zset: ZSet, rel: JoinRel, side: 0 | 1, context: Context): Keyed[] {
-  const exprs: Expr[] = rel.on.map(pair => pair[side])
+  // The residual of a join by range says all of what its level and value only serve to find.
+  const equal = rel.band ? rel.on.slice(0, -2) : rel.on
+  const exprs: Expr[] = equal.map(pair => pair[side])
   const rows: Keyed[] = []
   for (const { row, weight } of zset.values()) {
     const values = side === 0 ? context.evaluateAll(exprs, weight, row) : context.evaluateAll(exprs, weight, [], row)
