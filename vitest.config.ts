@@ -12,5 +12,7 @@ export default defineConfig({
     server: { deps: { external: [/\/templates\//] } },
     testTimeout: 30_000,
     maxWorkers: 2,
+    // Loading the engine for each file anew takes as long as the tests.
+    isolate: false,
   },
 })

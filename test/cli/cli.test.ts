@@ -57,7 +57,7 @@ describe('the command line', () => {
 
   it.each([
     [[], 'expected a command'],
-    [['dump'], `expected a command (inspect, manifest, shard, wal, verify, amplification), found 'dump'`],
+    [['dump'], `expected a command (inspect, manifest, shard, wal, verify, amplification, check), found 'dump'`],
     [['inspect'], 'expected a module'],
     [['inspect', 'a.ts', 'b.ts'], `expected one module, found 'b.ts' too`],
     [['inspect', 'a.ts', '--fast'], '--fast'],

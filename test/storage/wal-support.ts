@@ -1,22 +1,20 @@
 /** What the tests of the log share: tables, random transactions, and ways to open and damage a log. */
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll } from 'vitest'
+import { onTestFinished } from 'vitest'
 import { loadChecksum } from '../../src/base/checksum.js'
 import type { Prng } from '../../src/base/prng.js'
 import { NodeEnv } from '../../src/env/node.js'
 import { Wal, type WalOptions } from '../../src/storage/wal/wal.js'
 import { type Model, modelOf, randomGroup, tablesOf } from './wal-tables.js'
 
-const root = mkdtempSync(join(tmpdir(), 'gnitz-wal-'))
-beforeAll(() => loadChecksum())
-afterAll(() => rmSync(root, { recursive: true, force: true }))
+await loadChecksum()
 
-let directories = 0
+/** An empty directory until the running test has ended. */
 export function newDirectory(): string {
-  const dir = join(root, `d${++directories}`)
-  mkdirSync(dir)
+  const dir = mkdtempSync(join(tmpdir(), 'gnitz-wal-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
   return dir
 }
 
