@@ -20,6 +20,7 @@ import type { Ledger } from './durable/ledger.js'
 import type { TableHandle, ViewHandle } from './handles.js'
 import type { IndexHandle, IndexRead } from './indexes/handle.js'
 import { type DumpView, dumpViews } from './inspect.js'
+import { metricsOf } from './metrics.js'
 import { type Defined, type Entry, label, type TableEntry } from './registry.js'
 import type { RelationReader } from './relation.js'
 import { Transaction } from './transaction.js'
@@ -527,6 +528,11 @@ export class Database extends Writes<Commit> {
       this.tracers.delete(own)
       set()
     }
+  }
+
+  /** Figures of tables, views and the directory, as Prometheus text. */
+  metrics(): string {
+    return metricsOf(this)
   }
 
   // ---- durability

@@ -190,3 +190,18 @@ it('survives simulated crashes', async () => {
   expect(tally.kills + tally.powerCuts).toBeGreaterThan(10)
   expect(tally.restored + tally.rebuilt).toBeGreaterThan(0)
 })
+
+it('tells its figures', async () => {
+  const db = new Directory().open()
+  db.createView(totals)
+  await db.insert(orders, [order(1, 10), order(2, 20)])
+  db.checkpoint()
+  const text = db.metrics()
+  expect(text).toContain('# TYPE gnitz_lsn counter\ngnitz_lsn 2\n')
+  expect(text).toContain('gnitz_checkpoint_lsn 2\n')
+  expect(text).toContain('gnitz_table_rows{table="orders"} 2\n')
+  expect(text).toMatch(/^gnitz_shards [1-9]\d*$/m)
+  expect(open().metrics()).not.toContain('gnitz_log_bytes')
+  for (const line of text.trimEnd().split('\n'))
+    expect(line).toMatch(/^(# (HELP|TYPE) gnitz_\w+ .+|gnitz_\w+(\{.*\})? -?\d+(\.\d+)?(e[-+]\d+)?)$/)
+})
