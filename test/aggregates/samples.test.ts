@@ -37,7 +37,7 @@ test.each([sample, perKind, rolled, cubed])('laws of $schema.name', definition =
 test('a sample is of its size, follows from rows and seed, and is about even', () => {
   const counts = new Map<number, number>()
   const rows = Array.from({ length: 40 }, (_, id) => ({ id, kind: 'a', size: id % 4 }))
-  for (let seed = 0; seed < 60; seed++) {
+  for (let seed = 0; seed < 30; seed++) {
     const db = g.open()
     const view = db.createView(g.view('s', q => q.from(t).sample(10, { seed })))
     const random = new Prng(seed)
@@ -52,9 +52,9 @@ test('a sample is of its size, follows from rows and seed, and is about even', (
     for (const { id } of view.rows()) counts.set(id, (counts.get(id) ?? 0) + 1)
     db.close()
   }
-  // 15 times each on average; four deviations are 14.
+  // 7.5 times each on average; four deviations are 9.5.
   for (const { id } of rows) expect(counts.get(id) ?? 0).toBeGreaterThan(0)
-  for (const { id } of rows) expect(counts.get(id) ?? 0).toBeLessThan(34)
+  for (const { id } of rows) expect(counts.get(id) ?? 0).toBeLessThan(18)
 })
 
 test('the empty grouping set has a row without rows', () => {
