@@ -12,7 +12,5 @@ export default defineConfig({
     server: { deps: { external: [/\/templates\//] } },
     testTimeout: 30_000,
     maxWorkers: 2,
-    // Loading the engine for each file anew takes as long as the tests.
-    isolate: false,
   },
 })
