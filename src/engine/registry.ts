@@ -155,7 +155,7 @@ export class Registry {
 export function mustAgree(given: TableDefinition, stored: TableDefinition): void {
   const differences = tableDifferences(given, stored)
   if (differences.length === 0) return
-  const hint = 'alterTable brings the stored table to this definition'
+  const hint = 'define it as it is stored, or copy its rows to a table of another name'
   throw new SchemaError(`table ${quote(given.schema.name)} is not as it is stored: ${differences.join('; ')} (${hint})`)
 }
 
