@@ -1,19 +1,78 @@
 /** The database of the demo, its views, and the tables on the screen. */
-import { open } from '../src/index.js'
-import type { Airport } from './flights.js'
-import { integer, Latencies, minute } from './format.js'
+import { type Database, open } from '../src/index.js'
+import { UsageError } from '../src/storage/index.js'
+import { mustBeOurs } from './directory.js'
+import { readAirports } from './flights.js'
+import { duration, integer, Latencies, minute } from './format.js'
+import { CORRECTIONS, Journal } from './journal.js'
 import type { Panel } from './layout.js'
-import { airports, byHour, byOrigin, byRoute, byState, flights, lateShare, longest, routes, veryLate } from './views.js'
+import {
+  airports,
+  byHour,
+  byOrigin,
+  byRoute,
+  byState,
+  flights,
+  lateShare,
+  longest,
+  progress,
+  routes,
+  veryLate,
+  withdrawn,
+} from './views.js'
 
-export type Demo = ReturnType<typeof openDemo>
+export interface DemoOptions {
+  /** Where the database lies; null: in memory. */
+  readonly directory: string | null
+  /** How many flights it is to be for; null: as many as it was, or all. */
+  readonly rows: number | null
+}
 
-/** Opens an empty database with all views, and the airports in it. */
-export function openDemo(airportRows: readonly Airport[]) {
-  const db = open()
-  const compiled = new Latencies()
-  db.createTable(flights)
-  db.createTable(airports)
-  const views = {
+export type Demo = Awaited<ReturnType<typeof openDemo>>
+
+/** A short log: what was killed replays no more than that. */
+const WAL_BYTES = '16MiB'
+
+/**
+ * Opens the database with all views: as it was left, or new with the airports in it. Throws UsageError if the directory
+ * holds something else, or a demo of another number of flights, and what `open` throws.
+ */
+export async function openDemo({ directory, rows }: DemoOptions, allRows: number) {
+  if (directory !== null) mustBeOurs(directory)
+  const start = performance.now()
+  const db = directory === null ? open() : await open(directory, { walBytes: WAL_BYTES })
+  try {
+    if (directory !== null) mustBeDemo(db, directory)
+    const compiled = new Latencies()
+    db.createTable(flights)
+    db.createTable(withdrawn)
+    db.createTable(airports)
+    db.createTable(progress)
+    const views = createViews(db, compiled)
+    const found = Journal.read(db)
+    const openMs = performance.now() - start
+    if (found !== null && rows !== null && rows !== found.place.rows) {
+      const [expected, wanted] = [integer(found.place.rows), integer(rows)]
+      throw new UsageError(
+        `${directory} holds a demo of ${expected} flights: expected --rows ${expected}, found ${wanted}`,
+      )
+    }
+    const journal = found ?? (await begin(db, Math.min(rows ?? allRows, allRows)))
+    return { db, views, compiled, journal, directory, openMs, isNew: found === null }
+  } catch (error) {
+    await db.close()
+    throw error
+  }
+}
+
+function mustBeDemo(db: Database, directory: string): void {
+  const names = db.tables.map(table => table.name)
+  if (names.length === 0 || names.includes(progress.schema.name)) return
+  throw new UsageError(`${directory}: expected a database of the demo, found one with the tables ${names.join(', ')}`)
+}
+
+function createViews(db: Database, compiled: Latencies) {
+  return {
     veryLate: compiled.measure(() => db.createView(veryLate)),
     byOrigin: compiled.measure(() => db.createView(byOrigin)),
     byHour: compiled.measure(() => db.createView(byHour)),
@@ -23,8 +82,28 @@ export function openDemo(airportRows: readonly Airport[]) {
     lateShare: compiled.measure(() => db.createView(lateShare)),
     longest: compiled.measure(() => db.createView(longest)),
   }
-  db.ingest(airports, airportRows)
-  return { db, views, compiled }
+}
+
+/** The first transaction: the airports, and that no flight is there yet. */
+async function begin(db: Database, rows: number): Promise<Journal> {
+  const journal = new Journal({ rows, round: 0, step: 0, done: 0 })
+  const rowsOfAirports = await readAirports()
+  await db.transact(tx => {
+    tx.insert(airports, rowsOfAirports)
+    journal.move(tx, {})
+  })
+  return journal
+}
+
+/** Where a database that was there before stands, in words. */
+export function whereItStands({ db, journal, openMs, directory }: Demo): string {
+  const { rows, round, step, done } = journal.place
+  const correction = CORRECTIONS[step - 1]
+  const place =
+    correction === undefined
+      ? `${integer(done)} of ${integer(rows)} flights are loaded`
+      : `${integer(rows)} flights are loaded, round ${round + 1} of corrections: ${correction.kind} ${integer(correction.batch)} at a time, ${integer(done)} done`
+  return `Going on in ${directory}: ${place} (transaction ${db.lsn}, opened in ${duration(openMs)}).`
 }
 
 /** Rows and bytes of all state. Operators that several views share count once. */

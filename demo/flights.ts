@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { asyncBufferFromFile, type FileMetaData, parquetMetadataAsync, parquetRead } from 'hyparquet'
+import { type AsyncBuffer, asyncBufferFromFile, type FileMetaData, parquetMetadataAsync, parquetRead } from 'hyparquet'
 import { compressors } from 'hyparquet-compressors'
 import { parseCsv } from './csv.js'
 
@@ -38,38 +38,63 @@ function dataFile(name: string): string {
   return fileURLToPath(new URL(`../data/${name}`, import.meta.resolve('vega-datasets')))
 }
 
-/** Reads the first `limit` flights (all when Infinity). `onProgress` hears the rows read so far; if it throws, so does this. */
-export async function readFlights(
-  limit: number,
-  onProgress: (done: number, total: number) => Promise<void>,
-): Promise<Flights> {
+/** The file of all flights; only its table of contents has been read. */
+export interface FlightFile {
+  readonly rowCount: number
+  readonly file: AsyncBuffer
+  readonly metadata: FileMetaData
+}
+
+export async function openFlights(): Promise<FlightFile> {
   const file = await asyncBufferFromFile(dataFile('flights-3m.parquet'))
   const metadata = await parquetMetadataAsync(file)
-  const flights = allocate(Math.min(limit, Number(metadata.num_rows)))
-  // One row group at a time: bounded memory for the decoded values, and a moment to report in between.
-  for (const [rowStart, groupEnd] of rowGroups(metadata)) {
-    const rowEnd = Math.min(groupEnd, flights.rowCount)
-    if (rowStart >= rowEnd) break
+  return { rowCount: Number(metadata.num_rows), file, metadata }
+}
+
+/** The first `rowCount` flights of the file. They are read as they are needed, a row group at a time. */
+export class FlightReader {
+  readonly columns: Flights
+  private readonly missing: [start: number, end: number][]
+
+  constructor(
+    private readonly source: FlightFile,
+    rowCount: number,
+  ) {
+    this.columns = allocate(rowCount)
+    this.missing = rowGroups(source.metadata).filter(([start]) => start < rowCount)
+  }
+
+  /** Reads what is missing of the flights [from, to); `onProgress` hears the end of what was read. */
+  async need(from: number, to: number, onProgress?: (end: number) => Promise<void>): Promise<void> {
+    for (const group of this.missing.filter(([start, end]) => start < to && from < end)) {
+      await this.read(group)
+      this.missing.splice(this.missing.indexOf(group), 1)
+      await onProgress?.(Math.min(group[1], this.columns.rowCount))
+    }
+  }
+
+  private async read([rowStart, end]: [start: number, end: number]): Promise<void> {
+    const { file, metadata } = this.source
     await parquetRead({
       file,
       metadata,
       columns: [...COLUMNS],
       rowStart,
-      rowEnd,
+      rowEnd: Math.min(end, this.columns.rowCount),
       compressors,
       // Timestamps stay numbers of microseconds; a Date per row would only be taken apart again.
       parsers: { timestampFromMicroseconds: (micros: bigint) => micros },
-      onChunk: ({ columnName, columnData, rowStart: at }) => copyChunk(flights, columnName, columnData, at),
+      onChunk: ({ columnName, columnData, rowStart: at }) => copyChunk(this.columns, columnName, columnData, at),
     })
-    await onProgress(rowEnd, flights.rowCount)
   }
-  return flights
 }
 
 function allocate(rowCount: number): Flights {
+  const id = new BigUint64Array(rowCount)
+  for (let i = 0; i < rowCount; i++) id[i] = BigInt(i)
   return {
     rowCount,
-    id: BigUint64Array.from({ length: rowCount }, (_, i) => BigInt(i)),
+    id,
     at: new BigInt64Array(rowCount),
     delay: new Int32Array(rowCount),
     distance: new Int32Array(rowCount),
@@ -119,18 +144,6 @@ export function flightColumns(flights: Flights, start: number, end: number): Omi
     distance: flights.distance.subarray(start, end),
     origin: flights.origin.slice(start, end),
     destination: flights.destination.slice(start, end),
-  }
-}
-
-/** Flight i as a row object. */
-export function flightRow(flights: Flights, i: number) {
-  return {
-    id: flights.id[i],
-    at: flights.at[i],
-    delay: flights.delay[i],
-    distance: flights.distance[i],
-    origin: flights.origin[i],
-    destination: flights.destination[i],
   }
 }
 

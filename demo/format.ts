@@ -39,10 +39,13 @@ export class Latencies {
   measure<T>(operation: () => T): T {
     const start = performance.now()
     const result = operation()
-    const ms = performance.now() - start
+    this.add(performance.now() - start)
+    return result
+  }
+
+  add(ms: number): void {
     this.#samples.push(ms)
     this.#totalMs += ms
-    return result
   }
 
   get count(): number {

@@ -1,50 +1,54 @@
 /** `npm start`: three million flights through live views, then corrections, then proof. */
 import { GnitzError } from '../src/index.js'
-import { livePanels, openDemo, stateOf } from './database.js'
-import { readAirports } from './flights.js'
+import { CorruptionError, FormatError, LockedError } from '../src/storage/index.js'
+import { type Demo, livePanels, openDemo, stateOf, whereItStands } from './database.js'
+import { startOver } from './directory.js'
+import { type FlightFile, FlightReader, openFlights, readAirports } from './flights.js'
 import { integer } from './format.js'
+import { ALL_RETRACTED, CORRECTIONS } from './journal.js'
 import { type Options, parseOptions, USAGE } from './options.js'
-import { correct, read, replay, verify } from './phases.js'
+import { correct, present, replay, type Timing, type Verdict, verify } from './phases.js'
 import { sample } from './random.js'
 import { LiveScreen, PlainScreen } from './screen.js'
 import { Stage } from './stage.js'
-import { Store } from './store.js'
 import { allAgree, renderSummary, type Summary } from './summary.js'
 
 const CORRECTED = 10_000
-const CORRECTED_BATCH = 1_000
 const SEED = 20_010_101
 
-async function run(options: Options, stage: Stage, store: Store | null): Promise<Summary> {
-  const airports = await readAirports()
-  const flights = await read(options.rows, stage)
-  const demo = openDemo(airports)
-  await store?.addAirports(airports)
+/** Goes on from where the database stands to the end of a round. */
+async function run(demo: Demo, file: FlightFile, batch: number, stage: Stage): Promise<Summary> {
+  const { journal } = demo
+  const { rows, round } = journal.place
   stage.panels = () => livePanels(demo)
-  const replayed = await replay(demo, flights, options.batch, stage, store)
+  const airports = await readAirports()
+  const source = new FlightReader(file, rows)
+  const replayed = await replay(demo, source, batch, stage)
 
-  const chosen = sample(Math.min(CORRECTED, flights.rowCount), flights.rowCount, SEED)
-  const corrections: { name: string; latencies: Awaited<ReturnType<typeof correct>> }[] = []
-  const change = async (kind: 'retract' | 're-insert', batch: number) => {
-    const latencies = await correct(demo, flights, chosen, { kind, batch }, stage, store)
-    corrections.push({ name: `${kind} ${integer(chosen.length)}, ${integer(batch)} at a time`, latencies })
+  const chosen = sample(Math.min(CORRECTED, rows), rows, SEED + round)
+  const corrections: { name: string; timing: Timing }[] = []
+  const step = async (n: number) => {
+    const { kind, batch } = CORRECTIONS[n]
+    const timing = await correct(demo, chosen, n, stage)
+    corrections.push({ name: `${kind} ${integer(timing.rows)}, ${integer(batch)} at a time`, timing })
+    return timing
   }
-  await change('retract', 1)
-  await change('re-insert', 1)
-  await change('retract', CORRECTED_BATCH)
-  const marks = new Uint8Array(flights.rowCount).fill(1)
-  for (const i of chosen) marks[i] = 0
-  const without = await verify(demo, { flights, marks }, airports, stage)
-  await change('re-insert', CORRECTED_BATCH)
-  const final = await verify(demo, { flights, marks: marks.fill(1) }, airports, stage)
+  const judge = async (n: number) => verify(demo, await present(source, chosen, n, stage), airports, stage)
+  for (let n = 0; n <= ALL_RETRACTED; n++) await step(n)
+  const last = ALL_RETRACTED + 1
+  const isBegun = journal.doneOf(last + 1, chosen.length) > 0
+  const without: Verdict[] | null = isBegun ? null : await judge(ALL_RETRACTED)
+  await step(last)
+  const final = await judge(last)
 
   const state = stateOf(demo)
-  demo.db.close()
+  await demo.db.transact(tx => journal.move(tx, { round: round + 1, step: 1, done: 0 }))
   return {
     state,
-    rowCount: flights.rowCount,
-    batch: options.batch,
+    rowCount: rows,
+    batch,
     compiled: demo.compiled,
+    directory: demo.directory,
     replayed,
     corrected: chosen.length,
     corrections,
@@ -52,7 +56,7 @@ async function run(options: Options, stage: Stage, store: Store | null): Promise
   }
 }
 
-/** Reads the arguments, opens the directory if there is one, runs the demo; returns the exit code. */
+/** Reads the arguments, opens the database, runs the demo; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
   let options: Options
   try {
@@ -65,24 +69,35 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(USAGE)
     return 0
   }
-  let store: Store | null
+  const file = await openFlights()
+  let demo: Demo
   try {
-    store = options.data === null ? null : await Store.open(options.data)
+    if (options.fresh && options.directory !== null) startOver(options.directory)
+    demo = await openDemo(options, file.rowCount)
   } catch (error) {
     if (!(error instanceof GnitzError)) throw error
-    console.error(error.message)
+    console.error(`${error.message}\n${adviceOn(error)}`)
     return 1
   }
-  if (store?.before) console.log(store.before)
+  if (!demo.isNew) console.log(whereItStands(demo))
   try {
-    return await show(options, store)
+    return await show(demo, file, options)
   } finally {
-    if (store !== null) console.log(await store.close())
+    await demo.db.close()
   }
 }
 
+/** What can be done about a directory that cannot be used. */
+function adviceOn(error: GnitzError): string {
+  if (error instanceof LockedError) return 'End that process, or choose another directory with --data DIR.'
+  if (error instanceof CorruptionError || error instanceof FormatError) {
+    return 'npx gnitz verify says more; --fresh starts over, --data DIR chooses another directory.'
+  }
+  return '--fresh starts over, --data DIR chooses another directory.'
+}
+
 /** Runs the demo on the screen until its end or Ctrl-C; returns the exit code. */
-async function show(options: Options, store: Store | null): Promise<number> {
+async function show(demo: Demo, file: FlightFile, options: Options): Promise<number> {
   const stop = new AbortController()
   const live = process.stdout.isTTY === true && !options.plain
   const screen = live ? new LiveScreen(process.stdout) : new PlainScreen(process.stdout)
@@ -92,14 +107,16 @@ async function show(options: Options, store: Store | null): Promise<number> {
   process.on('exit', () => screen.close())
   try {
     const stage = new Stage('gnitz · US flights of 2001 through live views', screen, stop.signal)
-    const summary = await run(options, stage, store)
+    const summary = await run(demo, file, options.batch, stage)
     screen.close()
     console.log(renderSummary(summary))
     return allAgree(summary) ? 0 : 1
   } catch (error) {
     screen.close()
     if (!stop.signal.aborted) throw error
-    console.log('Stopped.')
+    console.log(
+      demo.directory === null ? 'Stopped.' : `Stopped. What is in ${demo.directory} is kept: npm start goes on.`,
+    )
     return 130
   }
 }

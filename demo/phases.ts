@@ -1,74 +1,127 @@
 /** The phases of the demo. Only the time inside gnitz is measured; drawing and recomputing are not. */
 import type { Demo } from './database.js'
-import { type Airport, type Flights, flightColumns, flightRow, readFlights } from './flights.js'
+import { type Airport, type FlightReader, flightColumns } from './flights.js'
 import { Latencies, minute, rate } from './format.js'
+import { ALL_RETRACTED, CORRECTIONS, Pipeline } from './journal.js'
 import type { Stage } from './stage.js'
-import type { Store } from './store.js'
 import { difference, type Present, RECOMPUTE } from './verify.js'
-import { flights as table } from './views.js'
+import { flights as flightTable, withdrawn } from './views.js'
 
-export async function read(limit: number, stage: Stage): Promise<Flights> {
-  const progress = (done: number, total: number) => {
-    return { phase: 'read', done, total, position: 'flights-3m.parquet', facts: '' }
-  }
-  const flights = await readFlights(limit, (done, total) => stage.step(() => progress(done, total)))
-  stage.finish(progress(flights.rowCount, flights.rowCount))
-  return flights
+/** What a phase took: until every view was current, and until the disk had it. */
+export interface Timing {
+  /** Flights that this run has put in or corrected. */
+  readonly rows: number
+  readonly latencies: Latencies
+  readonly durable: Latencies
+  /** From the first transaction to the last acknowledgement, what is not gnitz's apart. */
+  readonly totalMs: number
 }
 
-/** Feeds all flights in the order they left, `batch` of them in a transaction. */
+/** Transactions that may wait for the disk at a time. */
+const LOADS = 4
+const CORRECTIONS_AT_A_TIME = 64
+
+/** Feeds the flights that are missing in the order they left, `batch` of them in a transaction. */
 export async function replay(
-  { db }: Demo,
-  flights: Flights,
+  { db, journal }: Demo,
+  source: FlightReader,
   batch: number,
   stage: Stage,
-  store: Store | null,
-): Promise<Latencies> {
+): Promise<Timing> {
+  const flights = source.columns
+  const { rowCount } = flights
+  const first = journal.doneOf(0, rowCount)
   const latencies = new Latencies()
-  const progress = (done: number) => ({
+  const pipeline = new Pipeline(LOADS, first)
+  let totalMs = 0
+  const progress = () => ({
     phase: 'replay',
-    done,
-    total: flights.rowCount,
-    position: minute(flights.at[done - 1]),
-    facts: `${rate(done, latencies.totalMs)} · ${latencies.summary()} per batch`,
+    done: pipeline.acknowledged,
+    total: rowCount,
+    position: minute(flights.at[Math.max(0, pipeline.acknowledged - 1)]),
+    facts: `${rate(pipeline.acknowledged - first, totalMs)} · ${latencies.summary()} per batch`,
   })
-  for (let start = 0; start < flights.rowCount; start += batch) {
-    const end = Math.min(start + batch, flights.rowCount)
+  for (let start = first; start < rowCount; start += batch) {
+    const end = Math.min(start + batch, rowCount)
+    await source.need(start, end)
     const columns = flightColumns(flights, start, end)
-    latencies.measure(() => db.ingest(table, { columns }))
-    await store?.addFlights(flights, start, end)
-    await stage.step(() => progress(end))
+    const began = performance.now()
+    const commit = latencies.measure(() =>
+      db.transact(tx => {
+        tx.ingest(flightTable, { columns })
+        journal.move(tx, { step: 0, done: end })
+      }),
+    )
+    await pipeline.add(commit, end)
+    totalMs += performance.now() - began
+    await stage.step(progress)
   }
-  stage.finish(progress(flights.rowCount))
-  return latencies
+  const began = performance.now()
+  await pipeline.drain()
+  totalMs += performance.now() - began
+  if (first < rowCount) stage.finish(progress())
+  return { rows: rowCount - first, latencies, durable: pipeline.latencies, totalMs }
 }
 
-/** Retracts or re-inserts the flights `chosen`, `batch` of them in a transaction. */
+/** Does the nth of `CORRECTIONS` to those of the flights `chosen` that it has not been done to. */
 export async function correct(
-  { db }: Demo,
-  flights: Flights,
+  { db, journal }: Demo,
   chosen: readonly number[],
-  change: { kind: 'retract' | 're-insert'; batch: number },
+  n: number,
   stage: Stage,
-  store: Store | null,
-): Promise<Latencies> {
+): Promise<Timing> {
+  const step = n + 1
+  const { kind, batch } = CORRECTIONS[n]
+  const first = journal.doneOf(step, chosen.length)
+  const [from, to] = kind === 'retract' ? [flightTable, withdrawn] : [withdrawn, flightTable]
+  const source = db.table(from)
   const latencies = new Latencies()
-  const progress = (done: number) => ({
-    phase: change.kind,
-    done,
+  const pipeline = new Pipeline(CORRECTIONS_AT_A_TIME, first)
+  const progress = () => ({
+    phase: kind,
+    done: pipeline.acknowledged,
     total: chosen.length,
-    position: change.batch === 1 ? 'one at a time' : `${change.batch} at a time`,
+    position: batch === 1 ? 'one at a time' : `${batch} at a time`,
     facts: latencies.summary({ max: true }),
   })
-  for (let start = 0; start < chosen.length; start += change.batch) {
-    const part = chosen.slice(start, start + change.batch)
-    const rows = part.map(i => flightRow(flights, i))
-    latencies.measure(() => (change.kind === 'retract' ? db.delete(table, rows) : db.insert(table, rows)))
-    await store?.correctFlights(flights, part, change.kind === 'retract' ? -1n : 1n)
-    await stage.step(() => progress(Math.min(start + change.batch, chosen.length)))
+  const began = performance.now()
+  for (let start = first; start < chosen.length; start += batch) {
+    const end = Math.min(start + batch, chosen.length)
+    const rows = chosen.slice(start, end).map(id => {
+      const row = source.get(BigInt(id))
+      if (row === undefined) throw new Error(`flight ${id}: expected in ${from.schema.name}, found nowhere`)
+      return row
+    })
+    const commit = latencies.measure(() =>
+      db.transact(tx => {
+        tx.delete(from, rows)
+        tx.insert(to, rows)
+        journal.move(tx, { step, done: end })
+      }),
+    )
+    await pipeline.add(commit, end)
+    await stage.step(progress)
   }
-  stage.finish(progress(chosen.length))
-  return latencies
+  await pipeline.drain()
+  if (first < chosen.length) stage.finish(progress())
+  return { rows: chosen.length - first, latencies, durable: pipeline.latencies, totalMs: performance.now() - began }
+}
+
+/** What of the file is there after the nth of `CORRECTIONS`; the rest of it is read now. */
+export async function present(
+  source: FlightReader,
+  chosen: readonly number[],
+  n: number,
+  stage: Stage,
+): Promise<Present> {
+  const { columns: flights } = source
+  const progress = (done: number) => {
+    return { phase: 'read', done, total: flights.rowCount, position: 'flights-3m.parquet', facts: '' }
+  }
+  await source.need(0, flights.rowCount, end => stage.step(() => progress(end)))
+  const marks = new Uint8Array(flights.rowCount).fill(1)
+  if (n === ALL_RETRACTED) for (const i of chosen) marks[i] = 0
+  return { flights, marks }
 }
 
 /** What came of comparing one view with its recomputation. */

@@ -1,13 +1,27 @@
 /** The tables and the live views of the demo. */
-import { avg, count, fn, i32, max, min, string, sum, table, timestamp, u64, view } from '../src/index.js'
+import { avg, count, fn, i32, max, min, string, sum, table, timestamp, u32, u64, view } from '../src/index.js'
 
-export const flights = table('flights', {
+const flight = () => ({
   id: u64().primaryKey(),
   at: timestamp(),
   delay: i32(),
   distance: i32(),
   origin: string(),
   destination: string(),
+})
+
+export const flights = table('flights', flight())
+
+/** Flights that were retracted and are to come back. */
+export const withdrawn = table('withdrawn', flight())
+
+/** One row: how far the demo has come (see `journal.ts`). */
+export const progress = table('progress', {
+  id: u32().primaryKey(),
+  rows: i32(),
+  round: i32(),
+  step: i32(),
+  done: i32(),
 })
 
 export const airports = table('airports', {

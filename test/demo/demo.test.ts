@@ -1,8 +1,10 @@
 /** The demo's parts that do not need an engine: its readers, its figures, its screen, its judge. */
 import { describe, expect, it } from 'vitest'
 import { parseCsv } from '../../demo/csv.js'
-import { flightColumns, flightRow, readAirports, readFlights } from '../../demo/flights.js'
+import { DEFAULT_DIRECTORY } from '../../demo/directory.js'
+import { FlightReader, flightColumns, openFlights, readAirports } from '../../demo/flights.js'
 import { duration, integer, Latencies, minute, rate } from '../../demo/format.js'
+import { Pipeline } from '../../demo/journal.js'
 import { type Frame, PLAIN, renderFrame } from '../../demo/layout.js'
 import { parseOptions } from '../../demo/options.js'
 import { sample } from '../../demo/random.js'
@@ -27,13 +29,26 @@ describe('parseCsv', () => {
 })
 
 describe('the flights', () => {
-  it('are read up to the limit, as columns and as rows', async () => {
-    const heard: [number, number][] = []
-    const flights = await readFlights(1000, async (done, total) => void heard.push([done, total]))
-    expect(heard).toEqual([[1000, 1000]])
+  it('are read up to the limit, once, when they are needed', async () => {
+    const heard: number[] = []
+    const file = await openFlights()
+    expect(file.rowCount).toBe(3_000_000)
+    const reader = new FlightReader(file, 1000)
+    const flights = reader.columns
     expect(flights.rowCount).toBe(1000)
-    const first = { id: 0n, at: 978307260000000n, delay: 33, distance: 2176, origin: 'LAS', destination: 'PHL' }
-    expect(flightRow(flights, 0)).toEqual(first)
+    expect(flights.origin[0]).toBe('')
+    for (let n = 0; n < 2; n++) await reader.need(10, 30, async end => void heard.push(end))
+    expect(heard).toEqual([1000])
+    const first = {
+      id: [0n],
+      at: [978307260000000n],
+      delay: [33],
+      distance: [2176],
+      origin: ['LAS'],
+      destination: ['PHL'],
+    }
+    const columns0 = flightColumns(flights, 0, 1)
+    expect(Object.fromEntries(Object.entries(columns0).map(([name, c]) => [name, [...c]]))).toEqual(first)
     const columns = flightColumns(flights, 10, 30)
     expect(Object.values(columns).map(column => column.length)).toEqual([20, 20, 20, 20, 20, 20])
     expect(columns.origin[5]).toBe(flights.origin[15])
@@ -84,20 +99,31 @@ describe('figures', () => {
 
 describe('options', () => {
   it('have defaults', () => {
-    expect(parseOptions([])).toEqual({ plain: false, help: false, rows: Infinity, batch: 10_000, data: null })
-    expect(parseOptions(['--plain', '--rows', '5,000', '--batch=7'])).toMatchObject({
+    const directory = DEFAULT_DIRECTORY
+    expect(parseOptions([])).toEqual({ plain: false, help: false, rows: null, batch: 10_000, directory, fresh: false })
+    expect(parseOptions(['--plain', '--rows', '5,000', '--batch=7', '--data', 'd', '--fresh'])).toEqual({
       plain: true,
+      help: false,
       rows: 5000,
       batch: 7,
+      directory: 'd',
+      fresh: true,
     })
+    expect(parseOptions(['--memory']).directory).toBeNull()
   })
 
-  it.each([[['--fast']], [['extra']], [['--rows', '0']], [['--rows', 'many']], [['--batch', '1.5']], [['--rows']]])(
-    'refuse %j',
-    args => {
-      expect(() => parseOptions(args)).toThrow()
-    },
-  )
+  it.each([
+    [['--fast']],
+    [['extra']],
+    [['--rows', '0']],
+    [['--rows', 'many']],
+    [['--batch', '1.5']],
+    [['--rows']],
+    [['--memory', '--data', 'd']],
+    [['--memory', '--fresh']],
+  ])('refuse %j', args => {
+    expect(() => parseOptions(args)).toThrow()
+  })
 })
 
 const FRAME: Frame = {
@@ -119,6 +145,30 @@ const FRAME: Frame = {
     ],
   })),
 }
+
+describe('a pipeline', () => {
+  it('counts what is acknowledged, holds back when too much is not, and hands on a failure', async () => {
+    const acknowledge: (() => void)[] = []
+    const commit = () => new Promise<void>(resolve => acknowledge.push(resolve))
+    const pipeline = new Pipeline(2, 5)
+    await pipeline.add(commit(), 10)
+    let isHeld = true
+    const second = pipeline.add(commit(), 20).then(() => {
+      isHeld = false
+    })
+    await new Promise(setImmediate)
+    expect([isHeld, pipeline.acknowledged]).toEqual([true, 5])
+    acknowledge[0]()
+    await second
+    expect(pipeline.acknowledged).toBe(10)
+    acknowledge[1]()
+    await pipeline.drain()
+    expect([pipeline.acknowledged, pipeline.latencies.count]).toEqual([20, 2])
+    await pipeline.add(Promise.reject(new Error('the disk is full')), 30)
+    await expect(pipeline.drain()).rejects.toThrow('the disk is full')
+    expect(pipeline.acknowledged).toBe(20)
+  })
+})
 
 describe('the screen', () => {
   it('flows panels into the width', () => {

@@ -1,24 +1,30 @@
 /** The demo from end to end, as `npm start` runs it, on a part of the flights. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { kernelsOf } from '../../codegen/kernels.js'
+import { openDemo } from '../../demo/database.js'
+import { startOver } from '../../demo/directory.js'
+import { checkDatabase } from '../../src/engine/durable/check.js'
 import { NodeEnv } from '../../src/env/node.js'
+import { open, table, u64 } from '../../src/index.js'
 import { verifyDirectory } from '../../src/storage/verify.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Runs the demo to its end; `onOutput` hears all output so far and may interrupt. */
-function run(args: readonly string[], onOutput: (text: string, interrupt: () => void) => void = () => {}) {
+type Signal = 'SIGINT' | 'SIGKILL'
+
+/** Runs the demo to its end; `onOutput` hears all output so far and may send a signal. */
+function run(args: readonly string[], onOutput: (text: string, kill: (signal: Signal) => void) => void = () => {}) {
   return new Promise<{ code: number | null; text: string }>((resolve, reject) => {
     const child = spawn(process.execPath, ['--import', 'tsx', 'demo/main.ts', ...args], { cwd: root })
     let text = ''
     const hear = (part: Buffer) => {
       text += part.toString()
-      onOutput(text, () => child.kill('SIGINT'))
+      onOutput(text, signal => child.kill(signal))
     }
     child.stdout.on('data', hear)
     child.stderr.on('data', hear)
@@ -27,55 +33,91 @@ function run(args: readonly string[], onOutput: (text: string, interrupt: () => 
   })
 }
 
-it('replays, corrects and verifies', async () => {
-  const { code, text } = await run(['--rows', '3000', '--batch', '700'])
-  expect(text).toContain('3,000 flights through 8 live views')
+/** Sends `signal` as soon as there is a line of the phase. */
+const at = (phase: string, signal: Signal) => (text: string, kill: (signal: Signal) => void) => {
+  if (new RegExp(`^${phase} `, 'm').test(text)) kill(signal)
+}
+
+/** How many flights the last line of the phase says are on the disk, at least. */
+function acknowledged(text: string, phase: string, total: number): number {
+  const percents = [...text.matchAll(new RegExp(`^${phase} +(\\d+) %`, 'gm'))].map(([, percent]) => Number(percent))
+  return (total * (percents.at(-1) ?? 0)) / 100
+}
+
+let temporary: string
+beforeAll(() => {
+  temporary = mkdtempSync(join(tmpdir(), 'gnitz-demo-'))
+})
+afterAll(() => rmSync(temporary, { recursive: true, force: true }))
+
+it('replays, corrects and verifies in memory', async () => {
+  const { code, text } = await run(['--memory', '--rows', '600', '--batch', '250'])
+  expect(text).toContain('600 flights through 8 live views')
   expect(text.match(/✓ ✓/g)).toHaveLength(8)
   expect(text).toContain('All views are exact.')
   expect(text).not.toContain('\x1b')
   expect(code).toBe(0)
 }, 60_000)
 
-it('stops when it is interrupted', async () => {
-  let interrupted = false
-  const { code, text } = await run(['--plain'], (output, interrupt) => {
-    if (interrupted || !output.includes('read ')) return
-    interrupted = true
-    interrupt()
+it('goes on where it was killed or interrupted, and loses nothing that was acknowledged', async () => {
+  const directory = join(temporary, 'killed')
+  const ROWS = 1000
+  const args = ['--rows', String(ROWS), '--batch', '1', '--data', directory]
+
+  const first = await run(args, at('replay', 'SIGKILL'))
+  expect(first).toMatchObject({ code: null, text: expect.not.stringContaining('exact') })
+
+  // No options: everything is as it was begun.
+  const second = await run(['--data', directory, '--batch', '1000'], at('retract', 'SIGKILL'))
+  const [, loaded, rows] = second.text.match(/Going on in .*: ([\d,]+) of ([\d,]+) flights are loaded/) ?? []
+  expect(rows).toBe('1,000')
+  expect(Number(loaded?.replace(',', ''))).toBeGreaterThanOrEqual(acknowledged(first.text, 'replay', ROWS))
+
+  const third = await run(['--data', directory], at('re-insert', 'SIGINT'))
+  const [, done] = third.text.match(/1,000 flights are loaded, round 1 of corrections: .*, ([\d,]+) done/) ?? []
+  expect(Number(done?.replace(',', ''))).toBeGreaterThanOrEqual(acknowledged(second.text, 'retract', ROWS))
+  expect(third).toMatchObject({
+    code: 130,
+    text: expect.stringMatching(/Stopped\. What is in .* is kept: npm start goes on\.\n$/),
   })
-  expect(text).toMatch(/Stopped\.\n$/)
-  expect(code).toBe(130)
-}, 60_000)
 
-it('refuses an unknown argument', async () => {
-  const { code, text } = await run(['--fast'])
-  expect(text).toContain('--fast')
-  expect(text).toContain('npm start -- [options]')
-  expect(code).toBe(2)
-}, 60_000)
+  const fourth = await run(['--data', directory])
+  expect(fourth.text).toContain('All views are exact.')
+  expect(fourth.text.match(/✓ ✓/g)).toHaveLength(8)
+  expect(fourth.code).toBe(0)
 
-it('keeps its tables in a directory, and goes on with it', async () => {
-  const root = mkdtempSync(join(tmpdir(), 'gnitz-demo-'))
-  const directory = join(root, 'data')
-  const args = ['--rows', '2000', '--batch', '700', '--data', directory]
-  const check = async () => {
-    const { faults, shards } = await verifyDirectory({ env: new NodeEnv(), directory, kernelsOf })
-    expect(faults).toEqual([])
-    return shards.rowCount
-  }
+  const { faults } = await verifyDirectory({ env: new NodeEnv(), directory, kernelsOf })
+  expect(faults).toEqual([])
+  const db = await open(directory)
   try {
-    const first = await run(args)
-    expect(first.text).toContain('All views are exact.')
-    expect(first.text).toContain(`npx gnitz verify ${directory} checks it.`)
-    const rows = await check()
-    expect(rows).toBeGreaterThan(2000)
-    const second = await run(args)
-    expect(second.text).toContain(`Continuing with ${rows.toLocaleString('en-US')} rows in ${directory}`)
-    expect(second.code).toBe(0)
-    expect(await check()).toBe(rows)
-    const third = await run(['--data', root])
-    expect(third).toMatchObject({ code: 1, text: expect.stringContaining('or one of gnitz, found data in it') })
+    expect(db.table('flights').size).toBe(ROWS)
+    expect(checkDatabase(db)).toMatchObject({ findings: [], tables: 4, views: 8, skipped: [] })
+    const taken = openDemo({ directory, rows: null }, ROWS)
+    await expect(taken).rejects.toThrow(`process ${process.pid} is writing to this directory`)
+    expect(() => startOver(directory)).toThrow(`process ${process.pid} is writing to this directory`)
   } finally {
-    rmSync(root, { recursive: true, force: true })
+    await db.close()
   }
+
+  await expect(openDemo({ directory, rows: 50 }, ROWS)).rejects.toThrow('expected --rows 1,000, found 50')
+  startOver(directory)
+  const { db: fresh, isNew, journal } = await openDemo({ directory, rows: 50 }, ROWS)
+  await fresh.close()
+  expect({ isNew, ...journal.place }).toEqual({ isNew: true, rows: 50, round: 0, step: 0, done: 0 })
 }, 120_000)
+
+it('leaves directories alone that are not its own', async () => {
+  const foreign = join(temporary, 'foreign')
+  mkdirSync(foreign)
+  writeFileSync(join(foreign, 'letter.txt'), 'dear')
+  expect(() => startOver(foreign)).toThrow('or one of gnitz, found letter.txt in it')
+  await expect(openDemo({ directory: foreign, rows: null }, 1)).rejects.toThrow('found letter.txt in it')
+  const file = join(foreign, 'letter.txt')
+  await expect(openDemo({ directory: file, rows: null }, 1)).rejects.toThrow('expected a directory, found a file')
+
+  const other = join(temporary, 'other')
+  const db = await open(other)
+  db.createTable(table('visits', { id: u64().primaryKey() }))
+  await db.close()
+  await expect(openDemo({ directory: other, rows: null }, 1)).rejects.toThrow('found one with the tables visits')
+})
