@@ -21,6 +21,7 @@ import { choice, coalesce, junction, negation } from './logic.js'
 import { toU128 } from './plain.js'
 import { eitherNull, type Operand, type Scope, zeroExpression } from './scope.js'
 import { text } from './text.js'
+import { windowFunction } from './windows.js'
 
 /** Writes code for one operator; null if it has none for these operands. */
 export type Operator = (expr: CallExpr, scope: Scope) => Operand | null
@@ -45,6 +46,7 @@ const operators: Partial<Record<Op, Operator>> = {
   },
   cast: (expr, scope) => cast(expr, scope),
   datePart: (expr, scope) => datePart(expr, scope),
+  function: (expr, scope) => windowFunction(expr, scope),
 }
 
 function fill(ops: readonly Op[], operator: Operator): Partial<Record<Op, Operator>> {

@@ -13,6 +13,7 @@ import { Context } from './interpret/context.js'
 import { interpretAggregate, interpretTopK } from './interpret/groups.js'
 import { interpretJoin } from './interpret/join.js'
 import { solve, solveTimed } from './interpret/recursive.js'
+import { interpretSession } from './interpret/session.js'
 import { interpretWindow } from './interpret/window.js'
 import { addRow, addZSet, weightOf, type ZSet, zsetOf } from './interpret/zset.js'
 import { inputsOf, nodesOf } from './nodes.js'
@@ -159,6 +160,8 @@ function run(
         return interpretAsOf(node, visit(node.left), visit(node.right), context)
       case 'successor':
         return interpretSuccessor(node, visit(node.input))
+      case 'session':
+        return interpretSession(node, visit(node.input), context)
       case 'unnest':
         return unnest(node, visit(node.input), context)
     }

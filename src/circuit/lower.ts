@@ -39,7 +39,17 @@ import {
   withColumns,
 } from './nodes.js'
 import { lowerRecursion } from './recursion/timed.js'
-import type { FixpointRel, RecursiveProgram, RecursiveRel, Rel, SetRel, TopKRel, UnnestRel, WindowRel } from './rel.js'
+import type {
+  FixpointRel,
+  RecursiveProgram,
+  RecursiveRel,
+  Rel,
+  SessionRel,
+  SetRel,
+  TopKRel,
+  UnnestRel,
+  WindowRel,
+} from './rel.js'
 import { allColumns, call, columnOf, exprKey } from './substitute.js'
 import type { WindowOrder } from './window.js'
 
@@ -107,6 +117,8 @@ function lowerNode(rel: Exclude<Rel, RecursiveRel>, visit: (rel: Rel) => Rel): R
       return lowerAsOf(rel, visit(rel.left), visit(rel.right))
     case 'successor':
       return Object.freeze({ ...rel, input: visit(rel.input) })
+    case 'session':
+      return lowerSession(rel, visit(rel.input))
     case 'unnest':
       return lowerUnnest(rel, visit(rel.input))
   }
@@ -125,6 +137,13 @@ function lowerSet(rel: SetRel, a: Rel, b: Rel): Rel {
 function lowerUnnest(rel: UnnestRel, input: Rel): Rel {
   const wide = withColumns(input, [rel.array], 'array')
   return Object.freeze({ ...rel, input: wide.rel, array: columnOf(wide.rel.schema, wide.at[0]) })
+}
+
+/** As for unnest: keys and time are columns. */
+function lowerSession(rel: SessionRel, input: Rel): Rel {
+  const wide = withColumns(input, [...rel.keys, rel.at], 'session')
+  const columns = wide.at.map(i => columnOf(wide.rel.schema, i))
+  return Object.freeze({ ...rel, input: wide.rel, keys: columns.slice(0, -1), at: columns[columns.length - 1] })
 }
 
 /** Expressions among keys and order become columns behind the row's own; a map takes them off again. */

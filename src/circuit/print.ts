@@ -201,6 +201,10 @@ export function printNode(rel: Rel): string {
     }
     case 'successor':
       return `${rel.backwards ? 'previous' : 'next'} ${printExpr(rel.order)} by (${rel.keys.map(k => printExpr(k)).join(', ')})`
+    case 'session': {
+      const by = rel.keys.length === 0 ? '' : ` by (${rel.keys.map(k => printExpr(k)).join(', ')})`
+      return `session ${printExpr(rel.at)} gap ${rel.gap}${by}`
+    }
     case 'unnest':
       return `${rel.outer ? 'outer ' : ''}unnest ${printExpr(rel.array)}${rel.ordinality ? ' with ordinality' : ''}`
     case 'topK': {

@@ -2,7 +2,7 @@
  * The relational IR: what the builder (and later SQL) produces, frozen plain nodes with a `kind`.
  * The oracle (`interpret.ts`) evaluates these nodes directly; the compiler first lowers them (`lower.ts`) to the
  * few primitives that have kernels: source, filter, map, negate, plus, join (inner), clamp, aggregate, topK, window,
- * fixpoint.
+ * session, fixpoint.
  */
 import type { RowSchema, TableSchema } from '../schema/schema.js'
 import type { UserAggregate } from './aggregates/definition.js'
@@ -313,6 +313,19 @@ export interface SuccessorRel extends Base {
   readonly backwards: boolean
 }
 /**
+ * Session windows: each row (with its weight) with the start and the end of its session behind its columns. Times of one
+ * key, at which the weights of the rows add up to more than 0, are in one session if no step from one to the next is more
+ * than `gap`; it ends `gap` after the last of them. Rows at other times are in none, and not there.
+ */
+export interface SessionRel extends Base {
+  readonly kind: 'session'
+  readonly input: Rel
+  readonly keys: readonly Expr[]
+  /** Never NULL: whole numbers. */
+  readonly at: Expr
+  readonly gap: bigint
+}
+/**
  * Lateral unnest: each row once for every element of its array, with the element behind its columns, and the element's
  * number, from 1, behind that if `ordinality`. A row whose array is empty or NULL is dropped, or, if `outer`, there once
  * with NULL for both.
@@ -370,3 +383,4 @@ export type Rel =
   | UnnestRel
   | AsOfRel
   | SuccessorRel
+  | SessionRel

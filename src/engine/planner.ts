@@ -15,7 +15,7 @@ import { GnitzError } from '../base/errors.js'
 import { AGGREGATES } from '../circuit/aggregates/index.js'
 import { keepsFailures } from '../circuit/conditions.js'
 import type { ColumnExpr, Expr } from '../circuit/expr.js'
-import { countReaders, filterOf, mapOf } from '../circuit/nodes.js'
+import { countReaders, filterOf, mapOf, planCanFail } from '../circuit/nodes.js'
 import { printAggregate, printExpr, printWindowFunction } from '../circuit/print.js'
 import {
   type AggregateRel,
@@ -28,6 +28,7 @@ import {
   type Rel,
   type Relation,
   type ResultRel,
+  type SessionRel,
   type SuccessorRel,
   type TopKRel,
   type UnnestRel,
@@ -66,6 +67,7 @@ import { NoiseOperator, noiseLayout } from './operators/noise.js'
 import type { Operator, Producer } from './operators/operator.js'
 import { Ranked, type RankedTarget } from './operators/ranked.js'
 import { Extreme, type FindExtreme, type ReachExtremes, type ReduceCode, ReduceOperator } from './operators/reduce.js'
+import { SessionOperator } from './operators/session.js'
 import { SuccessorOperator } from './operators/successor.js'
 import { type TopKCode, TopKOperator } from './operators/topk.js'
 import { UnnestOperator } from './operators/unnest.js'
@@ -146,7 +148,10 @@ export class Planner {
       case 'plus':
         return rel.inputs.flatMap(input => this.feedsOf(input))
       case 'filter':
-        return this.stage(rel.input, [], feed => filtered(feed, rel.predicate)).filter(feed => !isClosed(feed))
+        // Where no row gets through, failures below still have to be found.
+        return this.stage(rel.input, [], feed => filtered(feed, rel.predicate)).filter(
+          feed => !isClosed(feed) || planCanFail(rel.input),
+        )
       case 'map':
         return this.stage(rel.input, rel.exprs, feed => ({ ...feed, exprs: rel.exprs.map(e => onto(e, feed.exprs)) }))
       case 'join':
@@ -228,6 +233,8 @@ export class Planner {
         return this.unnestOf(rel)
       case 'successor':
         return this.successorOf(rel)
+      case 'session':
+        return this.sessionOf(rel)
       case 'filter':
       case 'map':
       case 'negate':
@@ -421,6 +428,16 @@ export class Planner {
     const project = prefixProjector(this.context, layout, rel.schema, layout.schema.columns.length, sources)
     const shape = { value: layout.schema.columns[order[0].index], backwards: rel.backwards, schema: rel.schema }
     return this.add(new SuccessorOperator(input, shape, project, sources.texts))
+  }
+
+  private sessionOf(rel: SessionRel): SessionOperator {
+    const at = columnIndex(rel.at)
+    const input = this.arrangementOf(rel.input, rel.keys.map(columnIndex), [{ index: at, descending: false }])
+    const { layout } = input.kernels
+    const sources = new SourceList()
+    const project = prefixProjector(this.context, layout, rel.schema, rel.schema.columns.length - 2, sources)
+    const shape = { at: layout.schema.columns[at], gap: rel.gap, schema: rel.schema }
+    return this.add(new SessionOperator(input, shape, project, sources.texts))
   }
 
   private unnestOf(rel: UnnestRel): UnnestOperator {

@@ -64,6 +64,8 @@ function compute(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string
     }
     case 'successor':
       return `successor(${of(rel.input)},${list(rel.keys)},${exprKey(rel.order)},${rel.backwards})`
+    case 'session':
+      return `session(${of(rel.input)},${list(rel.keys)},${exprKey(rel.at)},${rel.gap})`
     case 'unnest':
       return `unnest(${of(rel.input)},${exprKey(rel.array)},${rel.ordinality},${rel.outer})`
     case 'topK': {

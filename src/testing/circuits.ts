@@ -5,7 +5,7 @@ import { AGGREGATE_FNS, AGGREGATES } from '../circuit/aggregates/index.js'
 import type { ColumnExpr, Expr } from '../circuit/expr.js'
 import type { AggregateFn, JoinRel, Rel, Relation, SetRel } from '../circuit/rel.js'
 import type { Frame } from '../circuit/window.js'
-import { isDecimal, TYPES, type TypeName } from '../schema/types.js'
+import { arrayOf, isDecimal, TYPES, type TypeName } from '../schema/types.js'
 import { Choices, genomeArb } from './choices.js'
 import { ALL_TYPES, Expressions } from './expressions.js'
 import * as n from './nodes.js'
@@ -375,6 +375,50 @@ function unnestOperator(c: Circuits, depth: number): Rel {
   return n.unnest(input, array, name, c.choices.oneIn(2), c.choices.oneIn(2))
 }
 
+const TIMED: readonly TypeName[] = ['i64', 'timestamp', 'i32', 'u64', 'date', 'u8', 'i8', 'timestamptz']
+
+/** A time: a column, if there is one of the right type, that is not NULL. */
+function aTime(c: Circuits, columns: readonly ColumnExpr[]): Expr {
+  const own = columns.filter(column => TIMED.includes(column.type))
+  const expr = own.length > 0 && !c.choices.oneIn(5) ? c.choices.pick(own) : c.computed(columns)
+  const time = TIMED.includes(expr.type) ? expr : c.expression(c.choices.pick(TIMED), columns)
+  return time.nullable ? n.call('coalesce', time.type, time, n.literal(time.type, wholeOf(time.type, 0))) : time
+}
+
+const wholeOf = (type: TypeName, value: number): number | bigint =>
+  TYPES[type].js === 'number' ? value : BigInt(value)
+
+function timeWindowOperator(c: Circuits, depth: number): Rel {
+  const { choices } = c
+  const input = c.relation(depth)
+  const columns = columnsOf(input)
+  const at = aTime(c, columns)
+  const { type } = at
+  const [size, step] = [choices.pick([1, 3, 10, 100]), choices.pick([1, 2, 7])]
+  const whole = (value: number): Expr => n.literal(type, wholeOf(type, value))
+  switch (choices.below(4)) {
+    case 0: {
+      const start = n.fn('windowStart', type, at, whole(size), whole(choices.below(size)))
+      return n.map(input, [...c.outputs(columns).slice(0, 3), ['windowStart', start]])
+    }
+    case 1: {
+      const starts = n.fn(
+        'windowStarts',
+        arrayOf({ type, nullable: false }),
+        at,
+        whole(size),
+        whole(Math.min(size, step)),
+        whole(0),
+      )
+      return renamed(n.unnest(renamed(input), starts, 'start', false, false))
+    }
+    default: {
+      const keys = Array.from({ length: choices.below(2) }, () => groupKey(c, columns))
+      return renamed(n.session(renamed(input), keys, at, BigInt(size)))
+    }
+  }
+}
+
 /** One node of each kind, over relations of the given depth. Simple ones first. */
 const OPERATORS = {
   filter: (c: Circuits, depth: number): Rel => {
@@ -413,6 +457,7 @@ const OPERATORS = {
   window: windowOperator,
   unnest: unnestOperator,
   asOf: asOfOperator,
+  session: timeWindowOperator,
   view: (c: Circuits, depth: number): Rel => c.asView(c.relation(depth)),
   recursive: recursion,
 }

@@ -16,6 +16,7 @@ import type {
   RecursiveProgram,
   Rel,
   Relation,
+  SessionRel,
   SetRel,
   TableDefinition,
   TopKRel,
@@ -226,6 +227,21 @@ export function asOf(
 ): AsOfRel {
   const exprs = outputs.map(o => o[1])
   return Object.freeze({ kind: 'asOf', schema: schemaOf('asOf', outputs), type, op, left, right, on, times, exprs })
+}
+
+/** `keys` and `at` of the input; adds the columns `start` and `end`. */
+export function session(
+  input: Rel,
+  keys: readonly Expr[],
+  at: Expr,
+  gap: bigint,
+  start = 'windowStart',
+  end = 'windowEnd',
+): SessionRel {
+  const { type } = at
+  const added = [start, end].map(name => ({ name, type, nullable: false }))
+  const schema = rowSchema('session', [...input.schema.columns, ...added])
+  return Object.freeze({ kind: 'session', input, keys, at, gap, schema })
 }
 
 export function unnest(input: Rel, array: Expr, name: string, ordinality: boolean, outer: boolean): UnnestRel {

@@ -135,6 +135,10 @@ class Printer {
         const times = rel.times.map(expr).join(', ')
         return `n.asOf('${rel.type}', '${rel.op}', ${inputs.join(', ')}, [${on}], [${times}], ${outputs(rel.exprs)})`
       }
+      case 'session': {
+        const [start, end] = rel.schema.columns.slice(-2).map(c => quoted(c.name))
+        return `n.session(${inputs[0]}, [${rel.keys.map(expr).join(', ')}], ${expr(rel.at)}, ${rel.gap}n, ${start}, ${end})`
+      }
       case 'unnest': {
         const name = quoted(rel.schema.columns[rel.input.schema.columns.length].name)
         return `n.unnest(${inputs[0]}, ${expr(rel.array)}, ${name}, ${rel.ordinality}, ${rel.outer})`

@@ -142,6 +142,7 @@ function keyOf(rel: Rel): readonly number[] | null {
       return carried === undefined || carried.includes(-1) ? null : carried
     }
     case 'successor':
+    case 'session':
       return keyOf(rel.input)
     default:
       return null

@@ -6,17 +6,9 @@ import type { Expr } from '../expr.js'
 import { printExpr } from '../print.js'
 import { typeText } from '../typing.js'
 import type { Bound, Frame } from '../window.js'
+import { type Duration, durationMicros } from './spans.js'
 
-/** A span of time; parts add up. */
-export interface Duration {
-  readonly weeks?: number
-  readonly days?: number
-  readonly hours?: number
-  readonly minutes?: number
-  readonly seconds?: number
-  readonly milliseconds?: number
-  readonly microseconds?: number
-}
+export type { Duration } from './spans.js'
 
 /** A distance: rows, groups of peers, or in `range` a difference of the order column, which may be a span of time. */
 export type Distance = number | bigint | string | Duration
@@ -123,16 +115,6 @@ function rowOffset(distance: unknown, text: string): number {
   return offset + 0
 }
 
-const MICROS: Readonly<Record<keyof Duration, number>> = {
-  weeks: 604_800_000_000,
-  days: 86_400_000_000,
-  hours: 3_600_000_000,
-  minutes: 60_000_000,
-  seconds: 1_000_000,
-  milliseconds: 1000,
-  microseconds: 1,
-}
-
 /** A distance in the unit of the order column. */
 function rangeOffset(distance: unknown, order: readonly Expr[], text: string): number | bigint {
   if (order.length !== 1) {
@@ -164,24 +146,12 @@ function rangeOffset(distance: unknown, order: readonly Expr[], text: string): n
 function timeOffset(distance: unknown, type: TypeName, column: string, text: string): number | bigint {
   const micros = typeof distance === 'bigint' && type !== 'date' ? distance : durationMicros(distance)
   if (type === 'date') {
-    const days = typeof distance === 'number' ? distance : Number(micros) / MICROS.days
+    const days = typeof distance === 'number' ? distance : Number(micros) / 86_400_000_000
     if (Number.isSafeInteger(days)) return days + 0
     throw new CompileError(`${text} does not fit ${column}: expected whole days, as { days: 7 } or a number of days`)
   }
   if (micros !== null) return micros
   throw new CompileError(
-    `${text} does not fit ${column}: expected a span like { hours: 1, minutes: 30 }, or microseconds as a bigint`,
+    `${text} does not fit ${column}: expected a span like '90 minutes' or { hours: 1, minutes: 30 }, or microseconds as a bigint`,
   )
-}
-
-/** A span in µs; null if it is none. */
-function durationMicros(given: unknown): bigint | null {
-  if (typeof given !== 'object' || given === null) return null
-  let sum = 0
-  for (const [name, value] of Object.entries(given)) {
-    const unit = Object.hasOwn(MICROS, name) ? MICROS[name as keyof Duration] : undefined
-    if (unit === undefined || typeof value !== 'number') return null
-    sum += value * unit
-  }
-  return Number.isSafeInteger(sum) && Object.keys(given).length > 0 ? BigInt(sum) : null
 }

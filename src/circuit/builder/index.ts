@@ -20,6 +20,8 @@ export {
 } from './rules.js'
 export type { SampleOptions } from './sample.js'
 export { sourceOwners } from './sources.js'
+export type { Span } from './spans.js'
+export type { InWindow, SessionOptions, TimeWindowOptions, TumbleOptions } from './time-windows.js'
 export type {
   Cell,
   Cells,

@@ -22,6 +22,15 @@ import { type PrivacyOptions, type PrivateAggregates, type PrivateValues, privat
 import { hashOrder, type SampleOptions } from './sample.js'
 import { alignSchemas } from './sets.js'
 import { refuseSource, sourceRel } from './sources.js'
+import type { Span } from './spans.js'
+import {
+  hopRel,
+  type InWindow,
+  type SessionOptions,
+  sessionRel,
+  type TumbleOptions,
+  tumbleRel,
+} from './time-windows.js'
 import type { Alike, Both, Cell, Cells, Context, Ctx, Joined, NoContext, Nullable, RowFrom, Source } from './types.js'
 import { type WindowFunctions, type WindowOptions, type WithWindow, windowRel } from './windows.js'
 
@@ -289,6 +298,47 @@ export class Query<R> {
     C extends Context = NoContext,
   >(options: WindowOptions<R, F, C>, functions: W): Query<WithWindow<R, W, F>> {
     return new Query<WithWindow<R, W, F>>(windowRel(this.rel, options, functions))
+  }
+
+  /**
+   * Each row with the window of `size` that it lies in: `.tumble(b => b.at, '10 seconds')` adds `windowStart` and
+   * `windowEnd`. Rows without a time are dropped.
+   */
+  tumble<
+    T extends number | bigint | null,
+    const S extends string = 'windowStart',
+    const E extends string = 'windowEnd',
+    C extends Context = NoContext,
+  >(at: (row: R, ctx: Ctx<C>) => T, size: Span, options: TumbleOptions<S, E, C> = {}): Query<InWindow<R, T, S, E>> {
+    return new Query<InWindow<R, T, S, E>>(tumbleRel(this.rel, at, size, options))
+  }
+
+  /** Each row once for every window of `size` that it lies in, of those that begin every `step`. */
+  hop<
+    T extends number | bigint | null,
+    const S extends string = 'windowStart',
+    const E extends string = 'windowEnd',
+    C extends Context = NoContext,
+  >(
+    at: (row: R, ctx: Ctx<C>) => T,
+    size: Span,
+    step: Span,
+    options: TumbleOptions<S, E, C> = {},
+  ): Query<InWindow<R, T, S, E>> {
+    return new Query<InWindow<R, T, S, E>>(hopRel(this.rel, at, size, step, options))
+  }
+
+  /**
+   * Each row with its session: rows of one key (`by: r => ({ user: r.user })`) that are at most `gap` apart, one after the
+   * other. It begins with the first of them and ends `gap` after the last.
+   */
+  session<
+    T extends number | bigint | null,
+    const S extends string = 'windowStart',
+    const E extends string = 'windowEnd',
+    C extends Context = NoContext,
+  >(at: (row: R, ctx: Ctx<C>) => T, gap: Span, options: SessionOptions<R, S, E, C> = {}): Query<InWindow<R, T, S, E>> {
+    return new Query<InWindow<R, T, S, E>>(sessionRel(this.rel, at, gap, options))
   }
 
   /** One row with counts and sums of everything, with noise: see docs/privacy.md. */

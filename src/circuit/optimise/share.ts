@@ -76,6 +76,8 @@ function details(rel: Rel): string {
       return [rel.type, rel.op, keys(rel.on.flat()), keys(rel.times), keys(rel.exprs)].join(' | ')
     case 'successor':
       return `${rel.backwards} ${keys(rel.keys)} | ${exprKey(rel.order)}`
+    case 'session':
+      return `${rel.gap} ${exprKey(rel.at)} | ${keys(rel.keys)}`
     case 'unnest':
       return `${rel.ordinality} ${rel.outer} ${exprKey(rel.array)}`
     case 'negate':

@@ -44,6 +44,8 @@ function findBound(rel: Rel): WeightBound {
       return weightBound(rel.input) === 'unit' ? 'unit' : 'natural'
     case 'asOf':
       return 'any'
+    case 'session':
+      return weightBound(rel.input)
     case 'unnest':
       return atLeastNatural(rel.input) ? 'natural' : 'any'
     case 'topK':

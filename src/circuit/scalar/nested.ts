@@ -31,6 +31,7 @@ import {
 import { type Rounding, roundDecimal } from './decimals.js'
 import { fail } from './failure.js'
 import { between, makeInterval, type TruncUnit, truncate } from './temporal.js'
+import { differenceSaturated, sumSaturated, windowStart, windowStarts } from './time-windows.js'
 import { fromLocal, toLocal } from './zones.js'
 
 /** What a call knows besides the values. */
@@ -247,8 +248,8 @@ function checkedInstant(micros: bigint): bigint {
 /** For joins by range and their conditions (`band.ts`). */
 const RANGES = {
   /** A sum that stays at the end of the type's range instead of leaving it. */
-  addSaturated: strict(([a, b], { result }) => saturate(result, (a as bigint) + (b as bigint))),
-  subSaturated: strict(([a, b], { result }) => saturate(result, (a as bigint) - (b as bigint))),
+  addSaturated: strict(([a, b], { result }) => sumSaturated(result, a as bigint, b as bigint)),
+  subSaturated: strict(([a, b], { result }) => differenceSaturated(result, a as bigint, b as bigint)),
   rangeLevel: strict(([lo, hi], { args }) => {
     const distance = imageOf(args[1], hi) - imageOf(args[0], lo)
     return distance <= 0n ? 0 : distance.toString(2).length
@@ -257,12 +258,6 @@ const RANGES = {
     return hashText(values.map((v, i) => (v === null ? 'N' : formatValue(args[i], v))).join('\u0000'))
   }),
 } as const
-
-function saturate(type: TypeName, value: bigint): bigint {
-  const { min, max } = TYPES[type]
-  if (min === null || max === null) return value
-  return value < min ? min : value > max ? max : value
-}
 
 const bits = new DataView(new ArrayBuffer(8))
 
@@ -281,7 +276,18 @@ function hashText(text: string): number {
   return hash >>> 0
 }
 
-const FUNCTIONS = { ...RANGES, ...ARRAYS, ...MAPS, ...STRUCTS, ...JSONS, ...DECIMALS, ...TIMES } as const
+/** Time windows (`time-windows.ts`): size and offset are literals of the time's type. */
+const WINDOWS = {
+  windowStart: strict(([at, size, offset], { result }) =>
+    windowStart(result, at as bigint, size as bigint, offset as bigint),
+  ),
+  /** The starts of all windows of `size` that hold `at`, one beginning every `step`, latest first. */
+  windowStarts: strict(([at, size, step, offset], { args, result }) =>
+    packArray(result, windowStarts(args[0], at as bigint, size as bigint, step as bigint, offset as bigint)),
+  ),
+} as const
+
+const FUNCTIONS = { ...WINDOWS, ...RANGES, ...ARRAYS, ...MAPS, ...STRUCTS, ...JSONS, ...DECIMALS, ...TIMES } as const
 
 export type FunctionName = keyof typeof FUNCTIONS
 

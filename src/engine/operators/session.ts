@@ -1,0 +1,285 @@
+/**
+ * Session windows, over an arrangement by (keys, time). A row that comes or goes changes the sessions it can touch: from
+ * its time, the times before and after it are read as long as no step is more than the gap, whether they were there
+ * before the epoch or are there after it. What lies in between is cut into sessions as it was and as it is, and the
+ * difference goes out. So a change costs by the rows of the sessions that it changes, as does what it puts out.
+ */
+import type { ProjectRow } from '../../../codegen/decode.js'
+import { readValue, writeValue } from '../../../codegen/expr/plain.js'
+import { sumSaturated } from '../../circuit/scalar/time-windows.js'
+import type { Column, Layout, RowSchema } from '../../schema/schema.js'
+import { flatLayout } from '../../schema/schema.js'
+import { TYPES } from '../../schema/types.js'
+import { Batch } from '../../zset/batch.js'
+import type { Kernels } from '../../zset/kernels.js'
+import type { ArrangeOperator } from './arrange.js'
+import { type Delta, NO_PARTS, type Operator, Producer } from './operator.js'
+
+type Time = number | bigint
+
+export interface SessionShape {
+  /** The time's column in the arrangement. */
+  readonly at: Column
+  readonly gap: bigint
+  /** Of what comes out: the arrangement's first columns, start and end. */
+  readonly schema: RowSchema
+}
+
+/** A row and its weights before the epoch and after it. */
+interface Unit {
+  readonly run: Batch
+  readonly row: number
+  old: bigint
+  now: bigint
+}
+
+/** All rows of a key and a time, and whether the time counted before and counts after. */
+interface Moment {
+  readonly at: Time
+  readonly units: readonly Unit[]
+  readonly old: boolean
+  readonly now: boolean
+}
+
+interface Window {
+  readonly start: Time
+  end: Time
+}
+
+/** Reads the times of one group off the runs, one after the other, from a place on. */
+class Times {
+  private readonly at: number[]
+
+  constructor(
+    private readonly kernels: Kernels,
+    private readonly column: Column,
+    /** The delta last. */
+    private readonly runs: readonly Batch[],
+    /** A row of the group. */
+    private readonly probe: Batch,
+    private readonly row: number,
+    from: Time,
+    private readonly backwards: boolean,
+  ) {
+    this.at = runs.map(run => this.place(run, from) - (backwards ? 1 : 0))
+  }
+
+  timeAt(run: Batch, row: number): Time {
+    return readValue(run, this.column, row) as Time
+  }
+
+  private isIn(run: Batch, row: number): boolean {
+    return row >= 0 && row < run.length && this.kernels.compareGroups(run, row, this.probe, this.row) === 0
+  }
+
+  /** The first row of the group in the run whose time is not before `from`, or the row behind the group. */
+  private place(run: Batch, from: Time): number {
+    let low = this.kernels.seek(run, 0, this.probe, this.row)
+    // Hashed keys: other groups may share the words.
+    while (low < run.length && this.kernels.compareGroups(run, low, this.probe, this.row) < 0) low++
+    const before = (row: number): boolean => this.isIn(run, row) && this.timeAt(run, row) < from
+    let high = low
+    for (let step = 1; high < run.length && before(high); step *= 2) {
+      low = high + 1
+      high += step
+    }
+    high = Math.min(high, run.length)
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (before(middle)) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  /** The next time with its rows; null if there is none. */
+  next(): Moment | null {
+    const { runs, at, backwards } = this
+    let nearest: Time | null = null
+    for (let r = 0; r < runs.length; r++) {
+      if (!this.isIn(runs[r], at[r])) continue
+      const time = this.timeAt(runs[r], at[r])
+      if (nearest === null || (backwards ? time > nearest : time < nearest)) nearest = time
+    }
+    return nearest === null ? null : this.take(nearest)
+  }
+
+  private take(time: Time): Moment {
+    const { runs, at, backwards, kernels } = this
+    const units: Unit[] = []
+    for (let r = 0; r < runs.length; r++) {
+      const run = runs[r]
+      for (; this.isIn(run, at[r]) && this.timeAt(run, at[r]) === time; at[r] += backwards ? -1 : 1) {
+        const weight = run.weights[at[r]]
+        units.push({ run, row: at[r], old: r === runs.length - 1 ? 0n : weight, now: weight })
+      }
+    }
+    units.sort((a, b) => kernels.compareRows(a.run, a.row, b.run, b.row))
+    return momentOf(kernels, time, units)
+  }
+}
+
+/** REQUIRES: units in order; those of one row are put together. */
+function momentOf(kernels: Kernels, at: Time, sorted: readonly Unit[]): Moment {
+  const units: Unit[] = []
+  for (const unit of sorted) {
+    const last = units[units.length - 1]
+    if (last !== undefined && kernels.compareRows(last.run, last.row, unit.run, unit.row) === 0) {
+      last.old += unit.old
+      last.now += unit.now
+    } else units.push(unit)
+  }
+  let [old, now] = [0n, 0n]
+  for (const unit of units) {
+    // Runs may wrap, the sum of all of them does not.
+    unit.old = BigInt.asIntN(64, unit.old)
+    unit.now = BigInt.asIntN(64, unit.now)
+    old += unit.old
+    now += unit.now
+  }
+  return { at, units, old: old > 0n, now: now > 0n }
+}
+
+export class SessionOperator extends Producer {
+  readonly kind = 'session'
+  private readonly out: Batch
+  private readonly gap: Time
+
+  constructor(
+    private readonly input: ArrangeOperator,
+    private readonly shape: SessionShape,
+    private readonly project: ProjectRow,
+    private readonly text: ReadonlyMap<string, string>,
+  ) {
+    super()
+    this.out = new Batch(flatLayout(shape.schema))
+    this.gap = TYPES[shape.at.type].js === 'number' ? Number(shape.gap) : shape.gap
+  }
+
+  describe(): string[] {
+    return [`by ${this.shape.at.name}, gap ${this.shape.gap}`]
+  }
+
+  inputs(): readonly Operator[] {
+    return [this.input]
+  }
+
+  step(): void {
+    const delta = this.input.delta()
+    if (delta === null) return
+    this.rowsIn += delta.length
+    const runs = [...this.input.before(), delta]
+    const { kernels } = this.input
+    for (let row = 0; row < delta.length; ) {
+      const end = this.stepFrom(runs, delta, row)
+      const first = row
+      do row++
+      while (
+        row < delta.length &&
+        kernels.compareGroups(delta, row, delta, first) === 0 &&
+        this.timeOf(delta, row) <= end
+      )
+    }
+    this.rowsOut += this.out.length
+    if (this.out.length > 0) this.wakeConsumers()
+  }
+
+  private timeOf(batch: Batch, row: number): Time {
+    return readValue(batch, this.shape.at, row) as Time
+  }
+
+  /** Puts out what changes around the first changed row that was not looked at; returns the time up to which it looked. */
+  private stepFrom(runs: readonly Batch[], delta: Batch, row: number): Time {
+    const time = this.timeOf(delta, row)
+    const timesFrom = (backwards: boolean) =>
+      new Times(this.input.kernels, this.shape.at, runs, delta, row, time, backwards)
+    const before = this.reach(timesFrom(true), time)
+    const after = this.reach(timesFrom(false), time)
+    const region = [...before.reverse(), ...after].filter(m => m.old || m.now)
+    const old = this.sessions(region, m => m.old)
+    const now = this.sessions(region, m => m.now)
+    for (const [m, moment] of region.entries()) {
+      for (const unit of moment.units) this.emit(unit, old[m], now[m])
+    }
+    return after.length === 0 ? time : after[after.length - 1].at
+  }
+
+  /** The times from `edge` on, as far as none is further than the gap from the last one that counts. */
+  private reach(times: Times, edge: Time): Moment[] {
+    const moments: Moment[] = []
+    for (let moment = times.next(); moment !== null; moment = times.next()) {
+      const step = moment.at < edge ? this.between(moment.at, edge) : this.between(edge, moment.at)
+      if (step > this.gap) break
+      moments.push(moment)
+      if (moment.old || moment.now) edge = moment.at
+    }
+    return moments
+  }
+
+  private between(a: Time, b: Time): Time {
+    return (b as number) - (a as number)
+  }
+
+  /** The window of each moment that counts. */
+  private sessions(region: readonly Moment[], counts: (moment: Moment) => boolean): (Window | null)[] {
+    let window: Window | null = null
+    let last: Time = 0
+    return region.map(moment => {
+      if (!counts(moment)) return null
+      if (window === null || this.between(last, moment.at) > this.gap) window = { start: moment.at, end: 0 }
+      last = moment.at
+      window.end = sumSaturated(this.shape.at.type, last, this.shape.gap)
+      return window
+    })
+  }
+
+  private emit(unit: Unit, old: Window | null, now: Window | null): void {
+    if (old !== null && now !== null && old.start === now.start && old.end === now.end) {
+      this.put(unit, now, unit.now - unit.old)
+      return
+    }
+    if (old !== null) this.put(unit, old, -unit.old)
+    if (now !== null) this.put(unit, now, unit.now)
+  }
+
+  private put(unit: Unit, { start, end }: Window, weight: bigint): void {
+    if (weight === 0n) return
+    const { out } = this
+    out.reserve(1)
+    const k = out.length
+    this.project(unit.run, unit.row, out, k)
+    const { columns } = this.shape.schema
+    writeValue(out, columns[columns.length - 2], k, start)
+    writeValue(out, columns[columns.length - 1], k, end)
+    out.weights[k] = weight
+    out.length = k + 1
+  }
+
+  get layout(): Layout {
+    return this.out.layout
+  }
+
+  protected current(): Delta | null {
+    return this.out.length === 0 ? null : { batch: this.out, from: 0, to: this.out.length }
+  }
+
+  contents(): Delta[] {
+    return []
+  }
+
+  commit(): void {
+    this.out.clear()
+  }
+
+  abort(): void {
+    this.out.clear()
+  }
+
+  parts(): typeof NO_PARTS {
+    return NO_PARTS
+  }
+
+  override sources(): ReadonlyMap<string, string> {
+    return this.text
+  }
+}
