@@ -41,12 +41,15 @@ export interface CompiledKernels extends Kernels {
 
 const cache = new Map<string, CompiledKernels>()
 
+/** What becomes of a sum of weights that leaves i64: an error, or what is left of it modulo 2^64. */
+export type Sums = 'checked' | 'wrapping'
+
 /** Kernels of a layout; the name of the schema appears in the code. */
-export function kernelsOf(layout: Layout, mode: Mode = 'compiled'): CompiledKernels {
-  const key = `${mode}|${layout.schema.name}|${layoutFingerprint(layout)}`
+export function kernelsOf(layout: Layout, mode: Mode = 'compiled', sums: Sums = 'checked'): CompiledKernels {
+  const key = `${mode}|${sums}|${layout.schema.name}|${layoutFingerprint(layout)}`
   let kernels = cache.get(key)
   if (kernels === undefined) {
-    kernels = makeKernels(layout, mode)
+    kernels = makeKernels(layout, mode, sums)
     if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value as string)
     cache.set(key, kernels)
   }
@@ -73,11 +76,11 @@ export function layoutUnit(layout: Layout): Unit {
   return { name: layout.schema.name, provenance: [`layout ${layoutFingerprint(layout)}`] }
 }
 
-function makeKernels(layout: Layout, mode: Mode): CompiledKernels {
+function makeKernels(layout: Layout, mode: Mode, sums: Sums): CompiledKernels {
   const unit = layoutUnit(layout)
   const sources = new Map<string, string>()
   const overflow = () => {
-    throw new WeightOverflowError(`relation ${JSON.stringify(layout.schema.name)}`)
+    if (sums === 'checked') throw new WeightOverflowError(`relation ${JSON.stringify(layout.schema.name)}`)
   }
   const common: Record<string, unknown> = {
     $layout: layout,

@@ -267,6 +267,33 @@ describe('a snapshot', () => {
     expect(low.count(bag)).toBe(MIN_I64)
   })
 
+  it('survives weights that jump from edge to edge while snapshots come and go', () => {
+    for (let seed = 0; seed < 5; seed++) {
+      const random = new Prng(seed)
+      const db = open()
+      db.createTable(bag)
+      const weights = [0n, 0n, 0n]
+      const kept: { snapshot: Snapshot; weights: bigint[] }[] = []
+      const near = (edge: bigint) => edge + BigInt(random.below(3)) * (edge < 0n ? 1n : -1n)
+      for (let step = 0; step < 40; step++) {
+        const a = random.below(3)
+        const goal = [near(MIN_I64), near(MAX_I64), 0n, 1n][random.below(4)]
+        while (weights[a] !== goal) {
+          const difference = goal - weights[a]
+          const change = difference > MAX_I64 ? MAX_I64 : difference < MIN_I64 ? MIN_I64 : difference
+          db.transact(tx => tx.add(bag, { a, b: null }, change))
+          weights[a] += change
+        }
+        kept.push({ snapshot: db.snapshot(), weights: [...weights] })
+        if (random.below(2) === 0) kept.splice(random.below(kept.length), 1)[0].snapshot.release()
+        for (const { snapshot, weights } of kept)
+          expect(snapshot.entries(bag), `seed ${seed}, step ${step}`).toEqual(
+            weights.flatMap((weight, a) => (weight === 0n ? [] : [{ row: { a, b: null }, weight }])),
+          )
+      }
+    }
+  })
+
   it('that is given up leaves no trace of what it did not commit', () => {
     const db = open()
     db.createTable(bag)

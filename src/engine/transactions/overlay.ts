@@ -7,7 +7,6 @@
  */
 import { type CompiledKernels, kernelsOf } from '../../../codegen/kernels.js'
 import type { CodeContext } from '../../../codegen/steps.js'
-import { WeightOverflowError } from '../../base/errors.js'
 import { flatLayout, type Layout, type RowSchema } from '../../schema/schema.js'
 import { appendRows } from '../../zset/append.js'
 import { Arranger } from '../../zset/arrange.js'
@@ -34,7 +33,7 @@ export class OverlayShape {
   ) {
     this.layout = storeLayout(schema, key)
     this.flat = flatLayout(schema)
-    this.kernels = kernelsOf(this.layout, context.mode)
+    this.kernels = kernelsOf(this.layout, context.mode, 'wrapping')
     this.arranger = new Arranger(this.kernels)
     this.arrangeRows = arrangeRowsOf(schema, this.layout, context)
   }
@@ -94,31 +93,19 @@ export class Overlay {
   private flush(): void {
     const { tail } = this
     if (tail.length === 0) return
-    this.arrange(0, tail.length)
-    tail.clear()
-  }
-
-  /** Moves rows of the tail into the trace. */
-  private arrange(from: number, to: number): void {
     const { arranger, arrangeRows, layout } = this.shape
     const { raw } = arranger
     const run = new Batch(layout)
-    raw.reserve(to - from)
     try {
-      arrangeRows(this.tail, from, to, raw)
+      raw.reserve(tail.length)
+      arrangeRows(tail, 0, tail.length, raw)
       arranger.arrange(run)
-    } catch (error) {
-      if (!(error instanceof WeightOverflowError) || to - from === 1) throw error
-      // Sorting adds up equal rows and checks the sum; a trace wraps.
-      raw.clear()
-      const middle = (from + to) >>> 1
-      this.arrange(from, middle)
-      return this.arrange(middle, to)
+      this.trace.insert(run, true)
+      tail.clear()
     } finally {
       raw.clear()
       if (raw.capacity > TAIL_ROWS) raw.resize(0)
     }
-    this.trace.insert(run, true)
   }
 
   /** The rows, arranged: runs whose sum they are; valid until the next change. */
