@@ -6,11 +6,21 @@
  */
 import { defineConfig } from 'vitest/config'
 
+const common = {
+  server: { deps: { external: [/\/templates\//] } },
+  testTimeout: 60_000,
+}
+
+/** Tests that look at what the process has compiled so far, and so need one of their own. */
+const ALONE = ['test/codegen/golden.test.ts']
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    server: { deps: { external: [/\/templates\//] } },
-    testTimeout: 30_000,
     maxWorkers: 2,
+    projects: [
+      { test: { ...common, name: 'alone', include: ALONE } },
+      // Loading the engine for each file anew would take as long as the tests.
+      { test: { ...common, name: 'shared', include: ['test/**/*.test.ts'], exclude: ALONE, isolate: false } },
+    ],
   },
 })

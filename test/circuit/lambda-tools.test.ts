@@ -4,7 +4,7 @@
  */
 import { runInNewContext } from 'node:vm'
 import { transformSync } from 'esbuild'
-import ts from 'typescript'
+import ts from 'typescript-5'
 import { describe, expect, test } from 'vitest'
 import { evaluate } from '../../src/circuit/eval.js'
 import { fn } from '../../src/circuit/index.js'

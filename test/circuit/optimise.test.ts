@@ -16,7 +16,7 @@ const shape = (rel: Rel) => rel.schema.columns.map(c => [c.name, c.type, c.nulla
 
 describe('optimise', () => {
   it.each([0, 3, 6])('keeps rows and failures of random circuits (risk %i of 10)', risk => {
-    for (let seed = 100_001; seed <= 100_400; seed++) {
+    for (let seed = 100_001; seed <= 100_150; seed++) {
       const pick = picker(seed * 7919 + risk)
       const plan = randomPlan(1 + pick(3), risk, pick)
       const optimised = optimise(lower(plan))

@@ -74,7 +74,7 @@ describe('normalise', () => {
   })
 
   it('counts the bytes of long strings', () => {
-    expect(bad('string', 'é'.repeat(2 ** 27 + 1))).toBe('expected at most 268435456 bytes, found 268435458 bytes')
+    expect(bad('string', '€'.repeat(89_478_486))).toBe('expected at most 268435456 bytes, found 268435458 bytes')
   })
 })
 
