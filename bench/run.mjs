@@ -138,12 +138,14 @@ function resultLine(r) {
 }
 
 /** A topic is a program of its own beside this one. */
-function topic({ topic: name, quick, only }, json) {
+function topic({ topic: name, quick, only, events, runs }, json) {
   const file = fileURLToPath(new URL(`./${name}.mjs`, import.meta.url))
   const args = ['--expose-gc', '--max-old-space-size=8192', file]
   if (quick) args.push('--quick')
   if (json) args.push('--json', json)
   if (only) args.push('--only', only.join(','))
+  if (events !== null) args.push('--events', String(events))
+  if (runs !== null) args.push('--runs', String(runs))
   const child = spawn(process.execPath, args, { stdio: 'inherit', detached: true })
   onInterrupt(() => process.kill(-child.pid, 'SIGKILL'))
   return new Promise(done => child.on('close', code => done(code ?? 1)))

@@ -1,7 +1,7 @@
 // The command line of `npm run bench`. Unknown words and options are errors.
 import { WORKLOADS } from './data.mjs'
 
-export const TOPICS = ['scaling', 'memory', 'kernels', 'compile', 'gc', 'storage', 'constraints']
+export const TOPICS = ['scaling', 'memory', 'kernels', 'compile', 'gc', 'storage', 'constraints', 'nexmark']
 
 export const HELP = `usage: npm run bench -- [workload ...] [options]
        npm run bench -- ${TOPICS.join(' | ')}  [--quick] [--json FILE] [--only PARTS]
@@ -20,6 +20,8 @@ options
   --quick         a tenth of the data, one run: correctness, and figures in passing
   --json FILE     also write the figures as JSON
   --only a,b      only these parts of the topic storage, or cases of constraints
+  --queries a,b   only these queries of nexmark
+  --events N      events of nexmark (1000000, with --quick 100000)
   --list          list the engines
   --help          this text
 
@@ -30,18 +32,20 @@ topics
   compile         time to compile the demo's views and each fixture schema
   gc              collections caused by a warm W1 and W2
   constraints     ingest with constraints and indexes against ingest without
+  nexmark         queries q0 to q22 over the events of an auction house, best of --runs N (1)
   storage         the storage engine against plain writes, syncs, memcpy, better-sqlite3 and classic-level
 `
 
 export class UsageError extends Error {}
 
-const VALUED = ['engines', 'scale', 'runs', 'budget', 'json', 'only']
+const VALUED = ['engines', 'scale', 'runs', 'budget', 'json', 'only', 'queries', 'events']
+const NEXMARK = ['queries', 'events']
 const FLAGS = ['all', 'quick', 'list', 'help']
 
 /**
  * Reads the arguments after the program's name.
- * Returns { topic, workloads, engines, scale, runs, budget, json, only, all, quick, list, help }, with null where an
- * option was not given. Throws UsageError.
+ * Returns { topic, workloads, engines, scale, runs, budget, json, only, events, all, quick, list, help }, with null where
+ * an option was not given; `queries` of nexmark are `only`. Throws UsageError.
  */
 export function parse(argv) {
   const out = {
@@ -53,9 +57,11 @@ export function parse(argv) {
     budget: null,
     json: null,
     only: null,
+    events: null,
   }
   for (const f of FLAGS) out[f] = false
   const words = [...argv]
+  const nexmark = []
   while (words.length) {
     const word = words.shift()
     if (!word.startsWith('--')) {
@@ -69,9 +75,11 @@ export function parse(argv) {
     } else if (VALUED.includes(name)) {
       const value = inline ?? words.shift()
       if (value === undefined || value === '') throw new UsageError(`--${name} needs a value`)
-      out[name] = convert(name, value)
+      out[name === 'queries' ? 'only' : name] = convert(name, value)
+      if (NEXMARK.includes(name)) nexmark.push(name)
     } else throw new UsageError(`unknown option --${name}`)
   }
+  if (nexmark.length > 0 && out.topic !== 'nexmark') throw new UsageError(`--${nexmark[0]} is for the topic nexmark`)
   check(out)
   return out
 }
@@ -96,19 +104,27 @@ function positional(out, word) {
 
 function convert(name, value) {
   if (name === 'json') return value
-  if (name === 'engines' || name === 'only') return value.split(',').filter(Boolean)
+  if (name === 'engines' || name === 'only' || name === 'queries') return value.split(',').filter(Boolean)
   const n = Number(value)
-  const good = name === 'runs' ? Number.isInteger(n) && n >= 1 : name === 'scale' ? n > 0 && n <= 1 : n > 0
-  const wanted = { runs: 'a whole number from 1', scale: 'a number over 0 and up to 1', budget: 'seconds over 0' }
+  const whole = name === 'runs' || name === 'events'
+  const good = whole ? Number.isInteger(n) && n >= 1 : name === 'scale' ? n > 0 && n <= 1 : n > 0
+  const wanted = {
+    runs: 'a whole number from 1',
+    events: 'a whole number from 1',
+    scale: 'a number over 0 and up to 1',
+    budget: 'seconds over 0',
+  }
   if (!good) throw new UsageError(`--${name}: expected ${wanted[name]}, found "${value}"`)
   return n
 }
 
 function check(out) {
-  if (out.topic && (out.workloads || out.engines || out.scale !== null || out.runs !== null || out.budget !== null)) {
-    throw new UsageError(`${out.topic} takes only --quick and --json`)
+  const runs = out.runs !== null && out.topic !== 'nexmark'
+  if (out.topic && (out.workloads || out.engines || out.scale !== null || runs || out.budget !== null)) {
+    const more = out.topic === 'nexmark' ? '--quick, --json, --runs, --events and --queries' : '--quick and --json'
+    throw new UsageError(`${out.topic} takes only ${more}`)
   }
-  if (out.only && out.topic !== 'storage' && out.topic !== 'constraints') {
+  if (out.only && !['storage', 'constraints', 'nexmark'].includes(out.topic)) {
     throw new UsageError('--only chooses parts of the topics storage and constraints')
   }
   if (out.quick && out.scale !== null) throw new UsageError('--quick sets the scale; give one of --quick and --scale')

@@ -1,15 +1,26 @@
 // What the programs beside run.mjs (scaling, memory, kernels, compile, gc,
-// storage) share: their options, and children that each measure one case.
+// storage, constraints, nexmark) share: their options, and children that each measure one case.
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-/** { quick, json, only, case }: `case` is the argument of a child, parsed, or null in the parent; `only` a list or null. */
+/**
+ * { quick, json, only, events, runs, case }: `case` is the argument of a child, parsed, or null in the parent; `only` a
+ * list or null; `events` and `runs` numbers or null.
+ */
 export function topicOptions(argv = process.argv.slice(2)) {
   const value = name => (argv.includes(name) ? argv[argv.indexOf(name) + 1] : null)
   const one = value('--case')
   const only = value('--only')?.split(',') ?? null
-  return { quick: argv.includes('--quick'), json: value('--json'), only, case: one === null ? null : JSON.parse(one) }
+  const number = name => (value(name) === null ? null : Number(value(name)))
+  return {
+    quick: argv.includes('--quick'),
+    json: value('--json'),
+    only,
+    events: number('--events'),
+    runs: number('--runs'),
+    case: one === null ? null : JSON.parse(one),
+  }
 }
 
 /** Runs the calling program again, in a process of its own, for one case; returns what it gave to `answer`. */
