@@ -31,7 +31,7 @@ import type { PendingTable } from './transactions/pending.js'
 import type { Readable, TableRef } from './transactions/reads.js'
 import { begun, retriesOf, settle, type TransactOptions } from './transactions/retry.js'
 import type { Snapshot, SnapshotOptions } from './transactions/snapshot.js'
-import { type SnapshotStats, Snapshots } from './transactions/snapshots.js'
+import { type SnapshotStats, Snapshots, type SnapshotTarget } from './transactions/snapshots.js'
 import { Writes } from './transactions/writes.js'
 
 export interface OpenOptions {
@@ -381,10 +381,12 @@ export class Database extends Writes<Commit> {
   }
 
   /**
-   * A snapshot of the state after an earlier transaction: of one that an open snapshot shows, by LSN or by the name of
-   * the snapshot, or of any that the log still has all changes since. Throws UsageError if it is neither.
+   * A snapshot of the state after an earlier transaction, or as it was at a time. It may be one that an open snapshot
+   * shows, by LSN or by the name of the snapshot; in a directory, any that the log still has all changes since (`retain`).
+   * Tables are then read as they are, less these changes, and views computed anew when they are read. Throws UsageError,
+   * naming what can be reached, if it is neither.
    */
-  snapshotAt(at: bigint | number | string): Snapshot {
+  snapshotAt(at: SnapshotTarget): Snapshot {
     this.mustBeReadable()
     return this.snapshots.at(this.currentLsn, at)
   }

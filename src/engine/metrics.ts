@@ -1,4 +1,6 @@
 /** Figures of a database as Prometheus text (exposition format 0.0.4): what a scraper reads. */
+import { GnitzError } from '../base/errors.js'
+import type { Storage } from '../storage/storage.js'
 import type { Database } from './database.js'
 
 interface Sample {
@@ -85,7 +87,11 @@ function directoryMetrics({ durability }: Database): string[] {
   const sum = (of: (s: (typeof trees)[number]) => number): Sample[] => [{ value: trees.reduce((n, s) => n + of(s), 0) }]
   return [
     metric('checkpoint_lsn', 'counter', 'Last transaction of the last checkpoint.', [{ value: storage.checkpointLsn }]),
-    metric('log_bytes', 'gauge', 'Length of the log.', [{ value: storage.walBytes }]),
+    metric('log_bytes', 'gauge', 'Length of the log, with what is kept of it beyond the last checkpoint.', [
+      { value: storage.logBytes },
+    ]),
+    metric('log_replay_bytes', 'gauge', 'Length of the log since the last checkpoint.', [{ value: storage.walBytes }]),
+    ...startMetrics(storage),
     metric('hot_bytes', 'gauge', 'Memory of rows and state that are not in shards.', [{ value: parts.hotBytes }]),
     metric(
       'shards',
@@ -103,4 +109,19 @@ function directoryMetrics({ durability }: Database): string[] {
       { value: Math.max(0, ...trees.map(s => s.amplification)) },
     ]),
   ]
+}
+
+/** How far back `snapshotAt` reaches; nothing if the log cannot be read. */
+function startMetrics(storage: Storage): string[] {
+  try {
+    const { lsn, time } = storage.logStart
+    const seconds = time === null ? [] : [{ value: Number(time) / 1e6 }]
+    return [
+      metric('log_start_lsn', 'counter', 'The oldest state that snapshotAt reaches.', [{ value: lsn }]),
+      metric('log_start_timestamp_seconds', 'gauge', 'When the first transaction of the log was made.', seconds),
+    ]
+  } catch (error) {
+    if (!(error instanceof GnitzError)) throw error
+    return []
+  }
 }

@@ -16,6 +16,8 @@ import { SYSTEM_TABLES } from './durable/catalog.js'
 import { Durability, type DurabilityLimits } from './durable/durability.js'
 import { Ledger } from './durable/ledger.js'
 import { ReplayQueue, sumOf } from './durable/replay.js'
+import { bytesOf, type RetainOptions, retentionOf, segmentBytesOf } from './durable/retention.js'
+import { StoredLog } from './durable/stored-log.js'
 import { storeLayout } from './read.js'
 import type { TableEntry } from './registry.js'
 
@@ -32,6 +34,11 @@ export interface OpenDirectoryOptions extends OpenOptions {
   readonly walBytes?: number | string
   /** Time between checkpoints, if there is anything to do: 60,000 by default; Infinity for never. */
   readonly checkpointMs?: number
+  /**
+   * How much of the log is kept beyond checkpoints, so that `snapshotAt` can go back: bytes at most (`'64MiB'` by default),
+   * at least a time (`'1h'`), or an object with several limits; 0 for none.
+   */
+  readonly retain?: number | string | RetainOptions
   /** Functions that stored views call. */
   readonly udfs?: readonly (((...args: never[]) => unknown) | Udf)[]
   /** Where the keys are with which rows are encrypted; primary keys stay clear. Not encrypted by default. */
@@ -104,6 +111,7 @@ class Opening {
       checkpointMs: options.checkpointMs ?? 60_000,
     }
     this.udfs = udfsOf(options.udfs ?? [])
+    const retain = retentionOf(options.retain ?? '64MiB')
     this.storageOptions = {
       env: options.env ?? new NodeEnv(),
       directory,
@@ -114,6 +122,8 @@ class Opening {
       encryption: options.encryption,
       valueThreshold: options.valueThreshold,
       walBytes: this.limits.walBytes,
+      retain,
+      segmentBytes: segmentBytesOf(retain),
       onEvent: options.onEvent,
       replay: group => void this.groups.push(group),
       onRejected: (lsns, error) => this.durability?.onRejected(lsns, error),
@@ -152,6 +162,7 @@ function restore(
   replay(connection, ledger, groups, mode)
   forgetTables(durability, ledger)
   connection.setLsn(storage.lsn)
+  database.snapshots.log = new StoredLog(storage, definitions.registry)
   durability.silent = false
   return database
 }
@@ -214,27 +225,6 @@ function definitionOf(given: unknown): Udf | undefined {
   if (typeof given !== 'object' || given === null) return undefined
   const { name, fn } = given as { name?: unknown; fn?: unknown }
   return typeof name === 'string' && typeof fn === 'function' ? (given as Udf) : undefined
-}
-
-const UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  B: 1,
-  KiB: 2 ** 10,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-}
-
-/** Throws UsageError if it is no number of bytes above 0. */
-function bytesOf(name: string, given: number | string): number {
-  const match = typeof given === 'string' ? /^\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*$/.exec(given) : null
-  const unit = match === null ? undefined : UNITS[match[2]]
-  const bytes =
-    typeof given === 'number' ? given : unit === undefined ? Number.NaN : Math.floor(Number(match?.[1]) * unit)
-  if (bytes >= 1 && Number.isSafeInteger(bytes)) return bytes
-  throw new UsageError(`option ${name}: expected bytes, or text like '512MiB', found ${show(given)}`)
 }
 
 export type { Recovery, StorageEvent, TableEntry }

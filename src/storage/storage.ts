@@ -39,6 +39,8 @@ import {
 } from './types.js'
 import { ValueLog, type ValueLogOptions, type ValueStats } from './values/log.js'
 import type { WalGroup } from './wal/groups.js'
+import { type LogStart, NO_RETENTION, type Retention } from './wal/retention.js'
+import { readGroups } from './wal/tail.js'
 import type { Durability, Wal } from './wal/wal.js'
 import type { Snapshot } from './zstore.js'
 
@@ -63,6 +65,8 @@ export interface StorageOptions {
   readonly amplificationThreshold?: number
   /** Length at which a segment of the log is followed by a new one; 64 MiB by default. */
   readonly segmentBytes?: number
+  /** How much of the log is kept beyond a checkpoint; nothing by default. */
+  readonly retain?: Retention
   /** Size of a guard shard; 32 MiB by default. */
   readonly guardBytes?: number
   /** Tables made from now on: strings and bytes longer than this go to a value log; 4096 by default, Infinity: none do. */
@@ -149,6 +153,10 @@ export class Storage {
   private readonly open = new Map<Lsn, OpenTransaction>()
   /** The last one that became visible. */
   private latest: OpenTransaction | null = null
+  /** Bytes of the log that the shards make up for. */
+  private oldLogBytes: number
+  /** LSNs that somebody goes back to. */
+  private readonly held = new Set<{ readonly lsn: Lsn }>()
   /** Tables that go with the next checkpoint. */
   private readonly doomed = new Set<Tree>()
   private state: 'open' | 'closed' = 'open'
@@ -169,6 +177,7 @@ export class Storage {
     readonly recovery: Recovery,
   ) {
     this.lastLsn = recovery.lsn
+    this.oldLogBytes = writer?.recovery.oldBytes ?? 0
     this.nextTableId = manifest.nextTableId
     this.logKeys = new Set((manifest.keys ?? []).map(({ id }) => id))
     context.staleValues = () => context.values.stale(this.shards)
@@ -353,9 +362,55 @@ export class Storage {
     return this.wal.failure
   }
 
-  /** Bytes of the log. */
+  /** The time by the clock of the directory, in microseconds since 1970. */
+  get now(): bigint {
+    return BigInt(Math.trunc(this.options.env.now())) * 1000n
+  }
+
+  /** Bytes of the log since the last checkpoint: what a restart reads. */
   get walBytes(): number {
+    return this.logBytes - this.oldLogBytes
+  }
+
+  /** Bytes of the log, with what is kept of it beyond the last checkpoint. */
+  get logBytes(): number {
     return this.writer?.sizeBytes ?? 0
+  }
+
+  /** Where the log begins. Throws CorruptionError, FormatError, IoError if it cannot be read. */
+  get logStart(): LogStart {
+    this.mustBeWritable()
+    return this.wal.start
+  }
+
+  /** Writes what was appended, so that readers of the log find it. Throws IoError; `onRejected` hears which is lost. */
+  writeLog(): void {
+    this.mustBeWritable()
+    this.wal.writeNow()
+  }
+
+  /** A place in the log at or before a time (microseconds since 1970), and near it; null if the log begins later. */
+  logStartBefore(time: bigint): LogStart | null {
+    this.mustBeWritable()
+    return this.wal.startBefore(time)
+  }
+
+  /**
+   * Transactions after `after` that are written to the log, in order, with those of their parts that are wanted. Throws
+   * CorruptionError, FormatError, IoError.
+   */
+  *readLog(after: Lsn, wants: (tableId: TableId) => boolean): Generator<WalGroup, void, void> {
+    this.mustBeWritable()
+    const tableOf = (tableId: TableId) => this.trees.get(tableId)?.kernels ?? null
+    const { env, directory: dir } = this.options
+    yield* readGroups({ env, dir, tableOf, keys: this.context.keys, after, wants })
+  }
+
+  /** Keeps the log after a transaction, which is in it, until what this returns is called. */
+  holdLog(lsn: Lsn): () => void {
+    const hold = { lsn }
+    this.held.add(hold)
+    return () => void this.held.delete(hold)
   }
 
   /** Does the compaction that `rows` new rows pay for. Throws IoError; then nothing is lost. */
@@ -480,7 +535,7 @@ export class Storage {
     this.trouble = null
     this.attempt(() => {
       for (const tree of trees) if (tree.hasSealed) tree.flush()
-      if (this.wal.sizeBytes >= (this.options.walBytes ?? WAL_BYTES)) this.checkpoint()
+      if (this.walBytes >= (this.options.walBytes ?? WAL_BYTES)) this.checkpoint()
     })
     if (this.fuel < FUEL_SLICE) return
     this.attempt(() => {
@@ -529,15 +584,24 @@ export class Storage {
     })
     for (const tree of trees) tree.published()
     this.context.values.published(this.manifest.valueFiles ?? [])
-    this.wal.rotate()
-    this.wal.prune(this.lastLsn)
-    if (this.wal.sizeBytes === 0) this.logKeys.clear()
+    this.pruneLog(this.options.retain ?? NO_RETENTION)
     for (const tree of this.doomed) {
       this.trees.delete(tree.tableId)
       tree.discard()
     }
     this.doomed.clear()
     this.context.onEvent({ kind: 'checkpoint', lsn: this.lastLsn, shards: this.manifest.shards.length })
+  }
+
+  /** REQUIRES: everything is in shards. */
+  private pruneLog(retention: Retention): void {
+    // A segment that stays may be gone on with, or there would be a small one for every checkpoint.
+    this.wal.retire(this.lastLsn, retention)
+    let held = this.lastLsn
+    for (const { lsn } of this.held) if (lsn < held) held = lsn
+    this.wal.prune(this.lastLsn, retention, held)
+    this.oldLogBytes = this.logBytes
+    if (this.logBytes === 0) this.logKeys.clear()
   }
 
   /** Shards, and the value logs that they refer to, for a manifest. */
@@ -601,6 +665,8 @@ export class Storage {
     context.staleValues = () => context.values.stale(this.shards, true)
     try {
       this.checkpoint()
+      // What is kept of the log has the earlier key.
+      this.pruneLog(NO_RETENTION)
       this.compact()
       this.checkpoint()
     } finally {

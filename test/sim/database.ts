@@ -1,13 +1,16 @@
 /**
  * Whole databases in a simulated world: random transactions and definitions, checkpoints, state that moves to shards, full
  * disks, failing writes, kills and power cuts at any operation. After every restart tables must hold what a prefix of the
- * commits left that has every acknowledged one in it, and views and indexes must be what the tables make of them.
+ * commits left that has every acknowledged one in it, views and indexes must be what the tables make of them, and tables
+ * of earlier LSNs what they were.
  */
 import { GnitzError } from '../../src/base/errors.js'
 import { Prng } from '../../src/base/prng.js'
 import type { TableDef } from '../../src/circuit/columns.js'
+import type { Commit } from '../../src/engine/commit.js'
 import type { Database } from '../../src/engine/database.js'
 import { open, openLoaded } from '../../src/engine/open.js'
+import type { Entry } from '../../src/engine/relation.js'
 import { type FaultRates, NO_FAULTS } from '../../src/env/faults.js'
 import { SimulatedEnv } from '../../src/env/simulated.js'
 import { count, f64, max, min, string, sum, table, u32, u64, view } from '../../src/index.js'
@@ -55,6 +58,7 @@ interface Change {
 /** `open`: nobody has been told; `acknowledged`; `lost`: it was taken back. */
 interface Transaction {
   readonly changes: readonly Change[]
+  lsn: bigint
   state: 'open' | 'acknowledged' | 'lost'
 }
 
@@ -71,6 +75,8 @@ export interface DatabaseTally {
   /** Views found with their state, and made anew, over all restarts. */
   restored: number
   rebuilt: number
+  /** Earlier states that were looked at. */
+  travels: number
 }
 
 export const newDatabaseTally = (): DatabaseTally => ({
@@ -85,9 +91,14 @@ export const newDatabaseTally = (): DatabaseTally => ({
   powerCuts: 0,
   restored: 0,
   rebuilt: 0,
+  travels: 0,
 })
 
 const DIRECTORY = '/db'
+/** Tables have been made by then. */
+const MADE = 2n
+/** How much of the log is kept. */
+const RETAIN = [0, 20_000, 60_000, '64MiB'] as const
 const MODES = ['commit', 'commit', 'interval', 'none'] as const
 
 const text = (value: unknown): string => JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? `${v}n` : v))
@@ -103,6 +114,7 @@ class World {
   private readonly prng: Prng
   private readonly rates: FaultRates
   private readonly durability: (typeof MODES)[number]
+  private readonly retain: (typeof RETAIN)[number]
   private env: SimulatedEnv
   private db: Database
   private transactions: Transaction[] = []
@@ -123,6 +135,7 @@ class World {
     const rate = faulty ? 0.004 : 0
     this.rates = { ...NO_FAULTS, writeError: rate, shortWrite: rate, syncError: rate / 4, nameError: rate }
     this.durability = MODES[this.prng.below(MODES.length)]
+    this.retain = RETAIN[this.prng.below(RETAIN.length)]
     this.env = new SimulatedEnv({ seed })
     this.db = this.open()
     this.db.createTable(people)
@@ -131,8 +144,8 @@ class World {
   }
 
   private open(): Database {
-    const { env, durability } = this
-    return openLoaded(DIRECTORY, { env, durability, checkpointMs: Number.POSITIVE_INFINITY, walBytes: 4000 })
+    const { env, durability, retain } = this
+    return openLoaded(DIRECTORY, { env, durability, retain, checkpointMs: Number.POSITIVE_INFINITY, walBytes: 4000 })
   }
 
   async run(): Promise<void> {
@@ -175,13 +188,18 @@ class World {
       this.env.capacityBytes = this.env.usedBytes + this.prng.below(3000)
       await this.transact()
       this.env.capacityBytes = Number.POSITIVE_INFINITY
+    } else if (kind === 18) {
+      this.db.durability?.storage.writeLog()
+      // Whoever waits for a transaction that was refused has heard of it then.
+      await turns(50)
+      this.travel()
     } else await this.settle()
   }
 
   private async transact(): Promise<void> {
     const changes = this.changes()
-    const transaction: Transaction = { changes, state: 'open' }
-    let commit: PromiseLike<unknown>
+    const transaction: Transaction = { changes, lsn: 0n, state: 'open' }
+    let commit: Commit
     try {
       commit = this.db.transact(tx => {
         for (const { table: name, row, weight } of changes) tx.add(definitionOf(name), row as never, weight)
@@ -191,6 +209,7 @@ class World {
       throw error
     }
     this.tally.commits++
+    transaction.lsn = commit.lsn
     this.transactions.push(transaction)
     apply(this.rows, changes)
     const done = commit.then(
@@ -278,14 +297,26 @@ class World {
     this.env.rates = this.rates
   }
 
+  /** Looks at the tables of some earlier LSN. */
+  private travel(): void {
+    const { db, prng } = this
+    const start = db.snapshots.log?.start.lsn ?? db.lsn
+    const first = start < MADE ? MADE : start
+    if (first > db.lsn) return
+    const lsn = first + BigInt(prng.below(Number(db.lsn - first) + 1))
+    using past = db.snapshotAt(lsn)
+    const found = tablesIn(definition => past.entries(definition))
+    const expected = this.stateOf(this.transactions.filter(t => t.state !== 'lost' && t.lsn <= lsn))
+    if (keyOf(expected) !== keyOf(found)) {
+      const rows = [expected, found].map(state => [...state.keys()].join(' '))
+      throw new Error(`tables of transaction ${lsn} (log from ${start}): expected ${rows[0]}, found ${rows[1]}`)
+    }
+    this.tally.travels++
+  }
+
   /** Compares the database with the prefixes of the commits that it may hold. */
   private check(before: readonly Transaction[]): void {
-    const found = new Map<string, Change>()
-    for (const name of ['people', 'teams'] as const) {
-      for (const { row, weight } of this.db.table(name).entries()) {
-        apply(found, [{ table: name, row: row as Row, weight }])
-      }
-    }
+    const found = tablesIn(definition => this.db.table(definition).entries())
     const kept = before.filter(t => t.state !== 'lost')
     let length = kept.findLastIndex(t => t.state === 'acknowledged') + 1
     // In the other modes what was acknowledged may go with the power.
@@ -298,6 +329,7 @@ class World {
     this.transactions = kept.slice(0, length).map(t => ({ ...t, state: 'acknowledged' }))
     this.rows = found
     this.checkViews(found)
+    for (let n = 0; n < 2; n++) this.travel()
   }
 
   private checkViews(rows: ReadonlyMap<string, Change>): void {
@@ -338,6 +370,17 @@ class World {
 
 const definitionOf = (name: Change['table']): TableDef<object> =>
   (name === 'people' ? people : teams) as unknown as TableDef<object>
+
+/** Rows of all tables. */
+function tablesIn(entriesOf: (table: TableDef<object>) => Iterable<Entry<object>>): Map<string, Change> {
+  const found = new Map<string, Change>()
+  for (const name of ['people', 'teams'] as const) {
+    for (const { row, weight } of entriesOf(definitionOf(name))) {
+      apply(found, [{ table: name, row: row as Row, weight }])
+    }
+  }
+  return found
+}
 
 function apply(state: Map<string, Change>, changes: readonly Change[]): void {
   for (const change of changes) {

@@ -1,15 +1,32 @@
-/** States from before every open snapshot, from a log of changes; and all of it on a durable database. */
+/** States from before every open snapshot, from a log of changes; and all of it in directories. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { rowEncoder } from '../../codegen/encode.js'
 import { Prng } from '../../src/base/prng.js'
 import type { TableDefinition } from '../../src/circuit/rel.js'
+import { openLoaded } from '../../src/engine/open.js'
 import type { Delta } from '../../src/engine/operators/operator.js'
-import type { DeltaLog } from '../../src/engine/transactions/past.js'
-import { ConflictError, count, type Database, i64, max, open, string, sum, table, u32, view } from '../../src/index.js'
+import type { DeltaLog, PastState } from '../../src/engine/transactions/past.js'
+import { SimulatedEnv } from '../../src/env/simulated.js'
+import {
+  ConflictError,
+  count,
+  type Database,
+  i64,
+  max,
+  type OpenDirectoryOptions,
+  open,
+  string,
+  sum,
+  table,
+  u32,
+  view,
+} from '../../src/index.js'
 import { flatLayout } from '../../src/schema/schema.js'
+import { staticKeys } from '../../src/storage/index.js'
+import { loadStorage } from '../../src/storage/open.js'
 import { Batch } from '../../src/zset/batch.js'
 import { expectError, expectExact, snapshot as stateOf } from '../engine/support.js'
 
@@ -34,7 +51,7 @@ const RELATIONS = [items, kinds, perKind, titled] as const
 
 /** A log in memory: every change of a table with its LSN. */
 class MemoryLog implements DeltaLog {
-  oldestLsn = 0n
+  start: PastState = { lsn: 0n, time: null }
   reads = 0
   private readonly changes: { table: TableDefinition; lsn: bigint; batch: Batch }[] = []
 
@@ -52,6 +69,9 @@ class MemoryLog implements DeltaLog {
       })
     }
   }
+
+  lsnAt = () => null
+  hold = () => () => {};
 
   *deltas(of: TableDefinition, after: bigint, upTo: bigint): Generator<Delta> {
     this.reads++
@@ -120,7 +140,7 @@ describe('time travel', () => {
     const near = db.snapshotAt(12)
     near.rows(items)
     expect(log.reads).toBe(before)
-    log.oldestLsn = 20n
+    log.start = { lsn: 20n, time: null }
     expectError(() => db.snapshotAt(5), 'USAGE', 'the log goes back to 20')
     expectError(() => db.snapshotAt(-1), 'USAGE', 'is not kept')
   })
@@ -179,6 +199,185 @@ describe('a durable database', () => {
       db.createView(titled)
       expect(stateOf(db)).toEqual(last)
       expect(db.table(items).get(101)?.n).toBe(2n)
+      await db.close()
+    } finally {
+      rmSync(dir, { recursive: true, force: true })
+    }
+  })
+})
+
+describe('time travel in a directory', () => {
+  beforeAll(loadStorage)
+
+  class Directory {
+    readonly env = new SimulatedEnv({ seed: 7 })
+    db: Database
+
+    constructor(private readonly options: OpenDirectoryOptions = {}) {
+      this.db = this.open()
+    }
+
+    open(more: OpenDirectoryOptions = {}): Database {
+      const { env, options } = this
+      this.db = openLoaded('/db', { env, checkpointMs: Number.POSITIVE_INFINITY, ...options, ...more })
+      return this.db
+    }
+
+    async reopen(more: OpenDirectoryOptions = {}): Promise<Database> {
+      await this.db.close()
+      return this.open(more)
+    }
+  }
+
+  const stateAt = (db: Database, at: Parameters<Database['snapshotAt']>[0]) => {
+    using past = db.snapshotAt(at)
+    return RELATIONS.map(r => past.entries(r as typeof items))
+  }
+
+  it('shows every LSN, whatever became of the log since', async () => {
+    for (let seed = 1; seed <= 2; seed++) {
+      const random = new Prng(seed)
+      const directory = new Directory({ memory: '64KiB', retain: '4MiB', valueThreshold: 64 })
+      let { db } = directory
+      db.createTable(items)
+      db.createView(titled)
+      const states = new Map([[db.lsn, readAll(db)]])
+      for (let n = 0; n < 30; n++) {
+        if (random.chance(0.1)) db.upsert(items, { id: 50, kind: LONG.repeat(9), n })
+        else write(db, random)
+        states.set(db.lsn, readAll(db))
+        if (random.chance(0.1)) db.checkpoint()
+        if (random.chance(0.05)) db.durability?.storage.compact()
+        if (random.chance(0.1)) db = await directory.reopen()
+      }
+      for (const [lsn, state] of states) if (random.chance(0.25)) expect(stateAt(db, lsn), `${lsn}`).toEqual(state)
+      expect(db.openSnapshots).toMatchObject({ snapshots: 0, changedRows: 0 })
+      const [first] = states.keys()
+      using early = db.snapshotAt(first)
+      expectError(() => db.snapshotAt(db.lsn + 1n), 'USAGE', `is not kept: the last transaction is ${db.lsn}`)
+      expect(early.rows(items)).toEqual([])
+      await db.close()
+      expectError(() => early.rows(kinds), 'USAGE', 'closed')
+    }
+  })
+
+  it('goes by time as well', async () => {
+    const directory = new Directory()
+    let { db } = directory
+    db.createTable(items)
+    const times: number[] = []
+    for (let id = 0; id < 6; id++) {
+      directory.env.advance(1000)
+      times.push(directory.env.now())
+      await db.insert(items, { id, kind: 'a', n: id })
+      if (id === 3) db.checkpoint()
+    }
+    db = await directory.reopen()
+    const sizeAt = (time: number) => {
+      using past = db.snapshotAt({ time: new Date(time) })
+      return past.size(items)
+    }
+    directory.env.advance(5000)
+    expect(times.map(sizeAt)).toEqual([1, 2, 3, 4, 5, 6])
+    expect([sizeAt(times[2] + 999), sizeAt(times[3] - 1), sizeAt(directory.env.now())]).toEqual([3, 3, 6])
+    const start = new Date(times[0] - 1000).toISOString().slice(0, 19)
+    expectError(() => db.snapshotAt({ time: '2001-01-01T00:00:00Z' }), 'USAGE', `the log goes back to 0, of ${start}`)
+    const future = new Date(directory.env.now() + 60_000)
+    expectError(() => db.snapshotAt({ time: future }), 'USAGE', 'is not kept: the last transaction is')
+    expectError(() => db.snapshotAt({ time: 'noon' }), 'USAGE', 'expected a timestamptz')
+    expectError(() => open().snapshotAt({ time: future }), 'USAGE', 'there is no log')
+  })
+
+  it('says what was made or dropped since', async () => {
+    const directory = new Directory()
+    let { db } = directory
+    db.createTable(kinds)
+    db.insert(kinds, { kind: 'a', title: 'A' })
+    const { lsn } = db
+    db.createView(titled)
+    const made = db.lsn
+    db.insert(items, { id: 1, kind: 'a', n: 1 })
+    const after = db.lsn
+    db.dropTable(db.createTable(table('other', { id: u32() })))
+    db = await directory.reopen()
+    using past = db.snapshotAt(lsn)
+    expect(past.rows(kinds)).toHaveLength(1)
+    const problem = `table "items" was created by transaction ${made}; a snapshot of transaction ${lsn} cannot show it`
+    expectError(() => past.rows(items), 'USAGE', problem)
+    expectError(() => past.rows(titled), 'USAGE', problem)
+    db.insert(items, { id: 2, kind: 'a', n: 10 })
+    using later = db.snapshotAt(after)
+    expect(later.rows(titled)).toEqual([{ kind: 'a', total: 1n, title: 'A' }])
+    // Dropped and made again, it is another table.
+    db.dropView(titled)
+    db.dropView(perKind)
+    db.dropTable(items)
+    db.createTable(items)
+    expectError(() => later.rows(items), 'USAGE', 'was created by transaction')
+  })
+
+  it('keeps as much of the log as it was asked to', async () => {
+    const directory = new Directory({ retain: '256KiB', walBytes: '32KiB' })
+    const { db } = directory
+    db.createTable(items)
+    const oldest = (database: Database) => database.snapshots.log?.start.lsn ?? -1n
+    let n = 0
+    const fill = async (database: Database, transactions: number) => {
+      for (const end = n + transactions; n < end; n++)
+        await database.upsert(items, { id: 1, kind: LONG.repeat(150), n })
+      database.checkpoint()
+    }
+    await fill(db, 100)
+    const bytes = db.durability?.storage.logBytes ?? 0
+    expect(bytes).toBeGreaterThan(128 * 1024)
+    expect(bytes).toBeLessThanOrEqual(256 * 1024)
+    expect(oldest(db)).toBeGreaterThan(0n)
+    expect(db.metrics()).toContain(`gnitz_log_start_lsn ${oldest(db)}\n`)
+    const message = `the log goes back to ${oldest(db)}, of `
+    expectError(() => db.snapshotAt(oldest(db) - 1n), 'USAGE', message)
+    // A snapshot that goes back keeps what it needs until it is released.
+    const held = db.snapshotAt(oldest(db))
+    await fill(db, 80)
+    expect(db.snapshots.log?.start.lsn).toBeLessThanOrEqual(held.lsn)
+    expect(held.get(items, 1)?.n).toBe(held.lsn - 2n)
+    held.release()
+    const { lsn } = db
+    const none = await directory.reopen({ retain: 0 })
+    none.checkpoint()
+    expect([oldest(none), none.durability?.storage.logBytes]).toEqual([lsn, 0])
+    const timed = await directory.reopen({ retain: { time: '1h', transactions: 1000 } })
+    await fill(timed, 20)
+    expect(oldest(timed)).toBe(lsn)
+    directory.env.advance(1_800_000)
+    await fill(timed, 1)
+    const later = await directory.reopen({ retain: '1h' })
+    await fill(later, 1)
+    expect(oldest(later)).toBe(lsn)
+    directory.env.advance(3_700_000)
+    await fill(later, 1)
+    expect(oldest(later)).toBeGreaterThan(lsn)
+    for (const retain of ['much', '3 parsecs', -1, {}, { hours: 1 }, { time: '1MiB' }]) {
+      expect(() => directory.open({ retain } as never), String(retain)).toThrow('option retain: expected bytes')
+    }
+  })
+
+  it('reads encrypted logs, and forgets them with their key', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'gnitz-tx-'))
+    try {
+      const key = (id: number) => ({ id, key: new Uint8Array(32).fill(id) })
+      const encryption = staticKeys(key(1))
+      let db = await open(join(dir, 'db'), { encryption })
+      db.createTable(items)
+      db.insert(items, { id: 1, kind: LONG, n: 1 })
+      const { lsn } = db
+      db.upsert(items, { id: 1, kind: 'b', n: 2 })
+      await db.close()
+      db = await open(join(dir, 'db'), { encryption })
+      const past = db.snapshotAt(lsn)
+      expect(past.rows(items)).toEqual([{ id: 1, kind: LONG, n: 1n }])
+      past.release()
+      await db.durability?.storage.rekey()
+      expectError(() => db.snapshotAt(lsn), 'USAGE', 'the log goes back to')
       await db.close()
     } finally {
       rmSync(dir, { recursive: true, force: true })

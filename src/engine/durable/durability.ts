@@ -13,7 +13,6 @@ import { assert, type GnitzError } from '../../base/errors.js'
 import type { Layout } from '../../schema/schema.js'
 import type { Change, Storage } from '../../storage/storage.js'
 import type { Tree } from '../../storage/tree.js'
-import type { WalGroup } from '../../storage/wal/groups.js'
 import type { Batch } from '../../zset/batch.js'
 import type { Kernels } from '../../zset/kernels.js'
 import type { StateKeeper } from '../circuit.js'
@@ -204,40 +203,5 @@ export class Durability implements StateKeeper {
     } finally {
       await this.storage.close({ checkpoint: false })
     }
-  }
-}
-
-/** Parts of the log's transactions, table by table, until some of them make a worthwhile epoch. */
-export class ReplayQueue {
-  private readonly byTable = new Map<number, Batch[]>()
-  private rows = 0
-  lsn = 0n
-
-  /** Rows of one epoch while the log is replayed. */
-  static readonly ROWS = 1 << 14
-
-  add({ lsn, parts }: WalGroup): void {
-    for (const { tableId, batch } of parts) {
-      const list = this.byTable.get(tableId)
-      if (list === undefined) this.byTable.set(tableId, [batch])
-      else list.push(batch)
-      this.rows += batch.length
-    }
-    this.lsn = lsn
-  }
-
-  get isFull(): boolean {
-    return this.rows >= ReplayQueue.ROWS
-  }
-
-  get isEmpty(): boolean {
-    return this.byTable.size === 0
-  }
-
-  take(): { tableId: number; batches: readonly Batch[] }[] {
-    const all = [...this.byTable].map(([tableId, batches]) => ({ tableId, batches }))
-    this.byTable.clear()
-    this.rows = 0
-    return all
   }
 }

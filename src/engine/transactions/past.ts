@@ -12,10 +12,23 @@ import { Overlay } from './overlay.js'
 
 /** Changes of tables that were committed and are still known, such as those in a log. */
 export interface DeltaLog {
-  /** The oldest state that can be gone back to: every change after this LSN is there. */
-  readonly oldestLsn: bigint
-  /** The changes of a table with `after` < LSN <= `upTo`, in any order: flat batches of its columns. */
+  /** The oldest state that can be gone back to: every change after its LSN is there. Throws IoError. */
+  readonly start: PastState
+  /** The last transaction up to a time (microseconds since 1970); null if that is before the start, or has not come yet. */
+  lsnAt(time: bigint): bigint | null
+  /**
+   * The changes of a table with `after` < LSN <= `upTo`, in any order, as batches of any layout. Throws UsageError if the
+   * table was not there, or was another one, at `after`.
+   */
   deltas(table: TableDefinition, after: bigint, upTo: bigint): Iterable<Delta>
+  /** Keeps what is needed to go back to a state, until what this returns is called. */
+  hold(lsn: bigint): () => void
+}
+
+export interface PastState {
+  readonly lsn: bigint
+  /** Microseconds since 1970; null if that is not known. */
+  readonly time: bigint | null
 }
 
 /** A database of the past, for views: makes one from rows of tables. */
@@ -57,6 +70,7 @@ export class Past {
     entriesOf: (table: TableDefinition) => Iterable<Entry<unknown>>,
   ): RelationReader<unknown> {
     this.recomputed ??= this.recompute()
+    mustFollow(definition, this.lsn)
     for (const table of tablesOf(definition.rel)) {
       if (this.loaded.has(table)) continue
       if (table.stream) {
@@ -72,16 +86,30 @@ export class Past {
   }
 }
 
+/** All nodes of a circuit, those of views that it reads included. */
+function* allNodesOf(rel: Rel): Generator<Rel> {
+  for (const node of nodesOf(rel)) {
+    yield node
+    if (node.kind === 'source' && node.relation.kind === 'view') yield* allNodesOf(node.relation.rel)
+  }
+}
+
 /** The tables that a circuit reads, directly and through views. */
 function tablesOf(rel: Rel): Set<TableDefinition> {
   const tables = new Set<TableDefinition>()
-  const collect = (from: Rel): void => {
-    for (const node of nodesOf(from)) {
-      if (node.kind !== 'source') continue
-      if (node.relation.kind === 'table') tables.add(node.relation)
-      else if (node.relation.kind === 'view') collect(node.relation.rel)
-    }
+  for (const node of allNodesOf(rel)) {
+    if (node.kind === 'source' && node.relation.kind === 'table') tables.add(node.relation)
   }
-  collect(rel)
   return tables
+}
+
+/** Throws UsageError if what a view holds does not follow from the tables alone. */
+function mustFollow({ schema, rel }: ViewDefinition, lsn: bigint): void {
+  for (const node of allNodesOf(rel)) {
+    if (node.kind !== 'noise') continue
+    throw new UsageError(
+      `view "${schema.name}" cannot be shown as of transaction ${lsn}: its noise would be drawn again, which would tell ` +
+        'more than its budget allows',
+    )
+  }
 }

@@ -1,5 +1,7 @@
 /** The open snapshots of a database, and where older states are to be found. */
 import { quote, show, UsageError } from '../../base/errors.js'
+import { formatTimestamp } from '../../schema/calendar.js'
+import { normalise, Problem } from '../../schema/values.js'
 import type { TransactionHost } from '../transaction.js'
 import type { Pin } from './history.js'
 import { type DeltaLog, Past, type Recomputed } from './past.js'
@@ -15,6 +17,12 @@ export interface SnapshotStats {
   readonly changedRows: number
   readonly allocatedBytes: number
 }
+
+/**
+ * An earlier state: by LSN, by the name of an open snapshot, or as it was at a time (a Date, ISO text, or microseconds
+ * since 1970): after the last transaction up to then.
+ */
+export type SnapshotTarget = bigint | number | string | { readonly time: Date | string | bigint }
 
 export class Snapshots {
   /** Where changes from before all open snapshots are found. */
@@ -36,22 +44,25 @@ export class Snapshots {
   }
 
   /** A snapshot of an earlier state; `present` is the LSN of the present one. Throws UsageError if it is not kept. */
-  at(present: bigint, at: bigint | number | string): Snapshot {
-    const lsn = this.lsnOf(at)
+  at(present: bigint, at: SnapshotTarget): Snapshot {
+    const lsn = this.lsnOf(present, at)
+    const { log } = this
     const { history } = this.host
     if (lsn === present) return this.make(history.pin(lsn, false), lsn, null, null)
     const pin = history.pinAt(lsn)
     if (pin !== null) return this.make(pin, lsn, null, null)
-    const { log } = this
-    if (log === null || lsn < log.oldestLsn || lsn > present) throw this.unreachable(present, lsn)
+    if (log === null || lsn > present || lsn < log.start.lsn) {
+      throw this.unreachable(present, `the state after transaction ${lsn} is not kept`)
+    }
     const next = history.lsns.find(kept => kept > lsn)
     const from = (next === undefined ? null : history.pinAt(next)) ?? history.pin(present, false)
-    return this.make(from, lsn, null, new Past(log, lsn, from.lsn, this.recompute))
+    return this.make(from, lsn, null, new Past(log, lsn, from.lsn, this.recompute), log.hold(lsn))
   }
 
-  private make(pin: Pin, lsn: bigint, name: string | null, past: Past | null): Snapshot {
+  private make(pin: Pin, lsn: bigint, name: string | null, past: Past | null, letGo = () => {}): Snapshot {
     const { named } = this
     const released = () => {
+      letGo()
       if (name !== null) named.delete(name)
     }
     const snapshot = new Snapshot(this.host, pin, lsn, name, past, released)
@@ -59,11 +70,12 @@ export class Snapshots {
     return snapshot
   }
 
-  private lsnOf(at: unknown): bigint {
+  private lsnOf(present: bigint, at: SnapshotTarget): bigint {
     if (typeof at === 'bigint') return at
     if (typeof at === 'number' && Number.isSafeInteger(at)) return BigInt(at)
+    if (typeof at === 'object' && at !== null && 'time' in at) return this.lsnAt(present, microsOf(at.time))
     if (typeof at !== 'string') {
-      throw new UsageError(`snapshotAt: expected an LSN or the name of a snapshot, found ${show(at)}`)
+      throw new UsageError(`snapshotAt: expected an LSN, the name of a snapshot or { time }, found ${show(at)}`)
     }
     const found = this.named.get(at)
     if (found !== undefined) return found.lsn
@@ -71,13 +83,24 @@ export class Snapshots {
     throw new UsageError(`snapshotAt: there is no open snapshot with the name ${quote(at)}; there are: ${known}`)
   }
 
-  private unreachable(present: bigint, lsn: bigint): UsageError {
+  private lsnAt(present: bigint, time: bigint): bigint {
+    const lsn = this.log?.lsnAt(time) ?? null
+    if (lsn === null) throw this.unreachable(present, `the state of ${formatTimestamp(time)}Z is not kept`)
+    return lsn
+  }
+
+  private unreachable(present: bigint, problem: string): UsageError {
     const kept = this.host.history.lsns.join(', ') || 'none'
-    const log = this.log === null ? 'there is no log' : `the log goes back to ${this.log.oldestLsn}`
     return new UsageError(
-      `snapshotAt: the state after transaction ${lsn} is not kept: the last transaction is ${present}; open snapshots ` +
-        `and transactions keep: ${kept}; ${log}`,
+      `snapshotAt: ${problem}: the last transaction is ${present}; open snapshots and transactions keep: ${kept}; ` +
+        this.reach(),
     )
+  }
+
+  private reach(): string {
+    if (this.log === null) return 'there is no log'
+    const { lsn, time } = this.log.start
+    return `the log goes back to ${lsn}${time === null ? '' : `, of ${formatTimestamp(time)}Z`}`
   }
 
   stats(): SnapshotStats {
@@ -90,4 +113,11 @@ export class Snapshots {
       allocatedBytes: history.bytes,
     }
   }
+}
+
+/** Microseconds since 1970. Throws UsageError if it is no time. */
+function microsOf(time: unknown): bigint {
+  const micros = normalise('timestamptz', time)
+  if (micros instanceof Problem) throw new UsageError(`snapshotAt: time: ${micros.message}`)
+  return micros as bigint
 }

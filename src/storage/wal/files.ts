@@ -8,7 +8,9 @@
 import { IoError } from '../../base/errors.js'
 import { type Env, type EnvFile, joinPath } from '../../env/env.js'
 import { type LogEnd, type Lsn, walFile } from '../types.js'
+import { openingOf } from './groups.js'
 import type { FoundSegment } from './recover.js'
+import { type LogStart, MAX_SEGMENTS, PARTS, type Retention } from './retention.js'
 
 interface Segment {
   readonly path: string
@@ -23,6 +25,8 @@ interface Segment {
   syncedBytes: number
   /** When it has this size it is time to write more zeros. */
   extendAt: number
+  /** What its first note says, once somebody has asked. */
+  start: LogStart | null
 }
 
 export interface LogSize {
@@ -64,6 +68,7 @@ export class LogFiles {
         coveredBytes: sizeBytes,
         syncedBytes: sizeBytes,
         extendAt: 0,
+        start: null,
       }
     })
     const last = this.segments.at(-1)
@@ -142,6 +147,7 @@ export class LogFiles {
       coveredBytes: 0,
       syncedBytes: 0,
       extendAt: 0,
+      start: null,
     }
     this.segments.push(this.current)
     this.directoryDirty = true
@@ -216,16 +222,66 @@ export class LogFiles {
     finish(segment)
   }
 
-  /** Removes segments up to `upTo`, oldest first, not the current one; none that a sync under way may be about. */
-  prune(upTo: Lsn, isSyncing: boolean): void {
-    while (this.segments.length > 0) {
+  /** Where the log begins; null if it is empty. Throws CorruptionError, FormatError, IoError. */
+  get start(): LogStart | null {
+    return this.segments.length === 0 ? null : this.startOf(this.segments[0])
+  }
+
+  /** The last beginning of a segment at or before a time (microseconds since 1970); null if there is none. */
+  startBefore(time: bigint): LogStart | null {
+    let found: LogStart | null = null
+    for (const segment of this.segments) {
+      const start = this.startOf(segment)
+      if (start.time === null || start.time > time) break
+      found = start
+    }
+    return found
+  }
+
+  /**
+   * Removes segments up to `upTo`, oldest first, that `retention` does not keep and nobody needs who goes back to `held`;
+   * not the current one, and none that a sync under way may be about.
+   */
+  prune(upTo: Lsn, isSyncing: boolean, retention: Retention, held: Lsn): void {
+    for (let removed = 0; this.segments.length > 0; removed++) {
       const segment = this.segments[0]
       if (segment === this.current || segment.lastLsn > upTo || (isSyncing && segment.file !== null)) return
+      if (this.isKept(upTo, retention, held)) return
+      // If a crash brings names back, none before one that stays gone: the log must have no gap.
+      if (removed > 0) this.env.syncDirectory(this.dir)
       segment.extendAt = 0
       finish(segment)
       this.env.remove(segment.path)
       this.segments.shift()
     }
+  }
+
+  /** Is the first segment kept? */
+  private isKept(upTo: Lsn, retention: Retention, held: Lsn): boolean {
+    if (held >= upTo && retention.bytes === 0) return false
+    const next = this.segments.length > 1 ? this.startOf(this.segments[1]) : null
+    const lastLsn = next?.lsn ?? this.segments[0].lastLsn
+    if (lastLsn > held) return true
+    if (this.sizeBytes > retention.bytes || this.segments.length > MAX_SEGMENTS) return false
+    if (lastLsn + BigInt(Math.min(retention.transactions, Number.MAX_SAFE_INTEGER)) <= upTo) return false
+    // What comes next began when this had ended.
+    const endedAt = next === null ? null : next.time
+    return endedAt === null || Number(endedAt) / 1000 + retention.milliseconds > this.env.now()
+  }
+
+  /** Is the current segment so long that, as one, it would be kept much longer than asked? */
+  isLong(upTo: Lsn, { bytes, transactions, milliseconds }: Retention): boolean {
+    const { current } = this
+    if (current === null) return false
+    if (bytes === 0) return true
+    const { lsn, time } = this.startOf(current)
+    if (Number(upTo - lsn) >= transactions / PARTS) return true
+    return time !== null && this.env.now() - Number(time) / 1000 >= milliseconds / PARTS
+  }
+
+  private startOf(segment: Segment): LogStart {
+    segment.start ??= openingOf(this.env, segment)
+    return segment.start
   }
 
   close(): void {

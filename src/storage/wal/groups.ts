@@ -4,15 +4,17 @@
  * which a crash or a write under way explains (`torn`), and bytes that no writer leaves behind (CorruptionError).
  */
 import { CorruptionError, FormatError } from '../../base/errors.js'
+import type { Env } from '../../env/env.js'
 import type { Batch } from '../../zset/batch.js'
 import type { Kernels } from '../../zset/kernels.js'
 import { cipherOf, type FileCipher, type Keyring, type Sealing } from '../crypt/keyring.js'
 import type { Lsn, TableId } from '../types.js'
 import { type BlockHeader, bodyBytes, HEADER_BYTES, MAX_GROUP_BYTES } from './block.js'
 import { type Declaration, declarationOf, decodeNote, NOTE_TABLE, type Note } from './note.js'
+import type { LogStart } from './retention.js'
 import { firstOutOfOrder, slabBatch, unpackRows } from './rows.js'
 import { BLOCK_SEAL_BYTES, openBody } from './sealed.js'
-import type { Block, NoBlock, SegmentFile, StrideOf } from './segment.js'
+import { type Block, type NoBlock, SegmentFile, type SegmentName, type StrideOf } from './segment.js'
 
 /** The kernels of a table, or null if there is no such table. */
 export type TableLookup = (tableId: TableId) => Kernels | null
@@ -70,6 +72,9 @@ export interface Torn {
   readonly reason: string
 }
 
+/** Enough for a first note with a few tables. */
+const NOTE_WINDOW_BYTES = 512
+
 const REASONS: Readonly<Record<NoBlock['problem'], string>> = {
   end: 'the file ends in the middle of a transaction',
   short: 'the file ends in the middle of a block',
@@ -93,6 +98,8 @@ export interface Opening {
   readonly kind: 'opening'
   /** The transaction that this segment follows; 0 if it is the first one ever. */
   readonly previousLsn: Lsn
+  /** Microseconds since 1970; null in a log of version 1. */
+  readonly time: bigint | null
   /** Everything before this segment was durable when it was begun. */
   readonly synced: boolean
 }
@@ -128,6 +135,8 @@ export class GroupReader {
     private readonly tableOf: TableLookup,
     /** Null: none; then rows of sealed segments cannot be read. */
     private readonly keys: Keyring | null,
+    /** Rows of other tables are not looked at, and left out. */
+    private readonly wants: (tableId: TableId) => boolean = () => true,
   ) {}
 
   /**
@@ -147,7 +156,7 @@ export class GroupReader {
     this.sealing = note.sealing
     this.lastLsn = note.previousLsn
     this.floor = header.lsn
-    return { kind: 'opening', previousLsn: note.previousLsn, synced: header.synced }
+    return { kind: 'opening', previousLsn: note.previousLsn, time: note.time, synced: header.synced }
   }
 
   /**
@@ -169,7 +178,7 @@ export class GroupReader {
         throw this.corrupt(at, `expected the rest of transaction ${lsn}, found ${header.lsn}`)
       const note = header.tableId === NOTE_TABLE
       if (note) this.readNote(block, at === start)
-      else if (lsn > after) blocks.push(block)
+      else if (lsn > after && this.wants(header.tableId)) blocks.push(block)
       if (header.synced) this.syncedAt = at
       at = block.end
       if (at - start > MAX_GROUP_BYTES) {
@@ -252,8 +261,9 @@ export class GroupReader {
       const shared = sink?.room(tableId, lsn, rowCount, tailBytes) ?? null
       const batch = shared ?? slabBatch(kernels.layout, rowCount, tailBytes)
       const first = batch.length
-      for (let b = from; b < to; b++)
-        this.unpackBlock(kernels, blocks.length === 1 ? blocks[b] : this.again(blocks[b]), batch)
+      // The last block that was read is still in the window.
+      const isAtHand = blocks.length === 1 && blocks[0].end === this.offset
+      for (let b = from; b < to; b++) this.unpackBlock(kernels, isAtHand ? blocks[b] : this.again(blocks[b]), batch)
       this.checkOrder(kernels, batch, first, tableId, offset)
       if (shared === null) {
         batch.order = 'consolidated'
@@ -322,6 +332,18 @@ export class GroupReader {
 
   private corrupt(offset: number, problem: string): CorruptionError {
     return new CorruptionError(this.segment.path, offset, problem)
+  }
+}
+
+/** Where a segment takes up the log. Throws CorruptionError, FormatError, IoError. */
+export function openingOf(env: Env, { path, firstLsn }: SegmentName): LogStart {
+  const segment = new SegmentFile(env.open(path, 'read'), NOTE_WINDOW_BYTES)
+  try {
+    const opening = new GroupReader(segment, firstLsn, () => null, null).opening()
+    if (opening.kind === 'torn') throw new CorruptionError(path, 0, opening.reason)
+    return { lsn: opening.previousLsn, time: opening.time }
+  } finally {
+    segment.close()
   }
 }
 

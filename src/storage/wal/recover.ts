@@ -37,6 +37,8 @@ export interface WalRecovery {
   readonly rows: number
   /** Last transaction in the log, or the one recovery began after if that is later. */
   readonly lastLsn: Lsn
+  /** Length of the log up to the first transaction that was handed out. */
+  readonly oldBytes: number
   /** What was cut off: its length, where it began, and why. Zero and nulls if the log ended properly. */
   readonly droppedBytes: number
   readonly file: string | null
@@ -94,6 +96,7 @@ class Recoverer {
   private logLsn: Lsn | null = null
   private groups = 0
   private rows = 0
+  private oldBytes = 0
   private bytesDone = 0
   private bytesTotal = 0
   private reported = 0
@@ -122,6 +125,7 @@ class Recoverer {
       groups: this.groups,
       rows: this.rows,
       lastLsn: this.lastLsn,
+      oldBytes: this.oldBytes,
       droppedBytes: dropped?.bytes ?? 0,
       file: dropped?.file ?? null,
       offset: dropped?.torn.offset ?? null,
@@ -135,23 +139,37 @@ class Recoverer {
 
   /** Segments whose transactions are all in the shards are kept unread until they are pruned. */
   private skipOld(): number {
-    for (let i = this.all.length - 1; i > 0; i--) {
+    const last = this.all.length - 1
+    if (last >= 0 && this.endsInShards(this.all[last])) return this.skip(last + 1, this.options.endsAt?.lsn ?? 0n)
+    for (let i = last; i > 0; i--) {
       const { segment, reader } = this.open(i)
       try {
         const opening = reader.opening()
         if (opening.kind === 'torn' || opening.previousLsn > this.options.afterLsn) continue
-        const lastLsn = opening.previousLsn
-        for (const old of this.all.slice(0, i)) {
-          this.kept.push({ ...old, lastLsn, sizeBytes: this.options.env.stat(old.path)?.sizeBytes ?? 0 })
-        }
-        this.durable = { segment: i, offset: 0 }
-        this.logLsn = lastLsn
-        return i
+        return this.skip(i, opening.previousLsn)
       } finally {
         segment.close()
       }
     }
     return 0
+  }
+
+  private skip(count: number, lastLsn: Lsn): number {
+    for (const old of this.all.slice(0, count)) {
+      const sizeBytes = this.options.env.stat(old.path)?.sizeBytes ?? 0
+      this.kept.push({ ...old, lastLsn, sizeBytes })
+      this.oldBytes += sizeBytes
+    }
+    this.durable = { segment: count, offset: 0 }
+    this.logLsn = lastLsn
+    return count
+  }
+
+  /** Does the log end, in this segment, where the manifest says, with everything in the shards? */
+  private endsInShards({ firstLsn, path }: SegmentName): boolean {
+    const { endsAt, afterLsn, env } = this.options
+    if (endsAt == null || endsAt.segment !== firstLsn || endsAt.lsn > afterLsn) return false
+    return env.stat(path)?.sizeBytes === endsAt.offset
   }
 
   private open(i: number): { segment: SegmentFile; reader: GroupReader } {
@@ -164,6 +182,7 @@ class Recoverer {
   private readSegment(i: number): Torn | null {
     const { afterLsn, replay, sink = null } = this.options
     const { segment, reader } = this.open(i)
+    let oldBytes = 0
     try {
       const opening = reader.opening()
       const lost = opening.kind === 'torn' ? opening : this.judgeLink(i, opening)
@@ -181,10 +200,11 @@ class Recoverer {
         if (next.kind === 'group') {
           replay(next)
           this.groups++
-        }
+        } else if (this.groups === 0) oldBytes = reader.offset
         this.progress(reader.offset)
       }
     } finally {
+      this.oldBytes += oldBytes
       this.rows += reader.rowCount
       this.bytesDone += segment.sizeBytes
       segment.close()

@@ -10,7 +10,7 @@
 import { CorruptionError, IoError } from '../../base/errors.js'
 import type { Env } from '../../env/env.js'
 import type { Keyring } from '../crypt/keyring.js'
-import type { Lsn } from '../types.js'
+import type { Lsn, TableId } from '../types.js'
 import { HEADER_BYTES } from './block.js'
 import {
   type End,
@@ -32,6 +32,8 @@ export interface LogReaderOptions {
   readonly keys?: Keyring | null
   /** The first transaction wanted is the one after this. */
   readonly after: Lsn
+  /** Parts of transactions that are wanted; all of them by default. */
+  readonly wants?: (tableId: TableId) => boolean
 }
 
 /** Where the reader is. */
@@ -131,7 +133,8 @@ export class LogReader {
     this.close()
     try {
       const segment = new SegmentFile(this.options.env.open(name.path, 'read'))
-      const reader = new GroupReader(segment, name.firstLsn, this.options.tableOf, this.options.keys ?? null)
+      const { tableOf, keys = null, wants } = this.options
+      const reader = new GroupReader(segment, name.firstLsn, tableOf, keys, wants)
       this.place = { name, reader, follows, opened: false, seenAt: 0, seen: null, looks: 0 }
       return this.place
     } catch (error) {

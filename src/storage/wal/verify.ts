@@ -69,7 +69,7 @@ export function verifyLog(
     })
   }
   for (const { path } of segments.slice(0, scan.coveredSegments)) {
-    findings.note(path, null, 'all of it is in shards: the next checkpoint removes it')
+    findings.note(path, null, 'all of it is in shards: a checkpoint removes it unless it is kept for snapshotAt')
   }
   const { blocks, sizeBytes, lastLsn } = scan
   return { segments: segments.length, blocks, sizeBytes, transactions, rowCount, lastLsn }

@@ -22,6 +22,7 @@ import { LogFiles } from './files.js'
 import type { RowSink, TableLookup, WalGroup, WalPart } from './groups.js'
 import { Pending } from './pending.js'
 import { type Recovered, type RecoveryProgress, recover, type WalRecovery } from './recover.js'
+import { type LogStart, NO_RETENTION, type Retention } from './retention.js'
 
 /**
  * When `committed` resolves: `commit` when the transaction is durable; `interval` when it is written, and it is durable
@@ -146,6 +147,16 @@ export class Wal {
     return this.failed === null ? this.files.end : null
   }
 
+  /** Where the log begins, as written. Throws CorruptionError, FormatError, IoError if its first segment cannot be read. */
+  get start(): LogStart {
+    return this.files.start ?? { lsn: this.written, time: null }
+  }
+
+  /** The last beginning of a segment at or before a time; null if there is none. Throws like `start`. */
+  startBefore(time: bigint): LogStart | null {
+    return this.files.startBefore(time)
+  }
+
   /** Bytes in the log, with those that wait to be written. */
   get sizeBytes(): number {
     return this.files.sizeBytes + this.pending.sizeBytes
@@ -205,16 +216,30 @@ export class Wal {
 
   /** The next transaction begins a new segment. Throws like `sync`. */
   rotate(): void {
-    this.mustBeUsable()
-    const problem = this.write()
-    if (problem !== null) throw this.failed ?? problem
+    this.writeNow()
     this.files.leave()
   }
 
-  /** Removes segments all of whose transactions are up to `upTo`; never the one that is written to. */
-  prune(upTo: Lsn): void {
+  /** Rotates if nothing of the current segment is kept, or if it is long for what is kept. Throws like `sync`. */
+  retire(upTo: Lsn, retention: Retention): void {
+    this.writeNow()
+    if (this.files.isLong(upTo, retention)) this.files.leave()
+  }
+
+  /** Writes what waits, without making it durable. Throws if some of it could not be written, and `failure`. */
+  writeNow(): void {
     this.mustBeUsable()
-    this.files.prune(upTo, this.syncing !== null)
+    const problem = this.write()
+    if (problem !== null) throw this.failed ?? problem
+  }
+
+  /**
+   * Removes segments all of whose transactions are up to `upTo`; never the one that is written to. Those stay that
+   * `retention` keeps, or that have transactions after `held`.
+   */
+  prune(upTo: Lsn, retention: Retention = NO_RETENTION, held: Lsn = upTo): void {
+    this.mustBeUsable()
+    this.files.prune(upTo, this.syncing !== null, retention, held)
   }
 
   /**
