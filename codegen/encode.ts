@@ -4,7 +4,7 @@
  */
 import { quote, RowError, show } from '../src/base/errors.js'
 import type { Column, RowSchema } from '../src/schema/schema.js'
-import { MAX_STRING_BYTES, type TypeName } from '../src/schema/types.js'
+import { MAX_STRING_BYTES, type TypeName, type Value } from '../src/schema/types.js'
 import { normalise, Problem } from '../src/schema/values.js'
 import type { Batch } from '../src/zset/batch.js'
 import type { Heap } from '../src/zset/heap.js'
@@ -33,6 +33,7 @@ function columnStatics(column: Column) {
     max: isSmallInteger ? Number(info.max) : 0,
     // A name that every object seems to have is looked for on the row itself.
     inherited: column.name in {},
+    hasDefault: column.defaultValue !== undefined,
     put: $put,
   }
 }
@@ -46,6 +47,7 @@ export function rowEncoder(schema: RowSchema, mode: Mode = 'compiled'): Built<En
     $ownProperty: external(ownProperty),
     $putString: external(putString),
     $putOther: external(putOther),
+    $putDefault: external(putDefault),
     $countNames: external(countNames),
     $check: external((rows: readonly unknown[], i: number) => checkRow(schema, rows, i), 'checkRow'),
     $reject: external((rows: readonly unknown[], i: number) => reject(schema, rows, i), 'reject'),
@@ -84,6 +86,12 @@ function putOther(type: TypeName, value: unknown, batch: Batch, index: number, k
   return 1
 }
 
+/** Stores the default of a column that a row was given without. */
+function putDefault(batch: Batch, index: number, k: number): void {
+  const column = batch.layout.schema.columns[index]
+  writeValue(batch, column, k, column.defaultValue as Value)
+}
+
 function countNames(row: object): number {
   let count = 0
   for (const _ in row) count++
@@ -117,7 +125,7 @@ function checkRow(schema: RowSchema, rows: readonly unknown[], i: number): void 
 
 function problemOf(column: Column, value: unknown): string | null {
   if (value === undefined || value === null) {
-    if (column.nullable) return null
+    if (column.nullable || (value === undefined && column.defaultValue !== undefined)) return null
     return value === null ? 'expected a value, found null in a column that is not nullable' : 'the column is missing'
   }
   const canonical = normalise(column.type, value)
@@ -125,7 +133,7 @@ function problemOf(column: Column, value: unknown): string | null {
 }
 
 /**
- * Writes a user's array, of any kind, into a column. `nulls[i]` = 1, null and undefined are NULL.
+ * Writes a user's array, of any kind, into a column. `nulls[i]` = 1 and null are NULL, undefined is the default.
  * Throws RowError on the first value that does not fit. REQUIRES: null bits of the column are 0.
  */
 export function encodeColumn(
@@ -141,7 +149,7 @@ export function encodeColumn(
     if (value === null || value === undefined) {
       const problem = problemOf(column, value)
       if (problem !== null) throw new RowError(name, column.name, i, problem)
-      writeValue(batch, column, i, null)
+      writeValue(batch, column, i, value === undefined ? (column.defaultValue ?? null) : null)
       continue
     }
     const canonical =

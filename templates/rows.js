@@ -13,6 +13,7 @@ export function encodeRows(
   $ownProperty,
   $putString,
   $putOther,
+  $putDefault,
   $countNames,
   $check,
   $reject,
@@ -34,7 +35,8 @@ export function encodeRows(
     for (const $c of $columns) {
       const value = $c.inherited ? $ownProperty(row, $c.name) : row[$c.name]
       if (value !== undefined) found++
-      if ($c.nullable) {
+      if ($c.hasDefault && value === undefined) $putDefault(batch, $c.index, k)
+      else if ($c.nullable) {
         if (value === null || value === undefined) {
           batch.nulls32[k * ($nullWords * 2) + ($c.nullBit >> 5)] |= 1 << ($c.nullBit & 31)
           if ($c.storage === 'german' || $c.storage === 'w128') {

@@ -2,14 +2,16 @@
  * Tables as a program writes them: column builders and `table()`.
  *
  * The types of rows are inferred from the columns. A row that is read has every column (`T | null` if nullable). A
- * row that is inserted must have every column that is not nullable; a nullable one may be left out, which is NULL.
+ * row that is inserted must have every column that is not nullable and has no default; a column that is left out gets
+ * its default, or else NULL.
  */
 import { quote, SchemaError, show } from '../base/errors.js'
 import type { Interval } from '../schema/interval.js'
 import type { JsonValue } from '../schema/nested.js'
 import type { IntervalInput } from '../schema/present.js'
 import { type ColumnSpec, type TableSchema, tableSchema } from '../schema/schema.js'
-import { arrayOf, decimalOf, mapOf, type Part, structOf, TYPES, type TypeName } from '../schema/types.js'
+import { arrayOf, decimalOf, mapOf, type Part, structOf, TYPES, type TypeName, type Value } from '../schema/types.js'
+import { normalise, Problem } from '../schema/values.js'
 import {
   type ConstraintSpec,
   columnTerms,
@@ -33,19 +35,36 @@ export type Simplify<T> = { [K in keyof T]: T[K] } & {}
  * A column of a table: its type and what it allows. Frozen; each method gives a new builder.
  * `T` is a value that is read, `Input` one that is inserted, both without null.
  */
-export class ColumnBuilder<T, Nullable extends boolean = false, Input = T, Key extends boolean = boolean> {
+export class ColumnBuilder<
+  T,
+  Nullable extends boolean = false,
+  Input = T,
+  Key extends boolean = boolean,
+  Optional extends boolean = boolean,
+> {
   declare readonly [VALUE]: T
   declare readonly [INSERT]: Input
   readonly type: TypeName
   readonly isNullable: Nullable
   readonly isPrimaryKey: Key
   readonly isUniqueKey: boolean
+  readonly hasDefault: Optional
+  /** Canonical; undefined if there is none. */
+  readonly defaultValue: Value | undefined
 
-  constructor(type: TypeName, isNullable: Nullable, isPrimaryKey: Key, isUniqueKey = false) {
+  constructor(
+    type: TypeName,
+    isNullable: Nullable,
+    isPrimaryKey: Key,
+    isUniqueKey = false,
+    defaultValue: Value | undefined = undefined,
+  ) {
     this.type = type
     this.isNullable = isNullable
     this.isPrimaryKey = isPrimaryKey
     this.isUniqueKey = isUniqueKey
+    this.hasDefault = (defaultValue !== undefined) as Optional
+    this.defaultValue = defaultValue
     Object.freeze(this)
   }
 
@@ -54,22 +73,38 @@ export class ColumnBuilder<T, Nullable extends boolean = false, Input = T, Key e
    * rows are found. With `unique` on one of its columns the key is also a constraint: no two rows share it.
    */
   primaryKey(
-    this: ColumnBuilder<T, false, Input>,
+    this: ColumnBuilder<T, false, Input, boolean, Optional>,
     options: { readonly unique?: boolean } = {},
-  ): ColumnBuilder<T, false, Input, true> {
-    return new ColumnBuilder<T, false, Input, true>(this.type, false, true, options.unique === true)
+  ): ColumnBuilder<T, false, Input, true, Optional> {
+    const { type, defaultValue } = this
+    return new ColumnBuilder<T, false, Input, true, Optional>(type, false, true, options.unique === true, defaultValue)
   }
 
   /** Allows NULL. A primary key column cannot be nullable: `table` refuses it. */
-  nullable(): ColumnBuilder<T, true, Input, Key> {
-    return new ColumnBuilder<T, true, Input, Key>(this.type, true, this.isPrimaryKey, this.isUniqueKey)
+  nullable(): ColumnBuilder<T, true, Input, Key, Optional> {
+    const { type, isPrimaryKey, isUniqueKey, defaultValue } = this
+    return new ColumnBuilder<T, true, Input, Key, Optional>(type, true, isPrimaryKey, isUniqueKey, defaultValue)
+  }
+
+  /**
+   * A row that is inserted without the column gets this value, and so do rows that are there when the column is added
+   * (`db.alterTable`). Throws SchemaError if the column cannot hold it.
+   */
+  default(value: Input): ColumnBuilder<T, Nullable, Input, Key, true> {
+    const canonical = value === null || value === undefined ? undefined : normalise(this.type, value)
+    if (canonical === undefined || canonical instanceof Problem) {
+      const problem = canonical?.message ?? `expected a value, found ${show(value)}`
+      throw new SchemaError(`default of a ${this.type} column: ${problem}`)
+    }
+    const { type, isNullable, isPrimaryKey, isUniqueKey } = this
+    return new ColumnBuilder<T, Nullable, Input, Key, true>(type, isNullable, isPrimaryKey, isUniqueKey, canonical)
   }
 }
 
 const make =
   <T, Input = T>(type: TypeName) =>
-  (): ColumnBuilder<T, false, Input, false> =>
-    new ColumnBuilder<T, false, Input, false>(type, false, false)
+  (): ColumnBuilder<T, false, Input, false, false> =>
+    new ColumnBuilder<T, false, Input, false, false>(type, false, false)
 
 type Integer64 = bigint | number
 type Instant = bigint | number | string | Date
@@ -166,14 +201,17 @@ export type ColumnBuilders = Readonly<Record<string, ColumnBuilder<unknown, bool
 type ReadValue<C> = C extends ColumnBuilder<infer T, infer N, unknown> ? (N extends true ? T | null : T) : never
 type InputValue<C> = C extends ColumnBuilder<unknown, boolean, infer I> ? I : never
 type NullableNames<C> = { [K in keyof C]: C[K] extends ColumnBuilder<unknown, true, unknown> ? K : never }[keyof C]
+type DefaultNames<C> = {
+  [K in keyof C]: C[K] extends { readonly hasDefault: infer D } ? (true extends D ? K : never) : never
+}[keyof C]
 
 /** A row as it is read from a table with these columns. */
 export type RowOf<C> = { -readonly [K in keyof C]: ReadValue<C[K]> }
 /** A row as it may be inserted into a table with these columns. */
 export type InsertOf<C> = Simplify<
-  { -readonly [K in Exclude<keyof C, NullableNames<C>>]: InputValue<C[K]> } & {
+  { -readonly [K in Exclude<keyof C, NullableNames<C> | DefaultNames<C>>]: InputValue<C[K]> } & {
     -readonly [K in NullableNames<C>]?: InputValue<C[K]> | null
-  }
+  } & { -readonly [K in Exclude<DefaultNames<C>, NullableNames<C>>]?: InputValue<C[K]> }
 >
 
 type KeyNames<C> = {
@@ -263,7 +301,12 @@ const isUniqueKey = (columns: ColumnBuilders): boolean =>
 
 /** Names and types of the columns. Throws SchemaError if one is no column. */
 export function columnSpecs(what: string, columns: ColumnBuilders): ColumnSpec[] {
-  return columnsOf(what, columns).map(([name, b]) => ({ name, type: b.type, nullable: b.isNullable }))
+  return columnsOf(what, columns).map(([name, builder]) => specOf(name, builder))
+}
+
+function specOf(name: string, { type, isNullable, defaultValue }: ColumnBuilders[string]): ColumnSpec {
+  const spec = { name, type, nullable: isNullable }
+  return defaultValue === undefined ? spec : { ...spec, defaultValue }
 }
 
 function columnsOf(what: string, columns: ColumnBuilders) {
@@ -286,7 +329,7 @@ function schemaOf(name: string, columns: ColumnBuilders, keyOption: readonly str
   if (keyOption !== undefined && marked.length > 0) {
     throw new SchemaError(`table ${label(name)}: give the key either by .primaryKey() or by the option, not both`)
   }
-  const specs = entries.map(([column, b]) => ({ name: column, type: b.type, nullable: b.isNullable }))
+  const specs = entries.map(([column, builder]) => specOf(column, builder))
   return tableSchema(name, specs, keyOption ?? marked)
 }
 

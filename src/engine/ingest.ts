@@ -140,6 +140,11 @@ function placeColumn(
   const { name } = batch.layout.schema
   const { storage, min } = column.info
   if (values === undefined) {
+    if (column.defaultValue !== undefined && nulls === null) {
+      batch.setColumn(column.index, allocateColumn(storage, rows))
+      encodeColumn(batch, column, new Array(rows), null, rows)
+      return
+    }
     if (!column.nullable) throw new RowError(name, column.name, null, 'the column is missing')
     if (nulls?.includes(0))
       throw new RowError(name, column.name, nulls.indexOf(0), 'not NULL by its flag, but there are no values')

@@ -10,7 +10,7 @@
  * equality always confirmed on them, so that a collision is slow and never wrong.
  */
 import { assert, quote, SchemaError } from '../base/errors.js'
-import { knownType, TYPES, type TypeInfo, type TypeName } from './types.js'
+import { knownType, TYPES, type TypeInfo, type TypeName, type Value } from './types.js'
 
 export interface Column {
   readonly name: string
@@ -20,6 +20,8 @@ export interface Column {
   readonly nullable: boolean
   /** Bit in the row's null words, counted over nullable columns in order; -1 if the column is not nullable. */
   readonly nullBit: number
+  /** What a row that is inserted without it gets, canonical; undefined: NULL, or it must be there. */
+  readonly defaultValue: Value | undefined
 }
 
 export interface RowSchema {
@@ -39,6 +41,7 @@ export interface ColumnSpec {
   readonly name: string
   readonly type: TypeName
   readonly nullable: boolean
+  readonly defaultValue?: Value
 }
 
 export const MAX_COLUMNS = 4096
@@ -68,6 +71,7 @@ export function rowSchema(name: string, specs: readonly ColumnSpec[]): RowSchema
       info,
       nullable: spec.nullable,
       nullBit: spec.nullable ? nullBits++ : -1,
+      defaultValue: spec.defaultValue,
     })
   })
   return Object.freeze({ name, columns: Object.freeze(columns), nullWords: Math.ceil(nullBits / 64) })
