@@ -7,6 +7,7 @@ import { joinPath } from '../env/env.js'
 import { Keyring } from './crypt/keyring.js'
 import { layoutOf } from './manifest/descriptor.js'
 import { readManifest } from './manifest/manifest.js'
+import { shardsOf } from './manifest/versions.js'
 import type { Opened } from './open.js'
 import { Replayer } from './replay.js'
 import type { StorageOptions } from './storage.js'
@@ -48,7 +49,7 @@ async function openAt(
   context.values.adopt(manifest.valueFiles ?? [], false)
   for (const table of manifest.tables) {
     const layout = layoutOf(table.descriptor, path)
-    const shards = manifest.shards.filter(s => s.tableId === table.tableId)
+    const shards = shardsOf(manifest, table)
     trees.set(table.tableId, new Tree(context, table, options.kernelsOf(layout), shards))
   }
   return readLog(options, manifest, trees, keys)

@@ -9,6 +9,7 @@ import { Keyring, lockedError } from './crypt/keyring.js'
 import { layoutOf } from './manifest/descriptor.js'
 import { MANIFEST_VERSION } from './manifest/format.js'
 import { publishManifest, readManifest } from './manifest/manifest.js'
+import { shardsOf } from './manifest/versions.js'
 import { Replayer } from './replay.js'
 import type { StorageOptions } from './storage.js'
 import { loadStringHash } from './strings.js'
@@ -91,7 +92,7 @@ export function openDirectory(
     context.values.adopt(manifest.valueFiles ?? [])
     for (const table of manifest.tables) {
       const layout = layoutOf(table.descriptor, joinPath(directory, MANIFEST_FILE))
-      const shards = manifest.shards.filter(s => s.tableId === table.tableId)
+      const shards = shardsOf(manifest, table)
       trees.set(table.tableId, new Tree(context, table, options.kernelsOf(layout), shards))
     }
     const { wal, recovery } = replayLog(options, manifest, trees, keys)

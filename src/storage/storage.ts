@@ -12,14 +12,16 @@ import { type Layout, layoutFingerprint } from '../schema/schema.js'
 import { appendRows } from '../zset/append.js'
 import { Batch } from '../zset/batch.js'
 import type { Kernels } from '../zset/kernels.js'
+import type { Fill } from '../zset/widen.js'
 import { MemoryBudget } from './crypt/budget.js'
 import { Keyring } from './crypt/keyring.js'
 import type { KeyId, KeyProvider } from './crypt/keys.js'
 import { checkDelta } from './delta.js'
-import { canonical, describe, schemaHash } from './manifest/descriptor.js'
+import { canonical, describe, present, schemaHash } from './manifest/descriptor.js'
 import { MANIFEST_VERSION } from './manifest/format.js'
 import { type Progress, publishManifest } from './manifest/manifest.js'
 import { AMPLIFICATION_THRESHOLD, ShardRegistry } from './manifest/registry.js'
+import { earlierOf, fillText } from './manifest/versions.js'
 import { type Locked, loadKeys, loadStorage, lockDirectory, type Opened, openDirectory } from './open.js'
 import { openReadOnly } from './open-read-only.js'
 import { type Recovery, type StorageEvent, Tree, type TreeContext } from './tree.js'
@@ -282,7 +284,7 @@ export class Storage {
     const hash = schemaHash(descriptor)
     const existing = this.table(descriptor.name)
     if (existing !== undefined) {
-      const [expected, found] = [canonical(descriptor), canonical(existing.table.descriptor)]
+      const [expected, found] = [canonical(descriptor), canonical(present(existing.table.descriptor))]
       if (expected === found && existing.table.kind === kind) return existing
       const name = quote(descriptor.name)
       const [wanted, there] = [`${kind} ${expected}`, `${existing.table.kind} ${found}`]
@@ -311,7 +313,10 @@ export class Storage {
    */
   retype(table: Tree, layout: Layout, name = layout.schema.name): Tree {
     const { policy, weights, valueThreshold } = table.table.descriptor
-    const descriptor = { ...describe(layout, policy, weights, valueThreshold), name }
+    const { earlier } = table.table.descriptor
+    const fresh = describe(layout, policy, weights, valueThreshold)
+    const columns = fresh.columns.map((c, n) => ({ ...c, fill: table.table.descriptor.columns[n]?.fill }))
+    const descriptor = { ...fresh, name, columns, earlier }
     if (!this.fits(table, layout)) {
       const [expected, found] = [canonical(descriptor), canonical(table.table.descriptor)]
       const problem = `table ${quote(table.name)}: expected ${expected}, found ${found}`
@@ -321,6 +326,41 @@ export class Storage {
     table.close()
     this.trees.set(tree.tableId, tree)
     return tree
+  }
+
+  /**
+   * Prepares `table` to go on as `next`, which has more columns: its rows stay in the files they are in. `columns[i]`:
+   * where column i is in `next`; `fills`: by column of `next`, what those hold that are missing. The result takes the place
+   * of both with `succeed`, or is closed. Throws IoError, FormatError; then nothing has changed.
+   * REQUIRES: `next` is empty, nothing of `table` is in memory here, neither changes before.
+   */
+  successor(table: Tree, next: Tree, columns: readonly number[], fills: readonly Fill[]): Tree {
+    const { tableId, descriptor } = table.table
+    const own = next.table.descriptor
+    const versions = [
+      ...earlierOf(descriptor).map(e => ({ tableId: e.tableId, columns: e.columns.map(c => columns[c]) })),
+      { tableId, columns },
+    ]
+    const texts = own.columns.map((_, n) => {
+      const before = columns.indexOf(n)
+      return before >= 0 ? descriptor.columns[before].fill : fillText(fills[n])
+    })
+    const wide: TableDescriptor = {
+      ...own,
+      name: descriptor.name,
+      columns: own.columns.map((c, n) => ({ ...c, fill: texts[n] })),
+      earlier: versions,
+    }
+    const entry = { ...next.table, flushedLsn: table.table.flushedLsn, descriptor: wide }
+    return new Tree(this.context, entry, next.kernels, table.entries)
+  }
+
+  /** Lets `successor` take the place of the tables that it was made of. Nobody may use those from now on. */
+  succeed(successor: Tree, table: Tree, next: Tree): void {
+    successor.succeed(table)
+    this.trees.set(successor.tableId, successor)
+    next.close()
+    this.doom(table)
   }
 
   /** Removes a table with the next checkpoint: until then the log may hold rows of it. Nobody may use it from now on. */
@@ -579,7 +619,7 @@ export class Storage {
     this.publish({
       ...this.manifest,
       globalMaxLsn: this.lastLsn,
-      tables: trees.map(tree => ({ ...tree.table, flushedLsn: this.lastLsn })),
+      tables: trees.map(tree => ({ ...tree.listed, flushedLsn: this.lastLsn })),
       ...this.listing(trees.flatMap(tree => tree.entries)),
     })
     for (const tree of trees) tree.published()

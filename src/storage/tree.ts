@@ -12,12 +12,14 @@ import type { Layout } from '../schema/schema.js'
 import type { Batch } from '../zset/batch.js'
 import type { Kernels } from '../zset/kernels.js'
 import { weightBound } from '../zset/trace.js'
+import type { Widening } from '../zset/widen.js'
 import { boundOf, Compaction } from './compaction/compaction.js'
 import { type CompactionJob, pickCompaction } from './compaction/policy.js'
 import type { MemoryBudget } from './crypt/budget.js'
 import type { Keyring } from './crypt/keyring.js'
 import { thresholdOf } from './manifest/descriptor.js'
 import { keyRanges } from './manifest/registry.js'
+import { pruned, wideningOf } from './manifest/versions.js'
 import { MemTable } from './memtable/memtable.js'
 import { transmute } from './memtable/transmute.js'
 import { RunSet } from './runset.js'
@@ -27,10 +29,12 @@ import { writeShard } from './shard/writer.js'
 import {
   type FileId,
   type Lsn,
+  MANIFEST_FILE,
   type ShardEntry,
   type ShardIo,
   shardFile,
   type TableEntry,
+  type TableId,
   type ValueReference,
 } from './types.js'
 import type { ValueLog } from './values/log.js'
@@ -124,6 +128,8 @@ export class Tree implements ZStore {
   private lastLsn: Lsn
   private isClosed = false
   private changes = 0
+  /** Of earlier versions, by the number in their files. */
+  private readonly widenings = new Map<TableId, Widening>()
 
   constructor(
     private readonly context: TreeContext,
@@ -157,6 +163,13 @@ export class Tree implements ZStore {
   /** Shards as the next manifest will list them, oldest first. */
   get entries(): readonly ShardEntry[] {
     return this.shards.map(s => s.entry)
+  }
+
+  /** As the next manifest lists it. */
+  get listed(): TableEntry {
+    const { table } = this
+    const descriptor = pruned(table.descriptor, this.entries)
+    return descriptor === table.descriptor ? table : { ...table, descriptor }
   }
 
   /** Are there sealed MemTables to be flushed? */
@@ -444,6 +457,23 @@ export class Tree implements ZStore {
     this.isClosed = true
   }
 
+  /**
+   * Takes the place of a tree that goes on under another number: the shards, as far as they are in files already, are
+   * this one's from now on. REQUIRES: `predecessor` has nothing in memory, and this tree was made of its `entries`.
+   */
+  succeed(predecessor: Tree): void {
+    predecessor.abandon()
+    const before = new Map(predecessor.shards.map(open => [open.entry, open]))
+    for (const own of this.shards) {
+      const { synced, published } = before.get(own.entry) as OpenShard
+      own.synced = synced
+      own.published = published
+    }
+    for (const { shard } of predecessor.shards) shard.release()
+    predecessor.shards = []
+    predecessor.changed()
+  }
+
   private mustBeOpen(): void {
     if (this.isClosed) throw new UsageError(`table ${quote(this.name)} was closed or dropped`)
   }
@@ -475,14 +505,27 @@ export class Tree implements ZStore {
     return new MemTable(this.kernels, { capacityBytes: this.context.memTableBytes })
   }
 
+  /** What makes rows of a shard those of the table; null if they are. */
+  private wideningOf(tableId: TableId): Widening | null {
+    if (tableId === this.tableId) return null
+    let widening = this.widenings.get(tableId)
+    if (widening === undefined) {
+      widening = wideningOf(this.table, tableId, this.layout, joinPath(this.context.directory, MANIFEST_FILE))
+      this.widenings.set(tableId, widening)
+    }
+    return widening
+  }
+
   private open(entry: ShardEntry): Shard {
     const { env, directory, io, values, keys, budget } = this.context
     const path = joinPath(directory, shardFile(entry.fileId))
     const { references = [], fileId } = entry
+    const widening = this.wideningOf(entry.tableId)
     values.retain(references)
     try {
       const onClose = () => values.release(references)
-      return Shard.open(env, path, this.tableId, this.layout, entry, io, { values, onClose, keys, fileId, budget })
+      const shardContext = { values, onClose, keys, fileId, budget, widening }
+      return Shard.open(env, path, entry.tableId, widening?.from ?? this.layout, entry, io, shardContext)
     } catch (error) {
       values.release(references)
       throw error

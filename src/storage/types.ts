@@ -78,10 +78,29 @@ export interface TableEntry {
   readonly descriptor: TableDescriptor
 }
 
+export interface ColumnDescriptor {
+  readonly name: string
+  readonly type: string
+  readonly nullable: boolean
+  /**
+   * What the column holds in files of earlier versions that lack it: the bytes of its cell, of strings and the like those
+   * of the value, in hexadecimal; absent: NULL.
+   */
+  readonly fill?: string
+}
+
+/** Columns were added to a table: how files lie that were written before. */
+export interface EarlierVersion {
+  /** The number of the table in those files. */
+  readonly tableId: TableId
+  /** The columns they have, by index in the table; the others have their `fill`. */
+  readonly columns: readonly number[]
+}
+
 /** Everything needed to read a table's files. */
 export interface TableDescriptor {
   readonly name: string
-  readonly columns: readonly { readonly name: string; readonly type: string; readonly nullable: boolean }[]
+  readonly columns: readonly ColumnDescriptor[]
   /** Names of the key columns, in key order. */
   readonly key: readonly string[]
   /** Columns that follow the key in the order of rows; the others come after them in schema order. */
@@ -97,6 +116,8 @@ export interface TableDescriptor {
    * At least `MIN_VALUE_THRESHOLD`.
    */
   readonly valueThreshold?: number | null
+  /** Versions that some files are of; absent if there are none. */
+  readonly earlier?: readonly EarlierVersion[]
 }
 
 /** Where the log ended, durably, when a manifest was written. */

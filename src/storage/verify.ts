@@ -14,6 +14,7 @@ import type { KeyProvider } from './crypt/keys.js'
 import { layoutOf } from './manifest/descriptor.js'
 import { CHECKSUM_AT, encodeManifest } from './manifest/format.js'
 import { readManifest } from './manifest/manifest.js'
+import { shardsOf, wideningOf } from './manifest/versions.js'
 import { refuse } from './shard/faults.js'
 import { findHashFault } from './shard/hashed-key.js'
 import { Shard, type ShardContext } from './shard/reader.js'
@@ -256,13 +257,12 @@ class Verifier {
     findings.guard(() => this.kernels.set(tableId, this.options.kernelsOf(layoutOf(descriptor, path))))
     const kernels = this.kernels.get(tableId)
     if (kernels === undefined) return
-    for (const entry of manifest.shards) {
-      if (entry.tableId !== tableId) continue
+    for (const entry of shardsOf(manifest, table)) {
       if (entry.minLsn === 0n || entry.maxLsn > flushedLsn) {
         const range = `transactions ${entry.minLsn} to ${entry.maxLsn}`
         findings.fault(path, null, `${shardFile(entry.fileId)} has ${range}, but its table those up to ${flushedLsn}`)
       }
-      findings.guard(() => this.checkShard(entry, kernels.layout, path))
+      findings.guard(() => this.checkShard(entry, fileLayout(entry, table, kernels.layout, path), path))
     }
   }
 
@@ -318,4 +318,9 @@ class Verifier {
       else this.findings.note(path, null, 'this is no file of gnitz')
     }
   }
+}
+
+/** How the file of a shard lies: as its table does, or did when the shard was written. */
+function fileLayout(entry: ShardEntry, table: TableEntry, layout: Layout, manifestPath: string): Layout {
+  return entry.tableId === table.tableId ? layout : wideningOf(table, entry.tableId, layout, manifestPath).from
 }

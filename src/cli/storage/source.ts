@@ -12,6 +12,7 @@ import { NodeEnv } from '../../env/node.js'
 import { Keyring } from '../../storage/crypt/keyring.js'
 import { layoutOf } from '../../storage/manifest/descriptor.js'
 import { readManifest } from '../../storage/manifest/manifest.js'
+import { earlierOf, shardsOf, wideningOf } from '../../storage/manifest/versions.js'
 import { Shard } from '../../storage/shard/reader.js'
 import {
   MANIFEST_FILE,
@@ -115,16 +116,24 @@ export class Source {
   }
 
   shardsOf(tableId: TableId): readonly ShardEntry[] {
-    return this.current.shards.filter(s => s.tableId === tableId)
+    const table = this.table(tableId)
+    return table === undefined ? [] : shardsOf(this.current, table)
   }
 
+  /** A shard with all columns that its table has now. */
   openShard(entry: ShardEntry): Shard {
-    const kernels = this.kernelsOf(entry.tableId) as Kernels
+    const isOf = ({ tableId, descriptor }: TableEntry) =>
+      tableId === entry.tableId || earlierOf(descriptor).some(e => e.tableId === entry.tableId)
+    const table = this.current.tables.find(isOf) as TableEntry
+    const { layout } = this.kernelsFor(table)
+    const isPresent = table.tableId === entry.tableId
+    const widening = isPresent ? null : wideningOf(table, entry.tableId, layout, this.manifestPath)
     const path = joinPath(this.directory, shardFile(entry.fileId))
-    return Shard.open(this.env, path, entry.tableId, kernels.layout, entry, 'auto', {
+    return Shard.open(this.env, path, entry.tableId, widening?.from ?? layout, entry, 'auto', {
       values: this.values,
       keys: this.keys,
       fileId: entry.fileId,
+      widening,
     })
   }
 

@@ -7,7 +7,13 @@ import { xxh3 } from '../../base/checksum.js'
 import { FormatError, GnitzError, quote } from '../../base/errors.js'
 import { arrangedLayout, type Layout, rowSchema } from '../../schema/schema.js'
 import { knownType } from '../../schema/types.js'
-import { MIN_VALUE_THRESHOLD, type PolicyName, type TableDescriptor, VALUE_THRESHOLD } from '../types.js'
+import {
+  type EarlierVersion,
+  MIN_VALUE_THRESHOLD,
+  type PolicyName,
+  type TableDescriptor,
+  VALUE_THRESHOLD,
+} from '../types.js'
 
 const encoder = new TextEncoder()
 
@@ -60,7 +66,7 @@ export function layoutOf(descriptor: TableDescriptor, file: string): Layout {
     const layout = arrangedLayout(rowSchema(descriptor.name, columns), key, order)
     if (
       canonical(describe(layout, descriptor.policy, descriptor.weights, descriptor.valueThreshold)) !==
-      canonical(descriptor)
+      canonical(present(descriptor))
     ) {
       throw problem('its order of rows is not one that this version can have written')
     }
@@ -73,16 +79,23 @@ export function layoutOf(descriptor: TableDescriptor, file: string): Layout {
 
 /** The descriptor as text: keys in one order, no spaces. Equal descriptors have equal texts. */
 export function canonical(descriptor: TableDescriptor): string {
-  const { name, columns, key, order, policy, weights, valueThreshold } = descriptor
+  const { name, columns, key, order, policy, weights, valueThreshold, earlier } = descriptor
   return JSON.stringify({
     name,
-    columns: columns.map(c => ({ name: c.name, type: c.type, nullable: c.nullable })),
+    columns: columns.map(c => ({ name: c.name, type: c.type, nullable: c.nullable, fill: c.fill })),
     key,
     order: order.map(o => ({ column: o.column, descending: o.descending })),
     policy,
     weights,
     valueThreshold,
+    earlier: earlier?.map(e => ({ tableId: e.tableId, columns: e.columns })),
   })
+}
+
+/** The same without what it says of earlier versions: how rows lie now. */
+export function present(descriptor: TableDescriptor): TableDescriptor {
+  const { earlier: _earlier, columns, ...rest } = descriptor
+  return { ...rest, columns: columns.map(({ name, type, nullable }) => ({ name, type, nullable })) }
 }
 
 /**
@@ -110,26 +123,45 @@ export function parseDescriptor(text: string, file: string, offset: number): Tab
   }
   const record = asRecord(value)
   if (record === null) throw problem('expected an object')
-  const { name, key, policy, weights, valueThreshold } = record
+  const { name, key, policy, weights, valueThreshold, earlier } = record
   if (typeof name !== 'string') throw problem('expected a name')
   if (policy !== 'write-heavy' && policy !== 'read-heavy') throw problem('expected a policy')
   if (weights !== 'any' && weights !== 'nonNegative') throw problem('expected what weights there can be')
   if (!Array.isArray(key) || !key.every(k => typeof k === 'string')) throw problem('expected names of key columns')
-  const columns = asRecords(record.columns)?.map(c => ({ name: c.name, type: c.type, nullable: c.nullable }))
+  const columns = asRecords(record.columns)?.map(({ name, type, nullable, fill }) =>
+    fill === undefined ? { name, type, nullable } : { name, type, nullable, fill },
+  )
   const order = asRecords(record.order)?.map(o => ({ column: o.column, descending: o.descending }))
   if (columns === undefined || order === undefined) throw problem('expected columns and order')
   for (const c of columns) {
     if (typeof c.name !== 'string' || typeof c.type !== 'string' || typeof c.nullable !== 'boolean') {
       throw problem('expected name, type and nullable of each column')
     }
+    if (c.fill !== undefined && !(typeof c.fill === 'string' && /^([0-9a-f]{2})*$/.test(c.fill))) {
+      throw problem('expected bytes in hexadecimal that fill a column')
+    }
   }
   for (const o of order) {
     if (typeof o.column !== 'string' || typeof o.descending !== 'boolean') throw problem('expected an order of columns')
   }
-  if (valueThreshold === undefined) return { name, columns, key, order, policy, weights } as TableDescriptor
+  const versions = earlier === undefined ? {} : { earlier: versionsOf(earlier, problem) }
+  if (valueThreshold === undefined) {
+    return { name, columns, key, order, policy, weights, ...versions } as TableDescriptor
+  }
   const isThreshold = Number.isSafeInteger(valueThreshold) && (valueThreshold as number) >= MIN_VALUE_THRESHOLD
   if (valueThreshold !== null && !isThreshold) throw problem('expected how long values are that go to a value log')
-  return { name, columns, key, order, policy, weights, valueThreshold } as TableDescriptor
+  return { name, columns, key, order, policy, weights, valueThreshold, ...versions } as TableDescriptor
+}
+
+function versionsOf(value: unknown, problem: (what: string) => FormatError): EarlierVersion[] {
+  const isIndex = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 0
+  const versions = asRecords(value)?.map(({ tableId, columns }) => ({ tableId, columns }))
+  for (const { tableId, columns } of versions ?? []) {
+    const isList = Array.isArray(columns) && columns.every(isIndex) && new Set(columns).size === columns.length
+    if (!isIndex(tableId) || !isList) throw problem('expected number and columns of each earlier version')
+  }
+  if (versions === undefined || versions.length === 0) throw problem('expected earlier versions')
+  return versions as EarlierVersion[]
 }
 
 function asRecord(value: unknown): Record<string, unknown> | null {

@@ -8,6 +8,7 @@ import { assert, CorruptionError, FormatError } from '../../base/errors.js'
 import type { LogEnd, Manifest, ShardEntry, TableEntry } from '../types.js'
 import { canonical, parseDescriptor, schemaHash } from './descriptor.js'
 import { checkValues, decodeExtension, encodeExtension } from './extension.js'
+import { earlierOf } from './versions.js'
 
 /** `MANIFNGT` as a little-endian u64. */
 const MAGIC = 0x54474e46494e414dn
@@ -230,6 +231,13 @@ function checkReferences(manifest: Manifest, fail: (problem: string) => void): v
   }
   if (last >= manifest.nextTableId) fail(`table ${last} is not below the next table, ${manifest.nextTableId}`)
   const tables = new Set(manifest.tables.map(t => t.tableId))
+  for (const { tableId, descriptor } of manifest.tables) {
+    for (const version of earlierOf(descriptor)) {
+      if (version.tableId >= tableId) fail(`table ${tableId} was table ${version.tableId} before`)
+      if (tables.has(version.tableId)) fail(`table ${version.tableId} is listed, and an earlier version of ${tableId}`)
+      tables.add(version.tableId)
+    }
+  }
   const files = new Set<bigint>()
   for (const shard of manifest.shards) {
     const name = `shard ${shard.fileId}`

@@ -13,6 +13,7 @@ import type { Env } from '../../env/env.js'
 import type { Column, Layout } from '../../schema/schema.js'
 import { Batch, lanesOf } from '../../zset/batch.js'
 import type { RemoteValues } from '../../zset/remote.js'
+import type { Widening } from '../../zset/widen.js'
 import type { MemoryBudget } from '../crypt/budget.js'
 import { cipherOf, type FileCipher, type Keyring, type Sealing } from '../crypt/keyring.js'
 import type { FileId, ShardIo, ShardSummary, TableId } from '../types.js'
@@ -39,6 +40,8 @@ export interface ShardContext {
   readonly fileId?: FileId
   /** Memory for what is decrypted; without one there is no limit. */
   readonly budget?: MemoryBudget
+  /** The file is of an earlier version of the table: what makes its rows those of the present one. */
+  readonly widening?: Widening | null
   /** Called when the last holder has let go of the shard. */
   readonly onClose?: () => void
 }
@@ -55,7 +58,13 @@ export class Shard {
   private readonly reader: RegionReader
   /** Bytes of decrypted regions. */
   private openedBytes = 0
+  /** The regions of the file. */
   private readonly batch: Batch
+  /** What readers see: the same, unless columns have been added since. */
+  private readonly shown: Batch
+  private isWide = false
+  /** Of `shown`. */
+  readonly layout: Layout
   /** By region: verified, and present in `batch`. */
   private readonly present: boolean[]
   private heap: HeapView | null = null
@@ -74,11 +83,12 @@ export class Shard {
     private readonly env: Env,
     private readonly source: Source,
     readonly tableId: TableId,
-    readonly layout: Layout,
+    private readonly fileLayout: Layout,
     private readonly expected: ShardSummary | null,
     private readonly context: ShardContext,
     head: Uint8Array,
   ) {
+    const layout = fileLayout
     const { path, sizeBytes } = source
     const shardHead = decodeHead(head, path, sizeBytes, layout)
     const { rowCount, hasPointers, sealing, regions } = shardHead
@@ -95,12 +105,15 @@ export class Shard {
     this.batch.capacity = rowCount
     this.batch.order = 'consolidated'
     this.batch.heap.remote = this.remote
+    const { widening = null } = context
+    this.layout = widening?.to ?? layout
+    this.shown = widening === null ? this.batch : new Batch(widening.to)
   }
 
   /**
    * Opens a shard and checks its header and directory, with `expected` (what the manifest says) also their checksum.
    * One holder has it then. Throws FormatError for files of another kind, version, table or schema, CorruptionError,
-   * IoError. REQUIRES: an arranged layout; `loadChecksum` resolved.
+   * IoError. REQUIRES: an arranged layout, the file's; `loadChecksum` resolved.
    */
   static open(
     env: Env,
@@ -164,11 +177,12 @@ export class Shard {
   keys(): Batch {
     this.checkOpen()
     if (!this.present[0]) this.bringKeys()
-    return this.batch
+    return this.shown
   }
 
   /** The same batch with one column (and its null bits) there. A column of a packed key is there with the keys. */
   column(index: number): Batch {
+    if (this.shown !== this.batch) return this.rows()
     this.keys()
     const r = this.regions.findIndex(region => region.column?.index === index)
     const { nullable } = this.layout.schema.columns[index]
@@ -180,8 +194,12 @@ export class Shard {
   /** The same batch with everything there. */
   rows(): Batch {
     this.keys()
-    if (!this.isComplete()) for (let r = 0; r < this.regions.length; r++) this.bring(r)
-    return this.batch
+    if (!this.isComplete()) {
+      for (let r = 0; r < this.regions.length; r++) this.bring(r)
+      if (this.shown !== this.batch) this.context.widening?.showColumns(this.batch, this.shown)
+      this.isWide = true
+    }
+    return this.shown
   }
 
   /** The first row whose key words are those of row p of `probe`, or -1. Reads no column. */
@@ -200,8 +218,16 @@ export class Shard {
     this.checkOpen()
     assert(0 <= from && from <= to && to <= this.rowCount, `rows ${from} to ${to} lie within ${this.rowCount}`)
     if (this.isMapped || this.isComplete()) return this.viewRows(from, to, into)
-    this.windows ??= new WindowReader(this.reader, this.layout, this.regions, this.remote)
-    return this.windows.read(from, to, into)
+    this.windows ??= new WindowReader(this.reader, this.fileLayout, this.regions, this.remote)
+    if (this.shown === this.batch) return this.windows.read(from, to, into)
+    return this.widened(this.windows.read(from, to, undefined))
+  }
+
+  private widened(rows: Batch): Batch {
+    const wide = new Batch(this.layout)
+    this.context.widening?.showKeys(rows, wide)
+    this.context.widening?.showColumns(rows, wide)
+    return wide
   }
 
   /**
@@ -264,7 +290,7 @@ export class Shard {
   }
 
   private isComplete(): boolean {
-    return !this.present.includes(false)
+    return !this.present.includes(false) && (this.isWide || this.shown === this.batch)
   }
 
   private readKey(row: number): bigint {
@@ -274,7 +300,7 @@ export class Shard {
   private bringKeys(): void {
     const [keyRegion, weightRegion] = this.regions
     const { batch, rowCount, expected } = this
-    const { words } = this.layout.key
+    const { words } = this.fileLayout.key
     const keys = columnOver('u64', this.verified(keyRegion)) as BigUint64Array
     refuse(this.path, keyRegion, findKeyFault(lanesOf(keys), words, rowCount))
     const first = keyAt(keys, words, 0)
@@ -289,6 +315,7 @@ export class Shard {
     batch.keys32 = lanesOf(keys)
     batch.setWeights(weights)
     batch.buildFences()
+    if (this.shown !== batch) this.context.widening?.showKeys(batch, this.shown)
     this.present[0] = true
     this.present[1] = true
   }
@@ -317,7 +344,7 @@ export class Shard {
     }
     this.present[r] = true
     // Only cells that are still to be checked ask for it.
-    if (this.isComplete()) this.heap = null
+    if (!this.present.includes(false)) this.heap = null
   }
 
   private bringColumn(region: Region, { index, type, info }: Column): void {
