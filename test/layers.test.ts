@@ -50,7 +50,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   'src/server': { folders: ['src/base', 'src/engine', 'src/sync', 'src/sql'], packages: ['node:*'] },
   // `src/index.ts`, the public face.
   src: { folders: [...CORE, 'src/engine'], packages: [] },
-  demo: { folders: ['src', 'src/storage', 'codegen'], packages: ['node:*', 'hyparquet', 'hyparquet-compressors'] },
+  demo: { folders: ['src', 'src/storage'], packages: ['node:*', 'hyparquet', 'hyparquet-compressors'] },
 }
 
 /** The only file that may turn text into code. */

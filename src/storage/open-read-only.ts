@@ -50,7 +50,8 @@ async function openAt(
   for (const table of manifest.tables) {
     const layout = layoutOf(table.descriptor, path)
     const shards = shardsOf(manifest, table)
-    trees.set(table.tableId, new Tree(context, table, options.kernelsOf(layout), shards))
+    // A writer may replace a file at any time: what is open stays.
+    trees.set(table.tableId, new Tree(context, table, options.kernelsOf(layout), shards, 'now'))
   }
   return readLog(options, manifest, trees, keys)
 }

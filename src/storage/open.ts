@@ -11,6 +11,7 @@ import { MANIFEST_VERSION } from './manifest/format.js'
 import { publishManifest, readManifest } from './manifest/manifest.js'
 import { shardsOf } from './manifest/versions.js'
 import { Replayer } from './replay.js'
+import { checkSize } from './shard/head.js'
 import type { StorageOptions } from './storage.js'
 import { loadStringHash } from './strings.js'
 import { type Recovery, Tree, type TreeContext } from './tree.js'
@@ -21,6 +22,7 @@ import {
   MANIFEST_SWAP,
   type Manifest,
   parseFile,
+  shardFile,
   type TableId,
 } from './types.js'
 import { Wal } from './wal/wal.js'
@@ -90,6 +92,7 @@ export function openDirectory(
     context.keys = keys
     context.values.keys = keys
     context.values.adopt(manifest.valueFiles ?? [])
+    checkFiles(env, directory, manifest)
     for (const table of manifest.tables) {
       const layout = layoutOf(table.descriptor, joinPath(directory, MANIFEST_FILE))
       const shards = shardsOf(manifest, table)
@@ -145,6 +148,19 @@ function announceKey(env: Env, directory: string, manifest: Manifest, keys: Keyr
   const next = { ...manifest, version: MANIFEST_VERSION, generation, keys: entries }
   publishManifest(env, directory, next, { renamed: false })
   return next
+}
+
+/**
+ * Is every shard there, and as long as the manifest says? What is in it is checked when it is read. Throws
+ * CorruptionError, IoError.
+ */
+function checkFiles(env: Env, directory: string, { shards }: Manifest): void {
+  for (const shard of shards) {
+    const path = joinPath(directory, shardFile(shard.fileId))
+    const found = env.stat(path)
+    if (found === null) throw new CorruptionError(path, null, `the manifest names it, found no such file`)
+    checkSize(path, found.sizeBytes, shard)
+  }
 }
 
 /** Removes what a crash left between writing a file and publishing it. Log segments are the log's business. */

@@ -53,7 +53,7 @@ class Frozen implements MemoryPart {
 export class RunSet {
   private readonly arranger: Arranger
   private readonly hits: { shard: Shard; row: number }[] = []
-  private readonly remote: RemoteValues | null
+  private found: { readonly remote: RemoteValues | null } | null = null
   private released = false
 
   constructor(
@@ -64,9 +64,12 @@ export class RunSet {
   ) {
     for (const shard of shards) shard.retain()
     this.arranger = new Arranger(kernels)
-    this.remote = shards.find(s => s.remote !== null)?.remote ?? null
-    // Rows that cancel out never have their values read.
-    this.arranger.raw.heap.remote = this.remote
+  }
+
+  /** Who reads the values that pointers lead to; null if there are none. Opens the shards. */
+  private get remote(): RemoteValues | null {
+    this.found ??= { remote: this.shards.find(s => s.remote !== null)?.remote ?? null }
+    return this.found.remote
   }
 
   runs(): readonly Batch[] {
@@ -92,6 +95,8 @@ export class RunSet {
     const { raw } = arranger
     out.clear()
     raw.clear()
+    // Rows that cancel out never have their values read.
+    raw.heap.remote = this.remote
     hits.length = 0
     for (const part of this.memory) part.lookup(probe, p, raw)
     for (const shard of this.shards) {

@@ -136,12 +136,15 @@ export class Tree implements ZStore {
     readonly table: TableEntry,
     readonly kernels: Kernels,
     shards: readonly ShardEntry[],
+    /** `later`: shards are opened when something of them is wanted. */
+    when: 'now' | 'later' = 'later',
   ) {
     this.lastLsn = table.flushedLsn
     this.active = this.newMemTable()
     this.shards = []
     try {
-      for (const entry of shards) this.shards.push({ entry, shard: this.open(entry), synced: 'yes', published: true })
+      for (const entry of shards)
+        this.shards.push({ entry, shard: this.open(entry, when), synced: 'yes', published: true })
     } catch (error) {
       this.close()
       throw error
@@ -283,7 +286,8 @@ export class Tree implements ZStore {
   private openNew(entries: readonly ShardEntry[]): OpenShard[] {
     const opened: OpenShard[] = []
     try {
-      for (const entry of entries) opened.push({ entry, shard: this.open(entry), synced: 'no', published: false })
+      for (const entry of entries)
+        opened.push({ entry, shard: this.open(entry, 'now'), synced: 'no', published: false })
       return opened
     } catch (error) {
       for (const { shard } of opened) shard.release()
@@ -516,7 +520,7 @@ export class Tree implements ZStore {
     return widening
   }
 
-  private open(entry: ShardEntry): Shard {
+  private open(entry: ShardEntry, when: 'now' | 'later'): Shard {
     const { env, directory, io, values, keys, budget } = this.context
     const path = joinPath(directory, shardFile(entry.fileId))
     const { references = [], fileId } = entry
@@ -525,7 +529,8 @@ export class Tree implements ZStore {
     try {
       const onClose = () => values.release(references)
       const shardContext = { values, onClose, keys, fileId, budget, widening }
-      return Shard.open(env, path, entry.tableId, widening?.from ?? this.layout, entry, io, shardContext)
+      const open = when === 'now' ? Shard.open : Shard.later
+      return open(env, path, entry.tableId, widening?.from ?? this.layout, entry, io, shardContext)
     } catch (error) {
       values.release(references)
       throw error

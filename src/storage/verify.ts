@@ -17,7 +17,7 @@ import { readManifest } from './manifest/manifest.js'
 import { shardsOf, wideningOf } from './manifest/versions.js'
 import { refuse } from './shard/faults.js'
 import { findHashFault } from './shard/hashed-key.js'
-import { Shard, type ShardContext } from './shard/reader.js'
+import { type HeldShardContext, Shard } from './shard/reader.js'
 import { verifyShard } from './shard/verify.js'
 import {
   LOCK_FILE,
@@ -300,7 +300,7 @@ class Verifier {
     this.shards.sizeBytes += entry.sizeBytes
   }
 
-  private contextOf({ fileId }: ShardEntry): ShardContext {
+  private contextOf({ fileId }: ShardEntry): HeldShardContext {
     return { values: this.reader, keys: this.keys, fileId }
   }
 

@@ -1,6 +1,8 @@
 /** Databases in directories: what is there after a restart, what is refused, and what a full disk leaves. */
 import { beforeAll, describe, expect, it } from 'vitest'
+import { CorruptionError, FormatError } from '../../src/base/errors.js'
 import { openLoaded } from '../../src/engine/open.js'
+import { CountingEnv } from '../../src/env/counting.js'
 import { SimulatedEnv } from '../../src/env/simulated.js'
 import {
   count,
@@ -16,6 +18,7 @@ import {
   view,
 } from '../../src/index.js'
 import { loadStorage } from '../../src/storage/open.js'
+import { shardFile } from '../../src/storage/types.js'
 import { newDatabaseTally, simulateDatabase } from '../sim/database.js'
 
 beforeAll(loadStorage)
@@ -44,6 +47,113 @@ class Directory {
     return this.open(options)
   }
 }
+
+/** The files of a table's shards. */
+const filesOf = (db: Database, name: string): string[] =>
+  (db.durability?.storage.table(name)?.entries ?? []).map(({ fileId }) => `/db/${shardFile(fileId)}`)
+
+const copies = ['first', 'second'].map(name => table(name, { id: u64().primaryKey(), amount: i64() }))
+
+/** Two tables with shards of one length, and a view over each, in a database that was closed. */
+async function twoTables(): Promise<{ env: SimulatedEnv; files: readonly string[] }> {
+  const env = new SimulatedEnv({ seed: 7 })
+  const db = openLoaded('/db', { env })
+  for (const definition of copies) {
+    const { name } = definition.schema
+    db.createView(view(`sum of ${name}`, q => q.from(definition).aggregate({ sum: sum(r => r.amount) })))
+    db.insert(definition, [
+      { id: 1, amount: 5 },
+      { id: 2, amount: 6 },
+    ])
+  }
+  db.checkpoint()
+  const files = copies.flatMap(({ schema }) => filesOf(db, schema.name))
+  await db.close()
+  return { env, files }
+}
+
+function overwrite(env: SimulatedEnv, path: string, change: (bytes: Uint8Array) => Uint8Array): void {
+  const file = env.open(path, 'write')
+  const bytes = new Uint8Array(file.size())
+  file.read(bytes, 0)
+  const changed = change(bytes)
+  file.truncate(changed.length)
+  file.write(changed, 0)
+  file.close()
+}
+
+describe('opening', () => {
+  it('touches no shard but those of the catalog, however many there are', async () => {
+    const directory = new Directory()
+    const db = directory.open()
+    db.createView(totals)
+    for (let id = 1; id <= 5; id++) {
+      await db.insert(orders, order(id, id))
+      db.checkpoint()
+    }
+    const all = filesOf(db, 'orders')
+    expect(all.length).toBeGreaterThan(1)
+    const env = new CountingEnv(directory.env.processCrash())
+    const again = openLoaded('/db', { env, checkpointMs: Number.POSITIVE_INFINITY })
+    const catalog = again.durability?.storage.tables.filter(t => t.name.startsWith('gnitz_')).map(t => t.name) ?? []
+    const known = catalog.flatMap(name => filesOf(again, name))
+    const read = () => new Set(env.reads.map(r => r.path).filter(path => path.includes('shard-')))
+    expect([...read()].filter(path => !known.includes(path))).toEqual([])
+    expect(again.view(totals).rows()).toHaveLength(3)
+    expect(again.table(orders).size).toBe(5)
+    expect(all.filter(path => !read().has(path))).toEqual([])
+  })
+
+  it('refuses a shard that is missing or of another length', async () => {
+    for (const [spoil, message] of [
+      [(env: SimulatedEnv, path: string) => env.remove(path), 'the manifest names it, found no such file'],
+      [
+        (env: SimulatedEnv, path: string) => overwrite(env, path, bytes => bytes.subarray(0, 100)),
+        /expected \d+ bytes, found 100 bytes/,
+      ],
+    ] as const) {
+      const { env, files } = await twoTables()
+      spoil(env, files[1])
+      const opened = () => openLoaded('/db', { env })
+      expect(opened).toThrow(CorruptionError)
+      expect(opened).toThrow(files[1])
+      expect(opened).toThrow(message)
+    }
+  })
+
+  it('leaves what a shard holds to the first use of it: that throws, and nothing else does', async () => {
+    const flip = (env: SimulatedEnv, [path]: readonly string[]) =>
+      overwrite(env, path, bytes => {
+        bytes[70] ^= 1
+        return bytes
+      })
+    const swap = (env: SimulatedEnv, [a, b]: readonly string[]) => {
+      env.rename(a, '/db/aside')
+      env.rename(b, a)
+      env.rename('/db/aside', b)
+    }
+    for (const [spoil, kind, message] of [
+      [flip, CorruptionError, 'checksum of header and directory'],
+      [swap, FormatError, 'expected a shard of table'],
+    ] as const) {
+      const { env, files } = await twoTables()
+      spoil(env, files)
+      const db = openLoaded('/db', { env })
+      expect(db.view('sum of first').rows()).toEqual([{ sum: 11n }])
+      for (let n = 0; n < 2; n++) {
+        expect(() => db.table('first').rows()).toThrow(kind)
+        expect(() => db.table('first').rows()).toThrow(`${files[0]}`)
+        expect(() => db.table('first').get(1 as never)).toThrow(message)
+      }
+      const { lsn } = db
+      if (spoil === flip) expect(db.table('second').size).toBe(2)
+      await db.insert(copies[1], { id: 3, amount: 7 })
+      expect(db.view('sum of second').rows()).toEqual([{ sum: 18n }])
+      expect(db.lsn).toBe(lsn + 1n)
+      await db.close()
+    }
+  })
+})
 
 describe('a directory', () => {
   it('holds tables, views and indexes as they were', async () => {

@@ -35,10 +35,7 @@ export function readHead(source: Source, tableId: TableId, layout: Layout, expec
   }
   const head = source.take(0, needed)
   if (expected === null) return head
-  if (sizeBytes !== expected.sizeBytes) {
-    const problem = `expected ${expected.sizeBytes} bytes, found ${sizeBytes} bytes`
-    throw new CorruptionError(path, Math.min(sizeBytes, expected.sizeBytes), problem)
-  }
+  checkSize(path, sizeBytes, expected)
   const found = xxh3(head)
   if (found !== expected.checksum) {
     checkRegionCount(source, head.length, expected.checksum)
@@ -50,6 +47,13 @@ export function readHead(source: Source, tableId: TableId, layout: Layout, expec
     throw new CorruptionError(path, 16, `expected ${expected.rowCount} rows, found ${rows}`)
   }
   return head
+}
+
+/** Throws CorruptionError if a shard's file is not as long as it was written. */
+export function checkSize(path: string, sizeBytes: number, expected: ShardSummary): void {
+  if (sizeBytes === expected.sizeBytes) return
+  const problem = `expected ${expected.sizeBytes} bytes, found ${sizeBytes} bytes`
+  throw new CorruptionError(path, Math.min(sizeBytes, expected.sizeBytes), problem)
 }
 
 /** Is the checksum right for a directory of another length? Then the shard is sound and its schema is another. */

@@ -1,113 +1,50 @@
 /**
- * Reading a shard. A shard is a consolidated batch on disk, so once its regions are mapped (or read) and checked it is
- * handed out as a `Batch` and every kernel works on it. Nothing is believed before it has been checked: header and
- * directory when the shard is opened; keys and weights when they are first asked for; columns and the blob heap only
- * when somebody wants rows, so that keys that are not there and rows that cancel out cost no more than their keys.
+ * A shard: one file of a directory, with those who hold it. A shard is a consolidated batch on disk, so it is handed out
+ * as a `Batch` and every kernel works on it (body.ts).
+ *
+ * Nothing is believed before it has been checked, and nothing is looked at before it is wanted: `Shard.later` knows a
+ * shard from the manifest alone, and opens the file when something of it is first asked for. Then header and directory
+ * are checked against the manifest, keys and weights when they are first asked for, columns when somebody wants rows.
  *
  * Shards are counted: whoever keeps one calls `retain` and, in the end, `release`. A shard that was replaced is marked
  * by `discard`, and its file goes when the last holder lets go of it.
  */
-import { xxh3 } from '../../base/checksum.js'
-import { assert, CorruptionError, IoError, UsageError } from '../../base/errors.js'
+import { assert, IoError, UsageError } from '../../base/errors.js'
 import type { Env } from '../../env/env.js'
-import type { Column, Layout } from '../../schema/schema.js'
-import { Batch, lanesOf } from '../../zset/batch.js'
+import type { Layout } from '../../schema/schema.js'
+import type { Batch } from '../../zset/batch.js'
 import type { RemoteValues } from '../../zset/remote.js'
-import type { Widening } from '../../zset/widen.js'
-import type { MemoryBudget } from '../crypt/budget.js'
-import { cipherOf, type FileCipher, type Keyring, type Sealing } from '../crypt/keyring.js'
-import type { FileId, ShardIo, ShardSummary, TableId } from '../types.js'
-import { findCellFault, findKeyFault, findWeightFault, HeapView } from './content.js'
-import { refuse } from './faults.js'
-import { decodeHead, isSealed, type Region } from './format.js'
-import { readHead } from './head.js'
-import { Probe } from './probe.js'
-import { RegionReader } from './regions.js'
+import type { Sealing } from '../crypt/keyring.js'
+import type { ShardIo, ShardSummary, TableId } from '../types.js'
+import { ShardBody, type ShardContext } from './body.js'
+import type { Region } from './format.js'
 import { openSource, type Source } from './source.js'
-import { columnOver, showRows } from './views.js'
-import { WindowReader } from './window.js'
 
-/** Reading a row by itself takes as long as reading ALONE_SHARE rows of a whole shard; a few are always read so. */
-const ALONE_SHARE = 256
-const ALONE_ROWS = 256
-
-/** What shards may need besides their files. */
-export interface ShardContext {
-  /** Who reads the values that pointers lead to. */
-  readonly values?: RemoteValues
-  /** The keys of the directory, if there are any, and the shard's number, to which its own key is bound. */
-  readonly keys?: Keyring | null
-  readonly fileId?: FileId
-  /** Memory for what is decrypted; without one there is no limit. */
-  readonly budget?: MemoryBudget
-  /** The file is of an earlier version of the table: what makes its rows those of the present one. */
-  readonly widening?: Widening | null
+/** What a shard may need, and who is told of its end. */
+export interface HeldShardContext extends ShardContext {
   /** Called when the last holder has let go of the shard. */
   readonly onClose?: () => void
 }
 
 export class Shard {
-  /** All regions in their order. */
-  readonly regions: readonly Region[]
-  readonly rowCount: number
-  readonly sizeBytes: number
-  /** XXH3-64 of header and directory. */
-  readonly checksum: bigint
-  /** How it is encrypted; null: it is in the clear. */
-  readonly sealing: Sealing | null
-  private readonly reader: RegionReader
-  /** Bytes of decrypted regions. */
-  private openedBytes = 0
-  /** The regions of the file. */
-  private readonly batch: Batch
-  /** What readers see: the same, unless columns have been added since. */
-  private readonly shown: Batch
-  private isWide = false
-  /** Of `shown`. */
-  readonly layout: Layout
-  /** By region: verified, and present in `batch`. */
-  private readonly present: boolean[]
-  private heap: HeapView | null = null
-  private probe: Probe | null = null
-  private windows: WindowReader | null = null
-  /** Batches that show parts of `batch`. */
-  private readonly views = new WeakSet<Batch>()
-  /** Rows that `rowsNear` has read by themselves. */
-  private readAlone = 0
+  private opened: ShardBody | null = null
   private holders = 1
   private discarded = false
-  /** Who reads the values that its pointers lead to; null if it has none. */
-  readonly remote: RemoteValues | null
+
+  /** Of what it gives out. */
+  readonly layout: Layout
 
   private constructor(
     private readonly env: Env,
-    private readonly source: Source,
+    readonly path: string,
     readonly tableId: TableId,
     private readonly fileLayout: Layout,
     private readonly expected: ShardSummary | null,
-    private readonly context: ShardContext,
-    head: Uint8Array,
+    private readonly io: ShardIo,
+    private readonly context: HeldShardContext,
   ) {
-    const layout = fileLayout
-    const { path, sizeBytes } = source
-    const shardHead = decodeHead(head, path, sizeBytes, layout)
-    const { rowCount, hasPointers, sealing, regions } = shardHead
-    this.sealing = sealing
-    this.reader = new RegionReader(source, shardHead, tableId, cipherFor(context, sealing, path))
-    this.remote = hasPointers ? remoteOf(context, path) : null
-    this.regions = regions
-    this.rowCount = rowCount
-    this.sizeBytes = sizeBytes
-    this.checksum = xxh3(head)
-    this.present = regions.map(() => false)
-    this.batch = new Batch(layout)
-    this.batch.length = rowCount
-    this.batch.capacity = rowCount
-    this.batch.order = 'consolidated'
-    this.batch.heap.remote = this.remote
-    const { widening = null } = context
-    this.layout = widening?.to ?? layout
-    this.shown = widening === null ? this.batch : new Batch(widening.to)
+    assert(fileLayout.key.words > 0, 'a shard has keys')
+    this.layout = context.widening?.to ?? fileLayout
   }
 
   /**
@@ -122,26 +59,73 @@ export class Shard {
     layout: Layout,
     expected: ShardSummary | null,
     io: ShardIo,
-    context: ShardContext = {},
+    context: HeldShardContext = {},
   ): Shard {
-    assert(layout.key.words > 0, 'a shard has keys')
-    const source = openSource(env, path, io)
+    const shard = new Shard(env, path, tableId, layout, expected, io, context)
+    shard.opened = shard.openBody()
+    return shard
+  }
+
+  /** The same, but the file is opened and checked when something of it is wanted: whatever reads may throw like `open`. */
+  static later(
+    env: Env,
+    path: string,
+    tableId: TableId,
+    layout: Layout,
+    expected: ShardSummary,
+    io: ShardIo,
+    context: HeldShardContext = {},
+  ): Shard {
+    return new Shard(env, path, tableId, layout, expected, io, context)
+  }
+
+  private openBody(): ShardBody {
+    const source = openSource(this.env, this.path, this.io)
     try {
-      const head = readHead(source, tableId, layout, expected)
-      return new Shard(env, source, tableId, layout, expected, context, head)
+      return new ShardBody(source, this.tableId, this.fileLayout, this.expected, this.context)
     } catch (error) {
       source.close()
       throw error
     }
   }
 
-  get path(): string {
-    return this.source.path
+  private get body(): ShardBody {
+    this.checkOpen()
+    this.opened ??= this.openBody()
+    return this.opened
+  }
+
+  /** All regions in their order. */
+  get regions(): readonly Region[] {
+    return this.body.regions
+  }
+
+  get rowCount(): number {
+    return this.expected?.rowCount ?? this.body.rowCount
+  }
+
+  get sizeBytes(): number {
+    return this.expected?.sizeBytes ?? this.body.sizeBytes
+  }
+
+  /** XXH3-64 of header and directory. */
+  get checksum(): bigint {
+    return this.expected?.checksum ?? this.body.checksum
+  }
+
+  /** How it is encrypted; null: it is in the clear. */
+  get sealing(): Sealing | null {
+    return this.body.sealing
+  }
+
+  /** Who reads the values that its pointers lead to; null if it has none. */
+  get remote(): RemoteValues | null {
+    return this.body.remote
   }
 
   /** Are its rows views of the mapped file? If not, they are read, or decrypted, into memory. */
   get isMapped(): boolean {
-    return this.source.isMapped && this.sealing === null
+    return this.body.isMapped
   }
 
   /** Is it encrypted with a key that was not given? Then keys and weights are all that can be read. */
@@ -151,23 +135,22 @@ export class Shard {
 
   /** The smallest key, 0 if there are no rows. May read the keys. */
   get minKey(): bigint {
-    return this.expected?.minKey ?? this.readKey(0)
+    return this.expected?.minKey ?? this.body.keyRange.minKey
   }
 
   /** The largest key, 0 if there are no rows. May read the keys. */
   get maxKey(): bigint {
-    return this.expected?.maxKey ?? this.readKey(this.rowCount - 1)
+    return this.expected?.maxKey ?? this.body.keyRange.maxKey
   }
 
   /** Memory in use: everything that was read, or of a mapped shard what is needed besides it. */
   get allocatedBytes(): number {
-    const { batch } = this
-    return (this.isMapped ? batch.fences.keys32.byteLength : batch.allocatedBytes) + (this.probe?.sizeBytes ?? 0)
+    return this.opened?.allocatedBytes ?? 0
   }
 
   /** Labels of the regions that have been verified and are at hand. */
   get presentRegions(): string[] {
-    return this.regions.filter((_, r) => this.present[r]).map(region => region.label)
+    return this.opened?.presentRegions ?? []
   }
 
   /**
@@ -175,38 +158,22 @@ export class Shard {
    * Read-only, like every batch of a shard: the memory of a mapped file cannot be written to.
    */
   keys(): Batch {
-    this.checkOpen()
-    if (!this.present[0]) this.bringKeys()
-    return this.shown
+    return this.body.keys()
   }
 
   /** The same batch with one column (and its null bits) there. A column of a packed key is there with the keys. */
   column(index: number): Batch {
-    if (this.shown !== this.batch) return this.rows()
-    this.keys()
-    const r = this.regions.findIndex(region => region.column?.index === index)
-    const { nullable } = this.layout.schema.columns[index]
-    if (nullable) this.bring(this.regions.findIndex(region => region.kind === 'nulls'))
-    if (r >= 0) this.bring(r)
-    return this.batch
+    return this.body.column(index)
   }
 
   /** The same batch with everything there. */
   rows(): Batch {
-    this.keys()
-    if (!this.isComplete()) {
-      for (let r = 0; r < this.regions.length; r++) this.bring(r)
-      if (this.shown !== this.batch) this.context.widening?.showColumns(this.batch, this.shown)
-      this.isWide = true
-    }
-    return this.shown
+    return this.body.rows()
   }
 
   /** The first row whose key words are those of row p of `probe`, or -1. Reads no column. */
   find(probe: Batch, p: number): number {
-    this.checkOpen()
-    this.probe ??= new Probe(this.keys())
-    return this.probe.find(probe, p)
+    return this.body.find(probe, p)
   }
 
   /**
@@ -215,19 +182,7 @@ export class Shard {
    * used again if it came from this method of this shard; what it held is then gone.
    */
   readRows(from: number, to: number, into?: Batch): Batch {
-    this.checkOpen()
-    assert(0 <= from && from <= to && to <= this.rowCount, `rows ${from} to ${to} lie within ${this.rowCount}`)
-    if (this.isMapped || this.isComplete()) return this.viewRows(from, to, into)
-    this.windows ??= new WindowReader(this.reader, this.fileLayout, this.regions, this.remote)
-    if (this.shown === this.batch) return this.windows.read(from, to, into)
-    return this.widened(this.windows.read(from, to, undefined))
-  }
-
-  private widened(rows: Batch): Batch {
-    const wide = new Batch(this.layout)
-    this.context.widening?.showKeys(rows, wide)
-    this.context.widening?.showColumns(rows, wide)
-    return wide
+    return this.body.readRows(from, to, into)
   }
 
   /**
@@ -236,21 +191,7 @@ export class Shard {
    * then the shard is brought into memory.
    */
   rowsNear(from: number, to: number): { readonly batch: Batch; readonly first: number } {
-    this.checkOpen()
-    if (!this.isMapped && !this.isComplete()) {
-      this.readAlone += to - from
-      if (this.isReadAlone()) {
-        return { batch: this.readRows(from, to), first: 0 }
-      }
-    }
-    return { batch: this.rows(), first: from }
-  }
-
-  /** Are a few rows still read by themselves? */
-  private isReadAlone(): boolean {
-    if (this.sealing === null) return this.readAlone < Math.max(ALONE_ROWS, this.rowCount / ALONE_SHARE)
-    // Chunk by chunk, until all of it could have been decrypted at once.
-    return this.reader.opened < this.reader.total || !this.hasRoom()
+    return this.body.rowsNear(from, to)
   }
 
   retain(): this {
@@ -264,8 +205,7 @@ export class Shard {
     this.checkOpen()
     this.holders--
     if (this.holders > 0) return
-    this.source.close()
-    this.context.budget?.give(this.openedBytes)
+    this.opened?.close()
     if (this.discarded) this.removeFile()
     this.context.onClose?.()
   }
@@ -289,124 +229,11 @@ export class Shard {
     if (this.holders === 0) throw new UsageError(`${this.path}: this shard was released by its last holder`)
   }
 
-  private isComplete(): boolean {
-    return !this.present.includes(false) && (this.isWide || this.shown === this.batch)
-  }
-
-  private readKey(row: number): bigint {
-    return keyAt(this.keys().keys, this.layout.key.words, row)
-  }
-
-  private bringKeys(): void {
-    const [keyRegion, weightRegion] = this.regions
-    const { batch, rowCount, expected } = this
-    const { words } = this.fileLayout.key
-    const keys = columnOver('u64', this.verified(keyRegion)) as BigUint64Array
-    refuse(this.path, keyRegion, findKeyFault(lanesOf(keys), words, rowCount))
-    const first = keyAt(keys, words, 0)
-    const last = keyAt(keys, words, rowCount - 1)
-    if (expected !== null && (first !== expected.minKey || last !== expected.maxKey)) {
-      const problem = `expected keys from ${expected.minKey} to ${expected.maxKey}, found ${first} to ${last}`
-      throw new CorruptionError(this.path, keyRegion.offset, problem)
-    }
-    const weights = columnOver('i64', this.verified(weightRegion)) as BigInt64Array
-    refuse(this.path, weightRegion, findWeightFault(lanesOf(weights), rowCount))
-    batch.keys = keys
-    batch.keys32 = lanesOf(keys)
-    batch.setWeights(weights)
-    batch.buildFences()
-    if (this.shown !== batch) this.context.widening?.showKeys(batch, this.shown)
-    this.present[0] = true
-    this.present[1] = true
-  }
-
-  /** Makes region r present. REQUIRES: keys and weights are. */
-  private bring(r: number): void {
-    if (this.present[r]) return
-    const { batch } = this
-    const region = this.regions[r]
-    switch (region.kind) {
-      case 'nulls':
-        batch.nulls = columnOver('u64', this.verified(region)) as BigUint64Array
-        batch.nulls32 = lanesOf(batch.nulls)
-        break
-      case 'heap': {
-        const bytes = this.verified(region)
-        batch.heap.bytes = bytes
-        batch.heap.length = bytes.length
-        break
-      }
-      case 'column':
-        this.bringColumn(region, region.column as Column)
-        break
-      default:
-        break
-    }
-    this.present[r] = true
-    // Only cells that are still to be checked ask for it.
-    if (!this.present.includes(false)) this.heap = null
-  }
-
-  private bringColumn(region: Region, { index, type, info }: Column): void {
-    const { batch } = this
-    const column = columnOver(info.storage, this.verified(region))
-    if (info.storage === 'german') {
-      this.bring(this.regions.length - 1)
-      this.heap ??= new HeapView(batch.heap.bytes, this.remote !== null)
-      refuse(this.path, region, findCellFault(lanesOf(column), this.rowCount, this.heap, type === 'string'))
-    }
-    batch.setColumn(index, column)
-  }
-
-  /** A region's bytes. Throws CorruptionError if they are not those that were written. */
-  private verified(region: Region): Uint8Array {
-    const bytes = this.reader.take(region)
-    if (isSealed(this, region)) {
-      this.openedBytes += bytes.length
-      this.context.budget?.take(bytes.length)
-    }
-    return bytes
-  }
-
-  /** May all of a sealed shard be decrypted into memory? */
-  private hasRoom(): boolean {
-    const { budget } = this.context
-    if (this.sealing === null || budget === undefined) return true
-    return budget.hasRoom(this.regions.reduce((sum, region) => sum + region.plainBytes, 0))
-  }
-
-  private viewRows(from: number, to: number, into: Batch | undefined): Batch {
-    const rows = this.rows()
-    const view = into !== undefined && this.views.has(into) ? into : new Batch(this.layout)
-    this.views.add(view)
-    showRows(rows, from, to, view)
-    return view
-  }
-
   /**
    * For `verifyShard`, which looks at the file and not at what was read before.
    * @internal
    */
   get file(): Source {
-    this.checkOpen()
-    return this.source
+    return this.body.source
   }
-}
-
-/** The cipher of a sealed shard, if its key was given. */
-function cipherFor({ keys = null, fileId }: ShardContext, sealing: Sealing | null, path: string): FileCipher | null {
-  if (sealing === null || keys === null) return null
-  assert(fileId !== undefined, 'the number of a sealed shard is known')
-  return cipherOf(keys, 'shard', fileId, sealing, path)
-}
-
-function remoteOf({ values }: ShardContext, path: string): RemoteValues {
-  if (values !== undefined) return values
-  throw new UsageError(`${path}: it has pointers into a value log, which must be opened with it`)
-}
-
-/** The key of a row as a number; 0 if there is no such row. */
-function keyAt(keys: BigUint64Array, words: number, row: number): bigint {
-  if (row < 0 || row * words >= keys.length) return 0n
-  return words === 1 ? keys[row] : (keys[row * 2 + 1] << 64n) | keys[row * 2]
 }
