@@ -5,7 +5,7 @@
  * row that is inserted must have every column that is not nullable and has no default; a column that is left out gets
  * its default, or else NULL.
  */
-import { quote, SchemaError, show } from '../base/errors.js'
+import { CompileError, quote, SchemaError, show } from '../base/errors.js'
 import type { Interval } from '../schema/interval.js'
 import type { JsonValue } from '../schema/nested.js'
 import type { IntervalInput } from '../schema/present.js'
@@ -20,7 +20,8 @@ import {
   impliedUnique,
   indexDefinition,
 } from './builder/rules.js'
-import type { ConstraintDefinition, IndexDefinition, TableDefinition } from './rel.js'
+import { isTimeType, type Span, spanOf } from './builder/spans.js'
+import type { ConstraintDefinition, IndexDefinition, TableDefinition, Waterline } from './rel.js'
 
 /** Type-level only: the row, the inserted row, and the value of things that carry them. Never there at run time. */
 export declare const ROW: unique symbol
@@ -51,6 +52,8 @@ export class ColumnBuilder<
   readonly hasDefault: Optional
   /** Canonical; undefined if there is none. */
   readonly defaultValue: Value | undefined
+  /** How late rows may come, by this column; null if nobody minds. */
+  readonly maxLateness: Span | null
 
   constructor(
     type: TypeName,
@@ -58,6 +61,7 @@ export class ColumnBuilder<
     isPrimaryKey: Key,
     isUniqueKey = false,
     defaultValue: Value | undefined = undefined,
+    maxLateness: Span | null = null,
   ) {
     this.type = type
     this.isNullable = isNullable
@@ -65,6 +69,7 @@ export class ColumnBuilder<
     this.isUniqueKey = isUniqueKey
     this.hasDefault = (defaultValue !== undefined) as Optional
     this.defaultValue = defaultValue
+    this.maxLateness = maxLateness
     Object.freeze(this)
   }
 
@@ -76,14 +81,17 @@ export class ColumnBuilder<
     this: ColumnBuilder<T, false, Input, boolean, Optional>,
     options: { readonly unique?: boolean } = {},
   ): ColumnBuilder<T, false, Input, true, Optional> {
-    const { type, defaultValue } = this
-    return new ColumnBuilder<T, false, Input, true, Optional>(type, false, true, options.unique === true, defaultValue)
+    return new ColumnBuilder<T, false, Input, true, Optional>(
+      ...([this.type, false, true, options.unique === true, this.defaultValue, this.maxLateness] as const),
+    )
   }
 
   /** Allows NULL. A primary key column cannot be nullable: `table` refuses it. */
   nullable(): ColumnBuilder<T, true, Input, Key, Optional> {
-    const { type, isPrimaryKey, isUniqueKey, defaultValue } = this
-    return new ColumnBuilder<T, true, Input, Key, Optional>(type, true, isPrimaryKey, isUniqueKey, defaultValue)
+    const { type, isPrimaryKey, isUniqueKey, defaultValue, maxLateness } = this
+    return new ColumnBuilder<T, true, Input, Key, Optional>(
+      ...([type, true, isPrimaryKey, isUniqueKey, defaultValue, maxLateness] as const),
+    )
   }
 
   /**
@@ -96,8 +104,24 @@ export class ColumnBuilder<
       const problem = canonical?.message ?? `expected a value, found ${show(value)}`
       throw new SchemaError(`default of a ${this.type} column: ${problem}`)
     }
-    const { type, isNullable, isPrimaryKey, isUniqueKey } = this
-    return new ColumnBuilder<T, Nullable, Input, Key, true>(type, isNullable, isPrimaryKey, isUniqueKey, canonical)
+    const { type, isNullable, isPrimaryKey, isUniqueKey, maxLateness } = this
+    return new ColumnBuilder<T, Nullable, Input, Key, true>(
+      ...([type, isNullable, isPrimaryKey, isUniqueKey, canonical, maxLateness] as const),
+    )
+  }
+
+  /**
+   * Makes the column a time that goes on: changes of rows that are more than `span` behind the greatest time seen are
+   * late, and dropped. See docs/time.md. `table` refuses it on nullable columns, and on types that are no times.
+   */
+  lateness(
+    this: ColumnBuilder<T, false, Input, Key, Optional>,
+    span: Span,
+  ): ColumnBuilder<T, false, Input, Key, Optional> {
+    const { type, isPrimaryKey, isUniqueKey, defaultValue } = this
+    return new ColumnBuilder<T, false, Input, Key, Optional>(
+      ...([type, false, isPrimaryKey, isUniqueKey, defaultValue, span] as const),
+    )
   }
 }
 
@@ -243,6 +267,12 @@ export interface TableOptions<
   readonly uniqueKey?: boolean
   /** The rows are not stored: they pass through the views and are forgotten. */
   readonly stream?: boolean
+  /** As `.lateness(span)` on the column. */
+  readonly waterline?: { readonly column: keyof R & string; readonly lateness?: Span }
+  /** An insertion takes the place of the row that has its primary key, and a deletion goes by the key alone. */
+  readonly upsert?: boolean
+  /** Rows are never retracted: what would do so is refused. */
+  readonly appendOnly?: boolean
   /** Secondary indexes by name. */
   readonly indexes?: Readonly<Record<string, IndexSpec<R>>>
   /** Constraints by name: CHECK, UNIQUE and foreign keys. */
@@ -265,9 +295,64 @@ export function table<C extends ColumnBuilders, const P extends readonly (keyof 
   if (stream && (rules.indexes.length > 0 || rules.constraints.some(c => c.kind !== 'check'))) {
     throw new SchemaError(`table ${quote(name)} is a stream, which keeps no rows: it can only have CHECK constraints`)
   }
-  const definition: TableDefinition = Object.freeze({ kind: 'table', schema, stream, ...rules })
+  const definition: TableDefinition = Object.freeze({
+    kind: 'table',
+    schema,
+    stream,
+    ...inputsOf(schema, columns, given),
+    ...rules,
+  })
   // The symbols that make the difference exist in types only.
   return definition as TableDef<Simplify<RowOf<C>>, InsertOf<C>, KeyOf<C, P>>
+}
+
+/** How rows come in. */
+function inputsOf(
+  schema: TableSchema,
+  columns: ColumnBuilders,
+  { waterline, upsert = false, appendOnly = false, stream = false }: TableOptions<never>,
+): Pick<TableDefinition, 'waterlines' | 'upsert' | 'appendOnly'> {
+  const what = `table ${quote(schema.name)}`
+  const waterlines = waterlinesOf(schema, columns, waterline)
+  if (upsert && (schema.primaryKey.length === 0 || stream || appendOnly)) {
+    const found = stream ? 'a stream' : appendOnly ? 'appendOnly' : 'none'
+    throw new SchemaError(`${what}: upsert: expected a primary key and rows that are kept and change, found ${found}`)
+  }
+  return {
+    ...(waterlines.length > 0 ? { waterlines: Object.freeze(waterlines) } : {}),
+    ...(upsert ? { upsert } : {}),
+    ...(appendOnly ? { appendOnly } : {}),
+  }
+}
+
+function waterlinesOf(schema: TableSchema, columns: ColumnBuilders, option: TableOptions['waterline']): Waterline[] {
+  const marked = schema.columns.flatMap(({ name }) => {
+    const span = columns[name].maxLateness
+    return span === null ? [] : [{ name, span }]
+  })
+  const given = option === undefined ? [] : [{ name: option.column, span: option.lateness ?? null }]
+  return [...marked, ...given].map(({ name, span }): Waterline => {
+    const what = `table ${quote(schema.name)}: waterline of column ${quote(name)}`
+    const column = schema.columns.find(c => c.name === name)
+    if (column === undefined) throw new SchemaError(`${what}: there is no such column`)
+    if (column.nullable || !isTimeType(column.type)) {
+      const found = column.nullable ? 'a nullable one' : column.type
+      throw new SchemaError(
+        `${what}: expected a timestamp, timestamptz, date or integer that is not NULL, found ${found}`,
+      )
+    }
+    const lateness = span === null ? 0n : spanOrProblem(span, column.type, what)
+    if (lateness < 0n) throw new SchemaError(`${what}: expected a lateness of 0 or more, found ${show(span)}`)
+    return Object.freeze({ column: column.index, lateness })
+  })
+}
+
+function spanOrProblem(span: Span, type: TypeName, what: string): bigint {
+  try {
+    return spanOf(span, type, what)
+  } catch (problem) {
+    throw problem instanceof CompileError ? new SchemaError(problem.message) : problem
+  }
 }
 
 /** The name of the constraint that a unique primary key is. */

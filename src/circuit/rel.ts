@@ -16,9 +16,25 @@ export interface TableDefinition {
   readonly schema: TableSchema
   /** A stream is not stored: its deltas pass through views and are forgotten. */
   readonly stream: boolean
+  /** Columns of times behind which no rows come any more: see `Waterline`. */
+  readonly waterlines?: readonly Waterline[]
+  /** An insertion takes the place of the rows that have its key. */
+  readonly upsert?: boolean
+  /** Rows are never retracted. */
+  readonly appendOnly?: boolean
   /** What the table is created with. */
   readonly indexes?: readonly IndexDefinition[]
   readonly constraints?: readonly ConstraintDefinition[]
+}
+
+/**
+ * The waterline of a column is the greatest value that was ever inserted there, less the lateness. A transaction's
+ * changes of rows below the waterline, as it was before the transaction, are late: they are dropped.
+ */
+export interface Waterline {
+  readonly column: number
+  /** In the unit of the column: µs, days, or whole numbers. */
+  readonly lateness: bigint
 }
 
 /** One term of an index: an expression over a row of the table, and which way it is sorted. */

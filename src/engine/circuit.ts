@@ -8,8 +8,8 @@ import { kernelsOf } from '../../codegen/kernels.js'
 import type { CodeContext } from '../../codegen/steps.js'
 import { lower } from '../circuit/lower.js'
 import { optimise } from '../circuit/optimise.js'
-import type { Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
-import { flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
+import type { Rel, Relation, TableDefinition, ViewDefinition, Waterline } from '../circuit/rel.js'
+import { arrangedLayout, flatLayout, type Layout, type RowSchema, rowSchema } from '../schema/schema.js'
 import type { Batch } from '../zset/batch.js'
 import { Store } from '../zset/store.js'
 import { arrangeRowsOf } from './arranging.js'
@@ -21,6 +21,7 @@ import type { Operator, Producer } from './operators/operator.js'
 import { ReduceOperator } from './operators/reduce.js'
 import { SinkOperator } from './operators/sink.js'
 import { SourceOperator } from './operators/source.js'
+import { WaterlineOperator } from './operators/waterline.js'
 import { type Catalog, Planner } from './planner.js'
 import { groupReader, type Reader, storeLayout, storeReader } from './read.js'
 import type { OwnSide, SharedArrangement } from './sharing.js'
@@ -88,6 +89,18 @@ export class Circuit {
       arrange: flat => store.arrange(flat),
       rearrange: raw => store.rearrange(raw),
     }
+  }
+
+  /** The waterline of a column, which goes on from where it was. */
+  addWaterline(table: TableDefinition, source: SourceOperator, { column, lateness }: Waterline): WaterlineOperator {
+    const { name, type } = table.schema.columns[column]
+    const layout = arrangedLayout(rowSchema('waterline', [{ name, type, nullable: false }]), [0])
+    const operator = new WaterlineOperator(source, column, lateness, kernelsOf(layout, this.mode))
+    operator.stateName = () => `waterline ${this.host.numberOf(table)} ${column}`
+    source.consumers.push(operator)
+    this.catchUp([operator], undefined)
+    this.scheduler.add([operator])
+    return operator
   }
 
   /** Compiles a view and brings it up to date. What it throws leaves the circuit as it was. */

@@ -20,6 +20,7 @@ import type { Ledger } from './durable/ledger.js'
 import type { TableHandle, ViewHandle } from './handles.js'
 import type { IndexHandle, IndexRead } from './indexes/handle.js'
 import { type DumpView, dumpViews } from './inspect.js'
+import type { LateGate } from './late.js'
 import { metricsOf } from './metrics.js'
 import { type Defined, type Entry, label, type TableEntry } from './registry.js'
 import type { RelationReader } from './relation.js'
@@ -73,6 +74,9 @@ export class Database extends Writes<Commit> {
   private currentLsn = 0n
   /** Some subscriber is to be called after the running epoch. */
   private captured = false
+  /** Tables of the running transaction that kept late rows out, and those whose late rows somebody is to be told of. */
+  private readonly screened: LateGate[] = []
+  private readonly belated: LateGate[] = []
   private closing: Promise<void> = Promise.resolve()
   /** Keeps the catalog of a durable database; set by `open`. */
   private ledger: Ledger | null = null
@@ -407,18 +411,40 @@ export class Database extends Writes<Commit> {
     let rows = 0
     try {
       for (let e = 0; e < entries.length; e++) {
-        const batch = entries[e].whole ?? entries[e].pending
-        rules.offer(entries[e].rules, batch, entries[e].updates)
-        rows += batch.length
+        rows += this.offerRows(entries[e])
       }
       rules.enforce(true)
     } catch (error) {
       circuit.scheduler.abort()
       rules.end(false)
+      this.endScreening(null)
       throw error
     }
     if (this.durability !== null) rules.log()
     return rows
+  }
+
+  /** Offers what a transaction wrote to a table, without rows that are late; returns how many rows are left. */
+  private offerRows(entry: TableEntry): number {
+    const { rules } = this.definitions
+    const { gate, updates } = entry
+    const rows = entry.whole ?? entry.pending
+    if (gate === null) {
+      rules.offer(entry.rules, rows, updates)
+      return rows.length
+    }
+    const kept = gate.screen(entry, rows, updates)
+    if (kept.rows !== rows) this.screened.push(gate)
+    rules.offer(entry.rules, kept.rows, kept.updates)
+    return kept.rows.length
+  }
+
+  /** The running transaction's late rows are published, or forgotten with it. */
+  private endScreening(lsn: bigint | null): void {
+    for (const gate of this.screened.splice(0)) {
+      if (lsn === null) gate.forget()
+      else if (gate.publish(lsn)) this.belated.push(gate)
+    }
   }
 
   /** Lets constraints that are not deferred judge a transaction that goes on. */
@@ -427,10 +453,11 @@ export class Database extends Writes<Commit> {
     const { rules, circuit } = this.definitions
     try {
       for (const entry of tx.touched as unknown as readonly TableEntry[]) {
-        rules.offer(entry.rules, entry.whole ?? entry.pending, entry.updates)
+        this.offerRows(entry)
       }
       rules.enforce(false)
     } finally {
+      this.endScreening(null)
       circuit.scheduler.abort()
       rules.end(false)
     }
@@ -456,8 +483,10 @@ export class Database extends Writes<Commit> {
       })
       this.currentLsn = lsn
       this.definitions.rules.end(true)
+      if (this.screened.length > 0) this.endScreening(lsn)
     } catch (error) {
       this.definitions.rules.end(false)
+      this.endScreening(null)
       this.captured = false
       this.history.discard()
       for (const follower of this.definitions.followers) follower.discard()
@@ -482,11 +511,12 @@ export class Database extends Writes<Commit> {
 
   /** Calls the subscribers of what the last epoch changed. Returns the error to throw if one of them throws. */
   private notify(): GnitzError | null {
-    if (!this.captured) return null
+    if (!this.captured && this.belated.length === 0) return null
     this.captured = false
     this.state = 'notifying'
     const failures: unknown[] = []
     for (const follower of this.definitions.followers) follower.deliver(failures)
+    for (const gate of this.belated.splice(0)) gate.late.deliver(failures)
     if (failures.length === 0) return null
     const [cause] = failures
     const text = cause instanceof Error ? cause.message : show(cause)

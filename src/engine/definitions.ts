@@ -31,6 +31,7 @@ import { SYSTEM_PREFIX } from './durable/catalog.js'
 import type { Durability } from './durable/durability.js'
 import { TableHandle, ViewHandle } from './handles.js'
 import { buildIndex } from './indexes/build.js'
+import { LateGate } from './late.js'
 import type { Producer } from './operators/operator.js'
 import type { SourceOperator } from './operators/source.js'
 import {
@@ -149,9 +150,12 @@ export class Definitions {
     const context = this.circuit.contextOf(definition)
     const relation = new RelationReader<unknown>(definition, key, context, reader, () => operator.version)
     const typed = definition as TableDef<unknown, unknown>
+    const id = this.numbered(definition, stored)
+    const waterlines = (definition.waterlines ?? []).map(w => this.circuit.addWaterline(definition, operator, w))
+    const gate = waterlines.length === 0 ? null : new LateGate(waterlines, relation)
     const entry: TableEntry = {
       kind: 'table',
-      id: this.numbered(definition, stored),
+      id,
       unclaimed: stored !== null,
       definition,
       tree,
@@ -159,7 +163,8 @@ export class Definitions {
       isSystem,
       rules: new TableRules(definition, operator, context, this.durability === null ? null : arrange),
       name: schema.name,
-      handle: new TableHandle<unknown, unknown>(this.database, typed, operator, relation),
+      gate,
+      handle: new TableHandle<unknown, unknown>(this.database, typed, operator, relation, gate),
       pending: new Batch(flatLayout(schema)),
       whole: null,
       updates: [],
@@ -381,7 +386,8 @@ export class Definitions {
     const entries = this.registry.all()
     const indexes = entries.flatMap(e => (e.kind === 'table' ? e.handle.indexes.map(i => i.operator) : []))
     const constraints = entries.flatMap(e => (e.kind === 'table' ? e.rules.operators : []))
-    this.circuit.collect([...entries.map(producerOf), ...indexes, ...constraints])
+    const waterlines = entries.flatMap(e => (e.kind === 'table' ? (e.gate?.waterlines ?? []) : []))
+    this.circuit.collect([...entries.map(producerOf), ...indexes, ...constraints, ...waterlines])
   }
 
   private follow(entry: Entry, producer: Producer, relation: RelationReader<unknown>): void {

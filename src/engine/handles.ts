@@ -11,6 +11,7 @@ import type { ErrorSet, Failure, FailureEntry } from './errors.js'
 import type { IndexHandle } from './indexes/handle.js'
 import { type PlanFormat, renderView, sourceOf } from './inspect.js'
 import type { KeyInput, PrimaryKey, RangeOptions, TableBound, TableKey } from './keys.js'
+import type { LateGate, LateRows } from './late.js'
 import type { Operator, OperatorStats } from './operators/operator.js'
 import type { ReduceOperator } from './operators/reduce.js'
 import type { SinkOperator } from './operators/sink.js'
@@ -133,8 +134,27 @@ export class TableHandle<R, I = R, K = AnyKey> extends Relation<R, TableKey<K>, 
     /** Internal: the table in the circuit. */
     readonly operator: SourceOperator,
     protected readonly reader: RelationReader<R>,
+    private readonly gate: LateGate | null,
   ) {
     super()
+  }
+
+  /** What was dropped for being late. Throws UsageError if the table has no waterline. */
+  get late(): LateRows<R> {
+    return this.waterlined().late as LateRows<R>
+  }
+
+  /**
+   * The waterline of a column, of the first that has one unless it is named; null before the first row. Changes of rows
+   * below it are late. Throws UsageError if there is none.
+   */
+  waterline(column?: keyof R & string): number | bigint | null {
+    return this.waterlined().valueOf(column) as number | bigint | null
+  }
+
+  private waterlined(): LateGate {
+    if (this.gate !== null) return this.gate
+    throw new UsageError(`table ${quote(this.name)} has no waterline: give a column .lateness(…)`)
   }
 
   get name(): string {

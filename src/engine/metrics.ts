@@ -45,6 +45,7 @@ export function metricsOf(database: Database): string {
       'Bytes that the rows of a table need.',
       perTable(s => s.stateBytes),
     ),
+    metric('late_rows_total', 'counter', 'Changes of a table that were dropped for being late.', lateSamples(database)),
     metric(
       'view_rows_in_total',
       'counter',
@@ -78,6 +79,11 @@ export function metricsOf(database: Database): string {
   ]
   return [...text, ...directoryMetrics(database)].join('')
 }
+
+const lateSamples = ({ tables }: Database): Sample[] =>
+  tables
+    .filter(t => (t.definition.waterlines ?? []).length > 0)
+    .map(t => ({ labels: { table: t.name }, value: t.late.count }))
 
 /** Of a durable database only. */
 function directoryMetrics({ durability }: Database): string[] {

@@ -179,6 +179,7 @@ function replay(
     const parts = queue.take().flatMap(({ tableId, batches }) => {
       const entry = ledger.entryOf(tableId)
       // A table that was dropped later, and whose directory entry has gone already.
+      if (entry?.gate) for (const batch of batches) entry.gate.witness(batch)
       return entry === undefined ? [] : [[entry, sumOf(entry.layout, mode, batches)] as const]
     })
     connection.replay(

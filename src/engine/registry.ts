@@ -20,6 +20,7 @@ import type { Batch } from '../zset/batch.js'
 import type { TableRules } from './constraints/table-rules.js'
 import { TableHandle, ViewHandle } from './handles.js'
 import type { IndexHandle } from './indexes/handle.js'
+import type { LateGate } from './late.js'
 import type { PendingTable } from './transactions/pending.js'
 
 interface Registered {
@@ -41,6 +42,8 @@ export interface TableEntry extends Registered, PendingTable {
   readonly isSystem: boolean
   /** Its constraints. */
   readonly rules: TableRules
+  /** What keeps late rows out; null if there is none. */
+  readonly gate: LateGate | null
   /** Flat rows as a consolidated run of that layout. */
   arrange(flat: Batch): Batch
   /** The same for rows that have the layout, in any order. */
@@ -178,7 +181,16 @@ export function tableDifferences(given: TableDefinition, stored: TableDefinition
   const [key, oldKey] = [keyOf(given.schema), keyOf(stored.schema)]
   if (key !== oldKey) out.push(`the primary key is ${key}, stored as ${oldKey}`)
   if (given.stream !== stored.stream) out.push(`it is ${given.stream ? '' : 'not '}a stream`)
+  const [waterlines, oldWaterlines] = [given, stored].map(waterlinesText)
+  if (waterlines !== oldWaterlines) out.push(`its waterlines are ${waterlines}, stored as ${oldWaterlines}`)
+  for (const option of ['upsert', 'appendOnly'] as const) {
+    if ((given[option] === true) !== (stored[option] === true)) out.push(`${option} is ${given[option] === true}`)
+  }
   return out
+}
+
+function waterlinesText({ schema, waterlines = [] }: TableDefinition): string {
+  return waterlines.map(w => `${quote(schema.columns[w.column].name)} less ${w.lateness}`).join(', ') || 'none'
 }
 
 export function label(ref: unknown): string {

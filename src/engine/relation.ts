@@ -88,7 +88,8 @@ export class RelationReader<R> {
     projector(batch, row, flat, k)
   }
 
-  protected decode(batch: Batch, row: number): R {
+  /** The row as users see it. */
+  decode(batch: Batch, row: number): R {
     let decoder = this.decoders.get(batch.layout)
     if (decoder === undefined) {
       decoder = rowDecoder(this.context, batch.layout)

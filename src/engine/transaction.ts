@@ -53,17 +53,20 @@ export class Transaction extends Reads {
     super()
   }
 
-  /** Adds rows with weight +1. Throws RowError on the first that does not fit; then the transaction is given up. */
+  /**
+   * Adds rows with weight +1; in a table with `upsert`, in place of all rows that have their keys. Throws RowError on the
+   * first that does not fit; then the transaction is given up.
+   */
   insert<R, I>(table: TableRef<R, I>, rows: I | readonly I[]): void {
-    this.write(table, putRows, rows, 1n)
+    this.write(table, putInserted, rows, this)
   }
 
-  /** Adds rows with weight -1: retracts rows equal to these. */
+  /** Adds rows with weight -1: retracts rows equal to these; in a table with `upsert`, all rows that have their keys. */
   delete<R, I>(table: TableRef<R, I>, rows: I | readonly I[]): void {
-    this.write(table, putRows, rows, -1n)
+    this.write(table, putDeleted, rows, this)
   }
 
-  /** Adds rows with any weight: a 64-bit integer. */
+  /** Adds rows with any weight: a 64-bit integer. Throws UsageError in a table with `upsert`. */
   add<R, I>(table: TableRef<R, I>, rows: I | readonly I[], weight: number | bigint): void {
     this.write(table, putWeighted, rows, weight)
   }
@@ -73,7 +76,7 @@ export class Transaction extends Reads {
    * if they are all that the transaction writes to the table: leave them alone until it has ended.
    */
   ingest<R, I>(table: TableRef<R, I>, input: readonly I[] | ColumnsInput<keyof R & string>): void {
-    if (Array.isArray(input)) this.write(table, putRows, input, 1n)
+    if (Array.isArray(input)) this.write(table, putInserted, input, this)
     else this.write(table, this.exclusive ? putColumns : copyColumns, input as ColumnsInput, null)
   }
 
@@ -338,6 +341,20 @@ const abandoned = new FinalizationRegistry<() => void>(release => release())
 /** A table for a transaction that is not alone: with rows of its own. */
 function apart(table: PendingTable, pending: Batch): PendingTable {
   return { ...table, pending, whole: null, updates: [], single: [null], encode: (...args) => table.encode(...args) }
+}
+
+function putInserted(target: PendingTable, rows: unknown, tx: Transaction): void {
+  if (target.definition.upsert === true) putUpserted(target, rows, tx)
+  else putRows(target, rows, 1n)
+}
+
+function putDeleted(target: PendingTable, rows: unknown, tx: Transaction): void {
+  if (target.definition.upsert !== true) return putRows(target, rows, -1n)
+  const given = encodedBriefly(target, rows)
+  for (let k = 0; k < given.length; k++) {
+    const key = keyOfRow(target, given, k)
+    retract(target, tx.readKey(target, key), key)
+  }
 }
 
 function copyColumns(target: PendingTable, input: ColumnsInput): void {

@@ -22,7 +22,8 @@ function findBound(rel: Rel): WeightBound {
     case 'source':
       // Tables may be given rows of negative weight.
       if (rel.relation.kind === 'view') return weightBound(rel.relation.rel)
-      return rel.relation.kind === 'variable' ? 'unit' : 'any'
+      if (rel.relation.kind === 'variable') return 'unit'
+      return rel.relation.appendOnly === true ? 'natural' : 'any'
     case 'filter':
       return weightBound(rel.input)
     case 'map': {

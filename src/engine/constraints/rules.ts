@@ -122,6 +122,13 @@ export class Rules {
 
   private addForeignKey(rules: TableRules, definition: ForeignKeyDefinition, trusted: boolean): void {
     const parentTable = this.resolve(definition.parent)
+    const acts = definition.onDelete !== 'restrict' || definition.onUpdate !== 'restrict'
+    if (acts && (rules.definition.waterlines !== undefined || rules.definition.appendOnly === true)) {
+      const why =
+        rules.definition.waterlines === undefined ? 'is append-only' : 'has a waterline, behind which rows stay'
+      const what = `constraint ${quote(definition.name)}: table ${quote(rules.name)} ${why}`
+      throw new UsageError(`${what}: what refers to other rows can only restrict their deletion`)
+    }
     const unique = referredKey(rules, parentTable, definition)
     const names = definition.parentColumns ?? primaryNames(parentTable.definition)
     const foreign = unique.groups.columns.map(c => definition.columns[names.indexOf(c.name)])

@@ -27,7 +27,7 @@ export class IndexRelation<R> extends RelationReader<R> {
     super({ kind: 'index', schema: { ...full, name: `${name} of table ${table.name}` } }, terms, code, reader, version)
   }
 
-  protected override decode(batch: Batch, row: number): R {
+  override decode(batch: Batch, row: number): R {
     let decoder = this.shown.get(batch.layout)
     if (decoder === undefined) {
       decoder = rowDecoder(this.code, batch.layout, new SourceList(), this.table)

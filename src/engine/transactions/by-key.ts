@@ -10,7 +10,7 @@ import { appendRows } from '../../zset/append.js'
 import { Batch } from '../../zset/batch.js'
 import type { RowRef } from '../read.js'
 import type { RelationReader } from '../relation.js'
-import { collect, encodeRows, type PendingTable } from './pending.js'
+import { collect, encodeRows, mustRetract, type PendingTable } from './pending.js'
 
 /** Throws UsageError unless rows of the table can be found by primary key. */
 export function mustHaveKey({ definition, name }: PendingTable, call: string): void {
@@ -53,6 +53,7 @@ export function retract(target: PendingTable, seen: RelationReader<unknown>, key
   const { pending } = target
   const before = pending.length
   for (const { batch, row, weight } of seen.find(key)) {
+    mustRetract(target)
     pending.reserve(1)
     const k = pending.length
     seen.project(batch, row, pending, k)

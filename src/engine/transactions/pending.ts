@@ -1,6 +1,6 @@
 /** Rows that a transaction has written to a table, until it commits. */
 import type { EncodeRows } from '../../../codegen/encode.js'
-import { RowError, show } from '../../base/errors.js'
+import { quote, RowError, show, UsageError } from '../../base/errors.js'
 import type { TableDefinition } from '../../circuit/rel.js'
 import { appendRows } from '../../zset/append.js'
 import type { Batch } from '../../zset/batch.js'
@@ -26,6 +26,7 @@ export interface PendingTable {
 }
 
 export function putRows(target: PendingTable, rows: unknown, weight: bigint): void {
+  if (weight < 0n) mustRetract(target)
   collect(target)
   const { pending } = target
   encodeRows(target, rows, pending, weight)
@@ -47,16 +48,29 @@ export function encodeRows(target: PendingTable, rows: unknown, into: Batch, wei
   into.length = target.encode(single, into, weight)
 }
 
+/** Throws UsageError in a table whose rows stay. */
+export function mustRetract({ definition, name }: PendingTable): void {
+  if (definition.appendOnly !== true) return
+  throw new UsageError(`table ${quote(name)} is append-only: its rows cannot be deleted, updated or replaced`)
+}
+
 export function putWeighted(target: PendingTable, rows: unknown, weight: number | bigint): void {
+  if (target.definition.upsert === true) {
+    throw new UsageError(`add: table ${quote(target.name)} has upsert: rows go by their keys, not by weights`)
+  }
   putRows(target, rows, checkWeight(target.name, null, weight))
 }
 
 export function putColumns(target: PendingTable, input: ColumnsInput): void {
-  const { pending, name } = target
+  const { pending, name, definition } = target
   if (typeof input !== 'object' || input === null) {
     throw new RowError(name, null, null, `expected an array of rows or { columns: { … } }, found ${show(input)}`)
   }
   const batch = columnsBatch(pending.layout, input)
+  if (definition.upsert === true) {
+    throw new UsageError(`ingest: table ${quote(name)} has upsert: give it rows as objects`)
+  }
+  if (definition.appendOnly === true && batch.weights.subarray(0, batch.length).some(w => w < 0n)) mustRetract(target)
   if (target.whole === null && pending.length === 0) {
     target.whole = batch
     return

@@ -1,0 +1,117 @@
+/**
+ * The waterline of a column: the greatest value that was ever inserted, less the lateness. It never goes back, and it
+ * lasts. What it is in an epoch follows from the rows that were accepted, so replaying these gives the same.
+ */
+import { readValue, writeRow } from '../../../codegen/expr/plain.js'
+import type { CompiledKernels } from '../../../codegen/kernels.js'
+import { Batch } from '../../zset/batch.js'
+import { Trace } from '../../zset/trace.js'
+import { type StatePart, TracePart } from '../state/part.js'
+import { type Delta, Operator } from './operator.js'
+import type { SourceOperator } from './source.js'
+
+/** A whole number, as the column has it. */
+export type Time = number | bigint
+
+export class WaterlineOperator extends Operator {
+  readonly kind = 'waterline'
+  private seen: Time | null = null
+  private ahead: Time | null = null
+  /** One row at most: the greatest value. */
+  private readonly trace: Trace
+
+  constructor(
+    private readonly source: SourceOperator,
+    /** Which column of the source. */
+    readonly column: number,
+    readonly lateness: bigint,
+    /** Of a row with the value alone. */
+    private readonly kernels: CompiledKernels,
+  ) {
+    super()
+    this.trace = new Trace(kernels, 'a waterline')
+  }
+
+  describe(): string[] {
+    const { name } = this.source.layout.schema.columns[this.column]
+    return [`${this.source.name}.${name}, ${this.lateness} behind`]
+  }
+
+  inputs(): readonly Operator[] {
+    return [this.source]
+  }
+
+  step(): void {
+    const delta = this.source.delta()
+    if (delta !== null) {
+      this.rowsIn += delta.to - delta.from
+      this.look(delta)
+    }
+    if (this.ahead !== null && this.ahead !== this.seen) this.wakeConsumers()
+  }
+
+  /** Takes note of rows of the coming epoch that it may not see, since they cancel. */
+  witness(batch: Batch): void {
+    this.look({ batch, from: 0, to: batch.length })
+    this.dirty = true
+  }
+
+  private look({ batch, from, to }: Delta): void {
+    const column = batch.layout.schema.columns[this.column]
+    const cells = batch.layout.stored.includes(column) ? batch.columns[column.index] : null
+    let greatest = this.ahead ?? this.seen
+    for (let i = from; i < to; i++) {
+      const value = cells === null ? (readValue(batch, column, i) as Time) : cells[i]
+      if ((greatest === null || value > greatest) && batch.weights[i] > 0n) greatest = value
+    }
+    this.ahead = greatest
+  }
+
+  /** The waterline before the running epoch; null before the first row. */
+  get value(): Time | null {
+    return this.behind(this.seen)
+  }
+
+  /** The waterline with the rows of the running epoch. */
+  get next(): Time | null {
+    return this.behind(this.ahead ?? this.seen)
+  }
+
+  private behind(value: Time | null): Time | null {
+    if (value === null) return null
+    return typeof value === 'number' ? value - Number(this.lateness) : value - this.lateness
+  }
+
+  commit(): void {
+    const { seen, ahead } = this
+    this.ahead = null
+    if (ahead === null || ahead === seen) return
+    const change = new Batch(this.kernels.layout, 2)
+    for (const [value, weight] of [
+      [seen, -1n],
+      [ahead, 1n],
+    ] as const) {
+      if (value === null) continue
+      writeRow(change, change.length, [value])
+      change.weights[change.length++] = weight
+    }
+    change.order = 'consolidated'
+    this.trace.prepare(change)
+    this.trace.insert(change, true)
+    this.seen = ahead
+  }
+
+  abort(): void {
+    this.ahead = null
+  }
+
+  parts(): StatePart[] {
+    return [new TracePart('greatest', this.kernels.layout, this.trace)]
+  }
+
+  override restored(): void {
+    const rows = this.trace.compact()
+    if (rows === null) return
+    this.seen = readValue(rows, this.kernels.layout.schema.columns[0], 0) as Time
+  }
+}
