@@ -7,8 +7,9 @@ import type { Column, RowSchema } from '../src/schema/schema.js'
 import { MAX_STRING_BYTES, type TypeName, type Value } from '../src/schema/types.js'
 import { normalise, Problem } from '../src/schema/values.js'
 import type { Batch } from '../src/zset/batch.js'
-import type { Heap } from '../src/zset/heap.js'
+import { type Heap, INLINE_BYTES } from '../src/zset/heap.js'
 import { encodeString } from '../src/zset/strings.js'
+import { Texts } from '../src/zset/texts.js'
 import { $put, encodeRows } from '../templates/rows.js'
 import { type Built, build, type Mode } from './build.js'
 import { writeValue } from './expr/plain.js'
@@ -29,6 +30,7 @@ function columnStatics(column: Column) {
     nullable: column.nullable,
     nullBit: column.nullBit,
     isSmallInteger,
+    isTimestamp: column.type === 'timestamp' || column.type === 'timestamptz',
     min: isSmallInteger ? Number(info.min) : 0,
     max: isSmallInteger ? Number(info.max) : 0,
     // A name that every object seems to have is looked for on the row itself.
@@ -41,7 +43,7 @@ function columnStatics(column: Column) {
 /** The encoder of a table: throws RowError on the first row that does not fit, leaving the batch's length alone. */
 export function rowEncoder(schema: RowSchema, mode: Mode = 'compiled'): Built<EncodeRows> {
   const unit = { name: schema.name, provenance: ['row objects to columns'] }
-  return build<EncodeRows>(mode, unit, 'encodeRows', encodeRows as unknown as Template, {
+  const built = build<EncodeRows>(mode, unit, 'encodeRows', encodeRows as unknown as Template, {
     $columns: schema.columns.map(columnStatics),
     $nullWords: schema.nullWords,
     $ownProperty: external(ownProperty),
@@ -52,6 +54,29 @@ export function rowEncoder(schema: RowSchema, mode: Mode = 'compiled'): Built<En
     $check: external((rows: readonly unknown[], i: number) => checkRow(schema, rows, i), 'checkRow'),
     $reject: external((rows: readonly unknown[], i: number) => reject(schema, rows, i), 'reject'),
   })
+  const hasText = schema.columns.some(c => c.type === 'string')
+  return hasText ? { ...built, fn: textsTogether(built.fn) } : built
+}
+
+/** From so many rows on, long strings are encoded together. */
+const TOGETHER = 16
+
+/** Where long strings of the rows that are being encoded go; null: into their cells. */
+let texts: Texts | null = null
+
+/** `texts` is set for the call alone: reading a row may run code of the user's that encodes other rows. */
+function textsTogether(encode: EncodeRows): EncodeRows {
+  return (rows, batch, weight) => {
+    const outer = texts
+    texts = rows.length < TOGETHER ? null : new Texts(batch.heap)
+    try {
+      const length = encode(rows, batch, weight)
+      texts?.flush()
+      return length
+    } finally {
+      texts = outer
+    }
+  }
 }
 
 function ownProperty(row: object, name: string): unknown {
@@ -62,21 +87,13 @@ function ownProperty(row: object, name: string): unknown {
 export function putString(value: unknown, lanes: Uint32Array, at: number, heap: Heap): 0 | 1 {
   if (typeof value !== 'string' || value.length > MAX_STRING_BYTES || !isWellFormed(value)) return 0
   if (value.length * 3 > MAX_STRING_BYTES && Buffer.byteLength(value) > MAX_STRING_BYTES) return 0
-  encodeString(value, lanes, at, heap)
+  if (texts !== null && value.length > INLINE_BYTES) texts.put(value, lanes, at)
+  else encodeString(value, lanes, at, heap)
   return 1
 }
 
-/** False if the text has lone surrogates, which UTF-8 cannot say. */
-function isWellFormed(text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i)
-    if (unit < 0xd800 || unit > 0xdfff) continue
-    if (unit > 0xdbff || i + 1 === text.length) return false
-    const next = text.charCodeAt(++i)
-    if (next < 0xdc00 || next > 0xdfff) return false
-  }
-  return true
-}
+/** False if the text has lone surrogates, which UTF-8 cannot say. Of ES2024, and in Node 20. */
+const isWellFormed = (text: string): boolean => (text as string & { isWellFormed(): boolean }).isWellFormed()
 
 function putOther(type: TypeName, value: unknown, batch: Batch, index: number, k: number): 0 | 1 {
   if (value === undefined || value === null) return 0

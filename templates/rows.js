@@ -80,17 +80,18 @@ export function $put($c, $putString, $putOther, value, batch, k) {
     if (typeof value === 'number' && value >= $c.min && value <= $c.max && Math.floor(value) === value) {
       batch.columns[$c.index][k] = value
     } else fits = 0
-  } else if ($c.type === 'i64' || $c.type === 'u64') {
+  } else if ($c.type === 'i64' || $c.type === 'u64' || $c.isTimestamp) {
     if (typeof value === 'number') {
-      if (Number.isSafeInteger(value) && ($c.type === 'i64' || value >= 0)) {
+      if (Number.isSafeInteger(value) && ($c.type !== 'u64' || value >= 0)) {
         batch.lanes[$c.index][k * 2] = value
         batch.lanes[$c.index][k * 2 + 1] = Math.floor(value / 4294967296)
       } else fits = 0
     } else if (typeof value === 'bigint') {
-      const whole = $c.type === 'i64' ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value)
+      const whole = $c.type === 'u64' ? BigInt.asUintN(64, value) : BigInt.asIntN(64, value)
       if (whole === value) batch.columns[$c.index][k] = whole
       else fits = 0
-    } else fits = 0
+    } else if ($c.isTimestamp) fits = $putOther($c.type, value, batch, $c.index, k)
+    else fits = 0
   } else if ($c.type === 'string') {
     fits = $putString(value, batch.lanes[$c.index], k * 4, batch.heap)
   } else {

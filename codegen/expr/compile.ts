@@ -19,6 +19,7 @@ import { cast } from './convert.js'
 import { datePart } from './dates.js'
 import { choice, coalesce, junction, negation } from './logic.js'
 import { toU128 } from './plain.js'
+import { rangeFunction } from './ranges.js'
 import { eitherNull, type Operand, type Scope, zeroExpression } from './scope.js'
 import { text } from './text.js'
 import { windowFunction } from './windows.js'
@@ -46,7 +47,7 @@ const operators: Partial<Record<Op, Operator>> = {
   },
   cast: (expr, scope) => cast(expr, scope),
   datePart: (expr, scope) => datePart(expr, scope),
-  function: (expr, scope) => windowFunction(expr, scope),
+  function: (expr, scope) => windowFunction(expr, scope) ?? rangeFunction(expr, scope),
 }
 
 function fill(ops: readonly Op[], operator: Operator): Partial<Record<Op, Operator>> {

@@ -10,6 +10,7 @@ import { isFloat, isNumberType, TYPES, type TypeName } from '../../src/schema/ty
 import { asInt } from '../access.js'
 import { assign, bin, call, cond, exprStmt, index, lit, logic, member, unary } from '../ast.js'
 import { compile } from './compile.js'
+import { castTimestamp } from './dates.js'
 import { and, type Operand, type Scope, scratchView } from './scope.js'
 
 const WRAP: Partial<Record<TypeName, (x: Expression) => Expression>> = {
@@ -38,6 +39,9 @@ export function cast(expr: CallExpr, scope: Scope): Operand | null {
     return { type: to, isNull: operand.isNull, value: cond(scope.valueOf(operand), lit(1), lit(0)) }
   }
   if (isWide(from) && to === 'f64') return wideToDouble(from, compile(arg, scope), scope)
+  if ((from === 'timestamp' || from === 'timestamptz') && (to === 'date' || to === 'time')) {
+    return castTimestamp(to, compile(arg, scope), scope)
+  }
   if (from === 'date' || to === 'time') return null
   if (isWide(from) && isWide(to)) return wideToWide(to, from, compile(arg, scope), scope)
   if (isWide(from) && WRAP[to] !== undefined && to !== 'date') return wideToSmall(to, from, compile(arg, scope), scope)

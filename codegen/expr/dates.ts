@@ -12,12 +12,11 @@ import {
   quarterOfDays,
   yearOfDays,
 } from '../../src/circuit/scalar.js'
-import { MICROS_PER_DAY } from '../../src/schema/calendar.js'
-import { asInt } from '../access.js'
-import { bin, call, cond, lit, member } from '../ast.js'
+import { daysOfMicros, MICROS_PER_DAY, microsOfDay } from '../../src/schema/calendar.js'
+import { assign, bin, call, exprStmt, ifStmt, index, lit, logic, member, variable } from '../ast.js'
 import { operands } from './compile.js'
 import { wideToDouble } from './convert.js'
-import type { Operand, Scope } from './scope.js'
+import { not, type Operand, type Scope, scratchView } from './scope.js'
 
 const OF_DAYS: Partial<Record<DatePart, (days: number) => number>> = {
   year: yearOfDays,
@@ -62,18 +61,39 @@ function number(operand: Operand, scope: Scope): Expression {
   return scope.valueOf(wideToDouble(operand.type, operand, scope))
 }
 
+/** The date or the time of a timestamp, which this can always be taken of. */
+export function castTimestamp(to: 'date' | 'time', operand: Operand, scope: Scope): Operand {
+  const { days, micros } = split(operand, scope)
+  return { type: to, isNull: operand.isNull, value: to === 'date' ? days : throughMemory(micros, scope) }
+}
+
+/** A whole number of up to 53 bits, not negative, as a bigint: `BigInt(x)` would allocate. */
+function throughMemory(x: Expression, scope: Scope): Expression {
+  const lanes = scratchView(scope.ctx, 'u32')
+  const high = scope.bind(call(member('Math', 'floor'), bin('/', x, lit(2 ** 32))), 'high')
+  scope.emit(exprStmt(assign(index(lanes, 0), bin('-', x, bin('*', high, lit(2 ** 32))))))
+  scope.emit(exprStmt(assign(index(lanes, 1), high)))
+  return scope.bind(index(scratchView(scope.ctx, 'i64'), 0), 'whole')
+}
+
+/** Within so many microseconds of 1970 (71 years) quotients of doubles are exact enough: their floor is right. */
+const NEAR = 2 ** 51
+
 /** Days since 1970 and microseconds of the day of a timestamp, as numbers. */
 function split(operand: Operand, scope: Scope): { days: Expression; micros: Expression } {
-  const time = scope.bind(scope.valueOf(operand), 'time')
-  const whole = scope.bind(asInt(bin('/', time, lit(MICROS_PER_DAY)), true), 'whole')
-  const rest = bin('-', time, asInt(bin('*', whole, lit(MICROS_PER_DAY)), true))
-  const restNumber = number({ type: 'i64', isNull: null, value: asInt(rest, true) }, scope)
-  const micros = scope.bind(restNumber, 'micros')
-  // Division truncates: before 1970 the rest is negative, and counts from the end of the day before.
-  const before = scope.bind(bin('<', micros, lit(0)), 'before')
-  const [days] = scope.split(whole, 'i64', 'day')
-  return {
-    days: bin('-', bin('|', days, lit(0)), cond(before, lit(1), lit(0))),
-    micros: cond(before, bin('+', micros, lit(Number(MICROS_PER_DAY))), micros),
-  }
+  const time = scope.bind(number(operand, scope), 'time')
+  const days = scope.ctx.fresh('days')
+  const micros = scope.ctx.fresh('micros')
+  const perDay = lit(Number(MICROS_PER_DAY))
+  scope.emit(variable(days, call(member('Math', 'floor'), bin('/', time, perDay))))
+  scope.emit(variable(micros, bin('-', time, bin('*', days, perDay))))
+  const far = scope.child()
+  const whole = far.valueOf(operand)
+  far.emit(exprStmt(assign(days, call(scope.ctx.constant(daysOfMicros, 'daysOfMicros'), whole))))
+  far.emit(exprStmt(assign(micros, call(scope.ctx.constant(microsNumber, 'microsOfDay'), whole))))
+  const isNear = logic('&&', bin('>', time, lit(-NEAR)), bin('<', time, lit(NEAR)))
+  scope.emit(ifStmt(not(isNear), far.body))
+  return { days, micros }
 }
+
+const microsNumber = (time: bigint): number => Number(microsOfDay(time))

@@ -150,9 +150,14 @@ export function keyImage(
 
 /** The hash of the key columns. */
 export function hashKey(layout: Layout, operands: (column: number) => Operand, scope: Scope): Expression[] {
+  return hashOf(layout.key.columns.map(operands), scope)
+}
+
+/** The hash of values, as unsigned words. */
+export function hashOf(operands: readonly Operand[], scope: Scope): Expression[] {
   const state = scope.ctx.constant(HASH_STATE, 'hash')
   scope.emit(helperCall(scope, startHash, state))
-  for (const c of layout.key.columns) hashColumn(layout.schema.columns[c], operands(c), state, scope)
+  for (const operand of operands) hashOperand(operand, state, scope)
   scope.emit(helperCall(scope, finishHash, state))
   return Array.from({ length: HASH_LANES }, (_, n) => scope.bind(bin('>>>', index(state, n), lit(0)), `hash_${n}`))
 }
@@ -163,16 +168,16 @@ function helperCall(scope: Scope, helper: (...args: never[]) => void, ...args: E
   return exprStmt(call(scope.ctx.constant(helper, helper.name), ...args))
 }
 
-function hashColumn(column: Column, operand: Operand, state: Expression, scope: Scope): void {
+function hashOperand(operand: Operand, state: Expression, scope: Scope): void {
   const inner = scope.child()
-  if (column.info.storage === 'german') {
+  if (TYPES[operand.type].storage === 'german') {
     const { german } = operand
     const [helper, args] = german
       ? ([hashGerman, [german.lanes, german.at, german.heap]] as const)
-      : ([column.type === 'string' ? hashText : hashBytes, [inner.valueOf(operand)]] as const)
+      : ([operand.type === 'string' ? hashText : hashBytes, [inner.valueOf(operand)]] as const)
     inner.emit(helperCall(inner, helper, state, ...args))
   } else {
-    for (const word of storedWords(operand, inner, column.name)) inner.emit(helperCall(inner, hashWord, state, word))
+    for (const word of storedWords(operand, inner, 'key')) inner.emit(helperCall(inner, hashWord, state, word))
   }
   if (operand.isNull === null) scope.splice(inner)
   else scope.emit(ifStmt(operand.isNull, [helperCall(scope, hashNull, state)], inner.body))

@@ -112,7 +112,7 @@ function fitsKey(on: readonly Pair[]): boolean {
 function hashes(on: readonly Pair[]): Pair {
   const hash = (input: Input): Expr => {
     const keys = on.map(pair => pair[input])
-    return detailed('function', 'hash', keys, 'u32')
+    return detailed('function', 'rangeHash', keys, 'u32')
   }
   return [hash(0), hash(1)]
 }

@@ -193,7 +193,7 @@ function writeCell(bytes: Uint8Array, length: number, lanes: Uint32Array, at: nu
 }
 
 /** Bytes `from` to `from + 4` as a lane, zero from `end` on. */
-function wordOf(bytes: Uint8Array, from: number, end: number): number {
+export function wordOf(bytes: Uint8Array, from: number, end: number): number {
   let word = 0
   for (let k = 0; k < 4 && from + k < end; k++) word |= bytes[from + k] << (k << 3)
   return word

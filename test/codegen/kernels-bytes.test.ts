@@ -71,14 +71,17 @@ describe('row objects', () => {
   const cases = fc.constantFrom(...layouts).chain(layout =>
     fc.record({
       layout: fc.constant(layout),
-      objects: fc.array(objectArb(layout.schema), { maxLength: 8, size: 'max' }),
+      some: fc.array(objectArb(layout.schema), { maxLength: 8, size: 'max' }),
+      // Long strings of many rows are encoded together.
+      times: fc.constantFrom(1, 1, 50),
     }),
   )
 
   test('encodeRows takes what the column takes, decodeRow gives the canonical row', () => {
     fc.assert(
-      fc.property(cases, ({ layout, objects }) => {
+      fc.property(cases, ({ layout, some, times }) => {
         const { schema } = layout
+        const objects = Array.from({ length: times }, () => some).flat()
         const flat = flatLayout(schema)
         const rows = objects.map(object => ({ row: canonical(schema, object), weight: -2n }))
         for (const mode of MODES) {
@@ -138,6 +141,38 @@ describe('row objects', () => {
       }
     }
   })
+})
+
+test('strings are what they were, whatever stands beside them, and whoever reads a row', () => {
+  const schema = schemaOf('long', 'x:string')
+  const { fn } = rowEncoder(schema)
+  const inner = new Batch(flatLayout(schema), 100)
+  const rows = Array.from({ length: 700 }, (_, i) => ({
+    x: i % 90 === 7 ? `größer als zwölf Bytes, ${i} 💥` : 'abcdefghijklm'.repeat((i % 5) * (i === 300 ? 9999 : 1)),
+  }))
+  const nested = {
+    get x() {
+      inner.length = fn(rows.slice(0, 20), inner, 1n)
+      return 'a getter that encodes rows of its own'
+    },
+  }
+  const all = [...rows.slice(0, 400), nested, ...rows.slice(400)]
+  const batch = new Batch(flatLayout(schema), 0)
+  for (let part = 0; part < 2; part++) {
+    batch.reserve(all.length)
+    batch.length = fn(all, batch, 1n)
+  }
+  const want = [
+    ...rows.slice(0, 400).map(r => r.x),
+    'a getter that encodes rows of its own',
+    ...rows.slice(400).map(r => r.x),
+  ]
+  expect(contents(batch).map(c => c.row[0])).toEqual([...want, ...want])
+  expect(
+    contents(inner)
+      .slice(-20)
+      .map(c => c.row[0]),
+  ).toEqual(want.slice(0, 20))
 })
 
 function caught(run: () => void): unknown {

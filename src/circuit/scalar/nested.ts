@@ -21,13 +21,13 @@ import { MAX_STRING_BYTES, TYPES, type TypeName, type Value } from '../../schema
 import {
   compareStrings,
   equalValues,
-  formatValue,
   jsonOf,
   type NonNullValue,
   Problem,
   parseJson,
   showValue,
 } from '../../schema/values.js'
+import { finishHash, hashValue, newHash, startHash } from '../../zset/hash.js'
 import { type Rounding, roundDecimal } from './decimals.js'
 import { fail } from './failure.js'
 import { between, makeInterval, type TruncUnit, truncate } from './temporal.js'
@@ -254,8 +254,12 @@ const RANGES = {
     const distance = imageOf(args[1], hi) - imageOf(args[0], lo)
     return distance <= 0n ? 0 : distance.toString(2).length
   }),
-  hash: safe((values, { args }) => {
-    return hashText(values.map((v, i) => (v === null ? 'N' : formatValue(args[i], v))).join('\u0000'))
+  /** Where equal values have equal hashes, NULL included. */
+  rangeHash: safe((values, { args }) => {
+    startHash(hash)
+    for (let i = 0; i < values.length; i++) hashValue(hash, args[i], values[i])
+    finishHash(hash)
+    return hash[0] >>> 0
   }),
 } as const
 
@@ -269,12 +273,7 @@ function imageOf(type: TypeName, value: NonNullValue): bigint {
   return image >> 63n ? BigInt.asUintN(64, ~image) : image | (1n << 63n)
 }
 
-/** FNV-1a over UTF-16 units. */
-function hashText(text: string): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  return hash >>> 0
-}
+const hash = newHash()
 
 /** Time windows (`time-windows.ts`): size and offset are literals of the time's type. */
 const WINDOWS = {
