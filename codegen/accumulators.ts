@@ -6,11 +6,11 @@ import * as dyadic from '../src/base/dyadic.js'
 import { fromUnits, toUnits } from '../src/base/exact-sum.js'
 import type { Accumulated, Linear, Real } from '../src/circuit/aggregates/definition.js'
 import { AGGREGATES } from '../src/circuit/aggregates/index.js'
-import { sumOverflow } from '../src/circuit/interpret.js'
+import { decimalMean, sumFits, sumOverflow } from '../src/circuit/aggregates/sums.js'
 import type { AggregateFn, AggregateSpec } from '../src/circuit/rel.js'
 import { Failure } from '../src/circuit/scalar.js'
 import type { Column } from '../src/schema/schema.js'
-import type { TypeName, Value } from '../src/schema/types.js'
+import { isDecimal, type TypeName, type Value } from '../src/schema/types.js'
 import type { Batch } from '../src/zset/batch.js'
 import { setCellNull } from '../src/zset/cells.js'
 import { type GroupTable, NO_SPILL, type Spill } from '../src/zset/groups.js'
@@ -263,13 +263,16 @@ export function problemOf(
       problem: (table, _r, _b, slot, old) => table.spillOf(parts[0], slot, old)?.message ?? null,
     }
   }
-  if (kind === 'int' && fn === 'sum') {
+  const type = spec.args[0]?.type
+  if ((fn === 'sum' && kind === 'int') || ((fn === 'sum' || fn === 'avg') && isDecimal(type))) {
     const at = record.fields[parts[0]]
     const count = values < 0 ? record.count : record.fields[values]
     const problem: Ask<string | null> = (table, records, base, slot, old) => {
-      if (records.ints[base + count] === 0n) return null
+      const n = records.ints[base + count]
+      if (n === 0n) return null
       const total = records.ints[base + at] + (table.spillOf(parts[0], slot, old)?.units ?? 0n)
-      return BigInt.asIntN(64, total) === total ? null : sumOverflow(spec.name)
+      const value = fn === 'sum' ? total : decimalMean(type, total, n)
+      return sumFits(type, value) ? null : sumOverflow(fn, type, spec.name)
     }
     return { check: 'spilled', problem }
   }

@@ -2,7 +2,7 @@
 import { WeightOverflowError } from '../src/base/errors.js'
 import { aggregateKey } from '../src/circuit/nodes.js'
 import { flatLayout, type Layout, layoutFingerprint, type RowSchema, rowSchema } from '../src/schema/schema.js'
-import type { TypeName } from '../src/schema/types.js'
+import { isDecimal, type TypeName } from '../src/schema/types.js'
 import type { Batch } from '../src/zset/batch.js'
 import type { Present } from '../src/zset/groups.js'
 import { type RecordLayout, recordLayout, usedLanes } from '../src/zset/records.js'
@@ -60,7 +60,8 @@ function accumulatorStatics(spec: AccumulatorCode, index: number, outputs: reado
     at: record.fields[index],
     first,
     second,
-    isBigInt: BIG.includes(first.type),
+    isBigInt: BIG.includes(first.type) || isDecimal(first.type),
+    isWide: isDecimal(first.type),
     isSecondBigInt: second !== null && BIG.includes(second.type),
     isUnsigned: first.type === 'u64',
     isSecondUnsigned: second?.type === 'u64',

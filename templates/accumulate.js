@@ -117,7 +117,10 @@ export function $addCount($g, records, at, w) {
   records.ints[at] = after
 }
 
-/** sum += w * value, exactly: i64 while it fits, a bigint beside it from then on (and for weights other than 1, -1). */
+/**
+ * sum += w * value, exactly: i64 while it fits, a bigint beside it from then on (and for weights other than 1, -1).
+ * Values may be `isWide`: of more than 64 bits.
+ */
 export function $addInt($a, table, records, base, slot, w) {
   const value = $a.first.value()
   const x = $a.isBigInt ? BigInt.asIntN(64, value) : BigInt(value)
@@ -125,11 +128,13 @@ export function $addInt($a, table, records, base, slot, w) {
   const minus = BigInt.asIntN(64, -w)
   if (w === 1n) {
     const sum = BigInt.asIntN(64, old + x)
-    if (($a.isUnsigned && x < 0n) || ((old ^ sum) & (x ^ sum)) < 0n) $a.spill(table, slot, w, value)
+    if (($a.isUnsigned && x < 0n) || ($a.isWide && x !== value) || ((old ^ sum) & (x ^ sum)) < 0n)
+      $a.spill(table, slot, w, value)
     else records.ints[base + $a.at] = sum
   } else if (minus === 1n) {
     const sum = BigInt.asIntN(64, old - x)
-    if (($a.isUnsigned && x < 0n) || ((old ^ x) & (old ^ sum)) < 0n) $a.spill(table, slot, w, value)
+    if (($a.isUnsigned && x < 0n) || ($a.isWide && x !== value) || ((old ^ x) & (old ^ sum)) < 0n)
+      $a.spill(table, slot, w, value)
     else records.ints[base + $a.at] = sum
   } else $a.spill(table, slot, w, value)
 }

@@ -34,7 +34,6 @@ import type {
   UnnestRel,
 } from './rel.js'
 
-export { sumOverflow } from './interpret/groups.js'
 export type { Entry, Row, ZSet } from './interpret/zset.js'
 export { addRow, addZSet, difference, printZSet, rowText, valueText, weightOf, zsetOf } from './interpret/zset.js'
 

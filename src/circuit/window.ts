@@ -6,6 +6,7 @@
  * rows with equal order columns; without an order all rows of a partition are peers.
  */
 import { isFloat, type TypeName } from '../schema/types.js'
+import { meanType, sumType } from './aggregates/sums.js'
 import type { Expr } from './expr.js'
 
 export type RankFn = 'rowNumber' | 'rank' | 'denseRank' | 'percentRank' | 'cumeDist' | 'ntile'
@@ -77,15 +78,12 @@ export function windowResult(spec: Omit<WindowSpec, 'name'>): { readonly type: T
   if (isRank(fn) || fn === 'count' || arg === null) return { type: 'i64', nullable: false }
   if (isOffset(fn)) return { type: arg.type, nullable: arg.nullable || (fallback?.nullable ?? true) }
   const nullable = arg.nullable || fn === 'nthValue' || canBeEmpty(frame)
-  if (fn === 'sum') return { type: isFloat(arg.type) ? 'f64' : 'i64', nullable }
-  return { type: fn === 'avg' ? 'f64' : arg.type, nullable }
+  if (fn === 'sum') return { type: sumType(arg.type), nullable }
+  return { type: fn === 'avg' ? meanType(arg.type) : arg.type, nullable }
 }
 
-/** Whether the function's own computation can fail: a sum of integers that leaves i64. */
+/** Whether the function's own computation can fail: a sum of integers or decimals that leaves its range. */
 export const windowFnCanFail = ({ fn, arg }: WindowSpec): boolean => fn === 'sum' && arg !== null && !isFloat(arg.type)
-
-/** The message of a row for which an integer sum over its frame left the i64 range. */
-export const windowOverflow = (name: string): string => `i64 overflow in sum ${JSON.stringify(name)}`
 
 /** The expressions of a function. */
 export const windowExprs = ({ arg, fallback }: WindowSpec): Expr[] =>

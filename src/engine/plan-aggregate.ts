@@ -7,7 +7,7 @@ import { mapOf } from '../circuit/nodes.js'
 import type { AggregateRel, AggregateSpec, MapRel, OrderTerm, Rel } from '../circuit/rel.js'
 import { exprKey } from '../circuit/substitute.js'
 import { type ColumnSpec, type RowSchema, rowSchema } from '../schema/schema.js'
-import { isFloat, TYPES } from '../schema/types.js'
+import { isDecimal, isFloat, TYPES } from '../schema/types.js'
 import type { AccumulatorKind } from '../zset/records.js'
 
 export function columnIndex(expr: Expr): number {
@@ -90,7 +90,7 @@ export function planAggregate(rel: AggregateRel) {
         a.size ?? (a.kind === 'bits' ? TYPES[types[a.at[0]]].sizeBytes * 8 : 0),
       ),
     )
-    const isSum = spec.fn === 'sum' || spec.fn === 'avg'
+    const isSum = (spec.fn === 'sum' || spec.fn === 'avg') && !isDecimal(types[0])
     const isCount = total === true && wanted.length === 0
     const kind = isCount ? 'count' : !isSum ? 'linear' : isFloat(types[0]) ? 'float' : 'int'
     return { fn: spec.fn, spec, kind, values, parts, column }

@@ -4,6 +4,7 @@
  *
  * - sums and means of floats are exact here; PostgreSQL's depend on the order of rows, so they are compared roughly, and
  *   so are variance, covariance, regression and percentiles of floats;
+ * - the mean of decimals has at least six digits after the point, PostgreSQL's about sixteen digits in all;
  * - `first` and `last` by order are (array_agg(x ORDER BY …))[1] there; NULL comes first here, so NULLS FIRST is said;
  * - of several most frequent values PostgreSQL's mode() takes any, the least is taken here: its order makes it so there too.
  */
@@ -20,6 +21,7 @@ const t = g.table('t', {
   y: g.f64(),
   f: g.bool().nullable(),
   s: g.string().nullable(),
+  m: g.decimal(30, 4).nullable(),
 })
 type Row = g.InsertType<typeof t>
 
@@ -41,6 +43,9 @@ const AGGREGATES = {
   sx: [g.sum((r: R) => r.x), 'sum(x)'],
   ax: [g.avg((r: R) => r.x), 'avg(x)'],
   ai: [g.avg((r: R) => r.i), 'avg(i)'],
+  sm: [g.sum((r: R) => r.m), 'sum(m)'],
+  amm: [g.avg((r: R) => r.m), 'round(sum(m)::numeric(60, 20) / nullif(count(m), 0), 6)'],
+  dsm: [g.distinct(g.sum((r: R) => r.m)), 'sum(distinct m)'],
   mi: [g.min((r: R) => r.s), 'min(s collate "C")'],
   ma: [g.max((r: R) => r.x), 'max(x)'],
   vp: [g.varPop((r: R) => r.x), 'var_pop(x)'],
@@ -201,6 +206,7 @@ function randomRow(random: Prng): Row {
     y: random.below(5) / 2,
     f: orNull(random.chance(0.5)),
     s: orNull(random.pick(['', 'a', 'B', 'é', 'ab'])),
+    m: orNull(random.pick(['0.0000', '1.5000', '-0.0001', '12345678901234567890.1234', '-99999999999999999999.9999'])),
   }
 }
 
@@ -233,7 +239,9 @@ export async function compareWithPostgres(
   const pg = await PGlite.create()
   let compared = 0
   try {
-    await pg.exec(`create table t (id int, k int, h text, i int, b bigint, x float8, y float8, f boolean, s text)`)
+    await pg.exec(
+      `create table t (id int, k int, h text, i int, b bigint, x float8, y float8, f boolean, s text, m numeric(30, 4))`,
+    )
     for (let c = 0; c < cases; c++)
       compared += await oneCase(pg, new Prng(seed + c), shapes, changes, `seed ${seed + c}`)
   } finally {
@@ -297,7 +305,8 @@ function compareRows(
     const other = rest.get(key(row))
     if (other === undefined) throw new Error(`${where}: PostgreSQL has no row ${key(row)}`)
     for (const [name, value] of Object.entries(row)) {
-      if (same(plain(value), plain(other[name]))) continue
+      const texts = typeof value === 'string' && typeof other[name] === 'string'
+      if (texts ? value === other[name] : same(plain(value), plain(other[name]))) continue
       throw new Error(
         `${where}, group ${key(row)}, ${name}: found ${String(value)}, PostgreSQL has ${String(other[name])}`,
       )

@@ -11,6 +11,7 @@ import type { ColumnExpr } from '../../src/circuit/expr.js'
 import type { WindowRel } from '../../src/circuit/rel.js'
 import type { Frame, WindowFn } from '../../src/circuit/window.js'
 import { type Database, open, type Value } from '../../src/index.js'
+import { isDecimal } from '../../src/schema/types.js'
 import * as n from '../../src/testing/nodes.js'
 import { picker } from './support.js'
 
@@ -23,6 +24,7 @@ const COLUMNS = [
   ['k', 'i32', true, 'int4'],
   ['b', 'i64', true, 'int8'],
   ['x', 'f64', true, 'float8'],
+  ['m', 'decimal(20,2)', true, 'numeric(20,2)'],
   ['d', 'date', true, 'date'],
   ['at', 'timestamp', true, 'timestamp'],
   ['name', 'string', true, 'text COLLATE "C"'],
@@ -61,6 +63,7 @@ function randomRow(id: number): TestRow {
     k: or(pick(7) - 3),
     b: or(BigInt(pick(9)) - 4n),
     x: or(oneOf([0.5, 1, 1.5, 2, -1, 4.25, Number.NaN, Number.POSITIVE_INFINITY])),
+    m: or(oneOf(['1.50', '-0.01', '123456789012345678.00', '2.00'])),
     d: or(18_000 + pick(6)),
     at: or(1_600_000_000_000_000n + BigInt(pick(8)) * 1_800_000_000n),
     name: or(oneOf(['a', 'b', 'Z', 'é', 'ab'])),
@@ -151,8 +154,8 @@ const VALUES = [
 const OFFSET_FNS = ['lag', 'lead'] as const
 const AGGREGATES = [
   ['count', 'count', ['k', 'name', 'flag']],
-  ['sum', 'sum', ['k', 'b', 'x']],
-  ['avg', 'avg', ['k', 'b', 'x']],
+  ['sum', 'sum', ['k', 'b', 'x', 'm']],
+  ['avg', 'avg', ['k', 'b', 'x', 'm']],
   ['min', 'min', ['k', 'b', 'x', 'd', 'at', 'name']],
   ['max', 'max', ['k', 'b', 'x', 'd', 'at', 'name']],
   ['boolAnd', 'bool_and', ['flag']],
@@ -236,7 +239,8 @@ async function compare(db: Database, query: Query, name: string): Promise<void> 
   expect(found.size, query.sql).toBe(rows.length)
   for (const { id, w } of rows) {
     const expected = plain(w, type)
-    const actual = found.get(id)
+    const cell = found.get(id)
+    const actual = isDecimal(type) && typeof cell === 'string' ? Number(cell) : cell
     const close = typeof expected === 'number' && typeof actual === 'number' && Number.isFinite(expected)
     if (close) expect(actual, `${query.sql}, id ${id}`).toBeCloseTo(expected, 9)
     else expect(actual, `${query.sql}, id ${id}`).toEqual(expected)

@@ -1,12 +1,13 @@
 /** Sums and what follows from them: count, sum, avg, booleans, bits, and the user's own. */
 import { add, nearest, ofInteger, ZERO } from '../../base/dyadic.js'
-import { isFloat, TYPES, type TypeName, type Value } from '../../schema/types.js'
+import { isDecimal, isFloat, TYPES, type TypeName, type Value } from '../../schema/types.js'
 import { canonicalFloat } from '../../schema/values.js'
 import type { Expr } from '../expr.js'
 import { callUdf } from '../scalar/udf.js'
 import { call, FALSE, literal, TRUE } from '../substitute.js'
 import type { Accumulated, Accumulator, AggregateDefinition, Linear, UserAggregate } from './definition.js'
-import { ANY, BOOLEANS, INTEGERS, isInteger, NUMBERS } from './types.js'
+import { decimalMean, meanType, sumType } from './sums.js'
+import { ANY, BOOLEANS, INTEGERS, isInteger, NUMBERS, SUMMABLE } from './types.js'
 
 /** The kind of an exact sum of values of this type. */
 export const sumKind = (type: TypeName): 'int' | 'float' => (isFloat(type) ? 'float' : 'int')
@@ -33,23 +34,28 @@ export const count: AggregateDefinition = {
   plan: { kind: 'linear', accumulators: () => [], finish: state => state.n },
 }
 
-/** Exact; a sum of integers must fit i64, a sum of floats is rounded once. */
+/** Exact; a sum of integers must fit i64, one of decimals 38 digits, a sum of floats is rounded once. */
 export const sum: AggregateDefinition = {
-  args: [NUMBERS],
-  type: ([type]) => (isFloat(type) ? 'f64' : 'i64'),
+  args: [SUMMABLE],
+  type: ([type]) => sumType(type),
   plan: sumPlan,
   canFail: ([type]) => !isFloat(type),
 }
 
-/** The rounded sum, divided. */
+/** The rounded sum, divided; of decimals the exact one. */
 export const avg: AggregateDefinition = {
-  args: [NUMBERS],
-  type: () => 'f64',
+  args: [SUMMABLE],
+  type: ([type]) => meanType(type),
   plan: {
     kind: 'linear',
     accumulators: types => [sumOf(types, 0)],
-    finish: (state, [type]) => canonicalFloat(roundedSum(state, type, 0) / Number(state.n)),
+    finish: (state, [type]) =>
+      isDecimal(type)
+        ? decimalMean(type, state.int(0), state.n)
+        : canonicalFloat(roundedSum(state, type, 0) / Number(state.n)),
   },
+  // Weights below zero can make a mean greater than all values.
+  canFail: ([type]) => isDecimal(type),
 }
 
 const when = (condition: Expr): Expr => call('if', [condition, TRUE, literal('bool', null)], 'bool')

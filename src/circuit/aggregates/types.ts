@@ -1,5 +1,5 @@
 /** What arguments of aggregates may be. */
-import { isBigIntType, isFloat, isNumberType, TYPES, type TypeName } from '../../schema/types.js'
+import { isBigIntType, isDecimal, isFloat, isNumberType, TYPES, type TypeName } from '../../schema/types.js'
 import type { ArgumentRule } from './definition.js'
 
 const SUMMED: readonly TypeName[] = ['i8', 'i16', 'i32', 'i64', 'u8', 'u16', 'u32', 'u64', 'f32', 'f64']
@@ -7,6 +7,7 @@ const rule = (text: string, accepts: (type: TypeName) => boolean): ArgumentRule 
 
 export const ANY = rule('a value', () => true)
 export const NUMBERS = rule('numbers or bigints', t => SUMMED.includes(t))
+export const SUMMABLE = rule('numbers, bigints or decimals', t => SUMMED.includes(t) || isDecimal(t))
 export const INTEGERS = rule('integers', t => SUMMED.includes(t) && !isFloat(t))
 export const BOOLEANS = rule('booleans', t => t === 'bool')
 export const TEXT = rule('strings', t => t === 'string')

@@ -11,7 +11,10 @@ import type { Cell, Context, Ctx, NoContext } from './types.js'
 type NullIf<T> = T extends null | undefined ? null : never
 type Num = number | bigint | null | undefined
 type Int = Num
-type SumOf<T> = (T extends number ? number : T extends bigint ? bigint : never) | NullIf<T>
+/** Decimals are text; a sum of other text is refused when the view is compiled. */
+type Summable = Num | string
+type SumOf<T> = (T extends number ? number : T extends bigint ? bigint : T extends string ? string : never) | NullIf<T>
+type MeanOf<T> = (T extends string ? string : T extends null | undefined ? never : number) | NullIf<T>
 /** A value of the argument's type. */
 type Same<T> = T extends boolean
   ? boolean
@@ -44,10 +47,11 @@ export function countDistinct<R, C extends Context = NoContext>(
 }
 
 /**
- * The sum of numbers (a number) or bigints (a bigint, which fails its group beyond i64). Integer columns of up to 32
- * bits are summed exactly as i64 and given as the nearest double, floats are summed exactly and rounded once.
+ * The sum of numbers (a number), bigints (a bigint, which fails its group beyond i64) or decimals (a decimal of 38
+ * digits, which fails its group beyond them). Integer columns of up to 32 bits are summed exactly as i64 and given as
+ * the nearest double, floats are summed exactly and rounded once.
  */
-export function sum<R, T extends Num, C extends Context = NoContext>(
+export function sum<R, T extends Summable, C extends Context = NoContext>(
   arg: (row: R, ctx: Ctx<C>) => T,
   ctx?: C,
 ): Aggregate<R, SumOf<T>> {
@@ -81,8 +85,17 @@ const ofNumber =
   (arg, ctx) =>
     makeAggregate(fn, [arg], { ctx })
 
-/** The mean: the exact sum, rounded and divided. */
-export const avg = ofNumber<never>('avg')
+/**
+ * The mean: of numbers and bigints a number, the exact sum, rounded and divided; of decimals a decimal of at least six
+ * digits after the point where 38 digits have room, rounded half away from zero.
+ */
+export function avg<R, T extends Summable, C extends Context = NoContext>(
+  arg: (row: R, ctx: Ctx<C>) => T,
+  ctx?: C,
+): Aggregate<R, MeanOf<T>> {
+  return makeAggregate('avg', [arg], { ctx })
+}
+
 /** Variance and standard deviation, of a population and of a sample (NULL for one value), as the double nearest. */
 export const varPop = ofNumber<never>('varPop')
 export const varSamp = ofNumber<null>('varSamp')

@@ -7,10 +7,11 @@ import { ExactSum, fromUnits, toUnits } from '../../base/exact-sum.js'
 import { hashText, valueText } from '../../base/value-hash.js'
 import { packArray, packJson } from '../../schema/nested.js'
 import { jsonOf, present as shown } from '../../schema/present.js'
-import { arrayOf, isFloat, TYPES, type TypeName, type Value } from '../../schema/types.js'
+import { arrayOf, isDecimal, isFloat, TYPES, type TypeName, type Value } from '../../schema/types.js'
 import { canonicalFloat, compareValues, formatValue } from '../../schema/values.js'
 import type { UserAggregate } from '../aggregates/definition.js'
 import { estimate } from '../aggregates/sketches.js'
+import { decimalMean } from '../aggregates/sums.js'
 import type { AggregateFn, AggregateSpec } from '../rel.js'
 import { callUdf } from '../scalar/udf.js'
 import { addRow, type Row, type ZSet } from './zset.js'
@@ -51,7 +52,11 @@ const sum: Meaning = (terms, spec) => (isFloat(typeOf(spec)) ? floatSum(terms, 0
 const mean =
   (at: number): Meaning =>
   (terms, spec) =>
-    canonicalFloat((isFloat(typeOf(spec, at)) ? floatSum(terms, at) : Number(sumOf(terms, at))) / Number(total(terms)))
+    isDecimal(typeOf(spec, at))
+      ? decimalMean(typeOf(spec, at), sumOf(terms, at), total(terms))
+      : canonicalFloat(
+          (isFloat(typeOf(spec, at)) ? floatSum(terms, at) : Number(sumOf(terms, at))) / Number(total(terms)),
+        )
 
 /** The weight of the rows with a value of the first argument for which `test` holds. */
 const weightWhere = (terms: readonly Term[], test: (value: Value) => boolean): bigint =>

@@ -2,6 +2,7 @@
 import type { Value } from '../../schema/types.js'
 import { compareValues } from '../../schema/values.js'
 import { AGGREGATES } from '../aggregates/index.js'
+import { sumFits, sumOverflow } from '../aggregates/sums.js'
 import { evaluate } from '../eval.js'
 import type { Expr } from '../expr.js'
 import type { AggregateRel, AggregateSpec, TopKRel } from '../rel.js'
@@ -99,7 +100,10 @@ function aggregateAll(specs: readonly AggregateSpec[], terms: readonly Taking[],
       const output = MEANINGS[spec.fn](spec.distinct ? distinctTerms(terms[i]) : terms[i], spec)
       const isCount = typeof output === 'bigint' && AGGREGATES[spec.fn].total === true
       if (isCount && !fitsI64(output)) context.overflow = true
-      if (spec.fn === 'sum' && typeof output === 'bigint' && !fitsI64(output)) fail(sumOverflow(spec.name))
+      if ((spec.fn === 'sum' || spec.fn === 'avg') && typeof output === 'bigint') {
+        const { type } = spec.args[0]
+        if (!sumFits(type, output)) fail(sumOverflow(spec.fn, type, spec.name))
+      }
       outputs.push(output)
     } catch (problem) {
       if (!(problem instanceof Failure)) throw problem
@@ -118,9 +122,6 @@ function distinctTerms(terms: Taking): Term[] {
   const rows = [...net.values()].filter(e => e.weight > 0n).map(e => e.row)
   return rows.map(row => ({ values: row.slice(0, width), order: row.slice(width), weight: 1n }))
 }
-
-/** The message of a group whose integer sum left the i64 range. */
-export const sumOverflow = (name: string): string => `i64 overflow in sum ${JSON.stringify(name)}`
 
 export function interpretTopK(rel: TopKRel, input: ZSet, context: Context): ZSet {
   const order = rel.order.map(o => o.expr)

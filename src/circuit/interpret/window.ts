@@ -3,21 +3,13 @@
  * rows of its frame are found by asking every row of the partition whether it belongs.
  */
 import { ExactSum } from '../../base/exact-sum.js'
-import { isFloat, type Value } from '../../schema/types.js'
+import { isDecimal, isFloat, type Value } from '../../schema/types.js'
 import { canonicalFloat, compareNumbers, compareValues } from '../../schema/values.js'
+import { decimalMean, sumFits, sumOverflow } from '../aggregates/sums.js'
 import { windowInputs } from '../nodes.js'
 import type { WindowRel } from '../rel.js'
-import {
-  type Bound,
-  type Frame,
-  isOffset,
-  isRank,
-  isValue,
-  type WindowSpec,
-  windowExprs,
-  windowOverflow,
-} from '../window.js'
-import { type Context, fitsI64 } from './context.js'
+import { type Bound, type Frame, isOffset, isRank, isValue, type WindowSpec, windowExprs } from '../window.js'
+import type { Context } from './context.js'
 import { addRow, type Row, rowText, type ZSet } from './zset.js'
 
 /** More rows of one partition than this are not written out: the case counts as one that nothing can hold. */
@@ -95,8 +87,9 @@ class Partition {
     const outputs: Value[] = []
     for (const [f, spec] of this.rel.functions.entries()) {
       const value = this.value(spec, f, i)
-      if (spec.fn === 'sum' && typeof value === 'bigint' && !fitsI64(value)) {
-        context.fail(windowOverflow(spec.name), 1n)
+      const { type } = spec.arg ?? { type: 'i64' }
+      if (spec.fn === 'sum' && typeof value === 'bigint' && !sumFits(type, value)) {
+        context.fail(sumOverflow('sum', type, spec.name), 1n)
         return null
       }
       outputs.push(value)
@@ -212,7 +205,9 @@ function aggregate({ fn, arg }: WindowSpec, frame: readonly Value[]): Value {
     case 'sum':
       return sum(values, isFloat(type))
     case 'avg':
-      return canonicalFloat(Number(sum(values, isFloat(type))) / values.length)
+      return isDecimal(type)
+        ? decimalMean(type, sum(values, false) as bigint, BigInt(values.length))
+        : canonicalFloat(Number(sum(values, isFloat(type))) / values.length)
     case 'min':
       return values.reduce((a, b) => (compareValues(type, a, b) <= 0 ? a : b))
     case 'max':

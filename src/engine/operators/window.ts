@@ -8,7 +8,7 @@
  */
 import { readRow } from '../../../codegen/expr/plain.js'
 import type { WindowCode } from '../../../codegen/window.js'
-import { windowOverflow } from '../../circuit/window.js'
+import { sumOverflow } from '../../circuit/aggregates/sums.js'
 import type { Layout, RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
@@ -125,7 +125,9 @@ export class WindowOperator extends Producer {
       if (outputs[f][side].failed(unit)) {
         const { functions } = this.specs.plan
         const row = readRow(stretch.rows, place).slice(0, this.input.kernels.layout.schema.columns.length)
-        this.errors.add({ message: windowOverflow(functions[f].spec.name), row }, BigInt(weight))
+        const { name, arg } = functions[f].spec
+        const message = sumOverflow('sum', arg?.type ?? 'i64', name)
+        this.errors.add({ message, row }, BigInt(weight))
         return
       }
     }

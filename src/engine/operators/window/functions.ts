@@ -1,7 +1,8 @@
 /** What the functions give for the units of a section. */
+import { decimalMean } from '../../../circuit/aggregates/sums.js'
 import { isOffset, isRank, isValue } from '../../../circuit/window.js'
 import type { Column } from '../../../schema/schema.js'
-import { TYPES, type Value } from '../../../schema/types.js'
+import { isDecimal, TYPES, type Value } from '../../../schema/types.js'
 import { cellIsNull, compareCells } from '../../../zset/cells.js'
 import { CellOutputs, NumberOutputs, type Outputs, ValueOutputs } from './outputs.js'
 import type { FunctionPlan } from './plan.js'
@@ -279,7 +280,9 @@ function resultOf({ spec, out }: FunctionPlan, total: Total): Value {
   if (total.count === 0) return null
   if (total instanceof BitsTotal) return typedBits(out, total.bits)
   const { sum } = total as IntegerTotal | FloatTotal
-  return spec.fn === 'avg' ? Number(sum) / total.count + 0 : sum
+  if (spec.fn !== 'avg') return sum
+  const type = spec.arg?.type ?? 'f64'
+  return isDecimal(type) ? decimalMean(type, sum as bigint, BigInt(total.count)) : Number(sum) / total.count + 0
 }
 
 const typedBits = (out: Column, value: bigint): Value => (TYPES[out.type].js === 'bigint' ? value : Number(value))

@@ -1,6 +1,8 @@
 /** Columns of outputs, by unit: to be compared between before and after, and written. */
+import { writeValue } from '../../../../codegen/expr/plain.js'
+import { sumFits } from '../../../circuit/aggregates/sums.js'
 import type { Column } from '../../../schema/schema.js'
-import { TYPES, type Value } from '../../../schema/types.js'
+import type { Value } from '../../../schema/types.js'
 import type { Batch } from '../../../zset/batch.js'
 import { cellIsNull, copyCell, sameCell, setCellNull } from '../../../zset/cells.js'
 
@@ -55,13 +57,12 @@ export class ValueOutputs implements Outputs {
     const { column } = this
     const value = this.values[i]
     if (column.nullable) setCellNull(out, column, k, value === null)
-    if (value !== null) out.columns[column.index][k] = value as never
+    if (value !== null) writeValue(out, column, k, value)
   }
 
   failed(i: number): boolean {
     const value = this.values[i]
-    const { min, max } = TYPES[this.column.type]
-    return typeof value === 'bigint' && min !== null && max !== null && (value < min || value > max)
+    return typeof value === 'bigint' && !sumFits(this.column.type, value)
   }
 }
 

@@ -2,6 +2,7 @@
  * Totals: aggregates that can be taken back, so that a frame's is that of the frame before with what came in and went
  * out. All are exact: integers as bigints beyond 2^53, floats as sums of two doubles and what these cannot hold apart.
  */
+import { readValue } from '../../../../codegen/expr/plain.js'
 import { ExactSum } from '../../../base/exact-sum.js'
 import type { Column } from '../../../schema/schema.js'
 import type { Batch } from '../../../zset/batch.js'
@@ -175,7 +176,10 @@ export class BitsTotal extends Total {
 /** Takes the value of a row into a total, unless it is NULL. No column: the row itself counts. */
 export function addCell(total: Total, batch: Batch, column: Column | null, row: number, times: number): void {
   if (column === null) total.add(0, times)
-  else if (!cellIsNull(batch, column, row)) total.add(batch.columns[column.index][row], times)
+  else if (!cellIsNull(batch, column, row)) {
+    const isWide = column.info.storage === 'w128'
+    total.add(isWide ? (readValue(batch, column, row) as bigint) : batch.columns[column.index][row], times)
+  }
 }
 
 const BLOCK_BITS = 6
