@@ -376,7 +376,7 @@ export class Storage {
     this.mustBeWritable()
     if (this.isDropping) this.publish(this.manifest)
     const lsn = this.lastLsn + 1n
-    const parts = [...changes].sort((a, b) => a.table.tableId - b.table.tableId)
+    const parts = changes.length === 1 ? [changes[0]] : [...changes].sort((a, b) => a.table.tableId - b.table.tableId)
     if (parts.length === 0) {
       this.lastLsn = lsn
       return { lsn, durable: Promise.resolve() }

@@ -277,6 +277,53 @@ test('callers that run at the same time share a write', async () => {
   expect(found.filter(b => b.kind === 'block' && b.synced).length).toBe(12)
 })
 
+test('a disk that is slow now and then may hold up a caller that is alone, one that mostly is may not', async () => {
+  const env = new MemoryEnv()
+  let clock = 0
+  let took = (_: number) => 0
+  let rounds = 0
+  let blocking = 0
+  env.now = () => clock
+  const open = env.open.bind(env)
+  env.open = (path, mode) => {
+    const file = open(path, mode)
+    const { sync, syncLater } = file
+    file.sync = () => {
+      blocking++
+      clock += took(rounds++)
+      sync.call(file)
+    }
+    file.syncLater = () => {
+      clock += took(rounds++)
+      return syncLater.call(file)
+    }
+    return file
+  }
+  const { wal } = openWal('/w', { durability: 'commit', env })
+  const { parts } = randomGroup(1n, new Prng(1), 1)
+  let lsn = 0n
+  /** Which part of so many rounds was waited for. */
+  const share = async (count: number, duration: typeof took) => {
+    took = duration
+    blocking = 0
+    for (let k = 0; k < count; k++) {
+      wal.append(++lsn, parts)
+      await wal.committed(lsn)
+    }
+    return blocking / count
+  }
+  expect(await share(160, () => 0)).toBeGreaterThan(0.85)
+  expect(await share(160, n => (n % 4 === 0 ? 9 : 0))).toBeGreaterThan(0.5)
+  await share(30, () => 5)
+  expect(await share(100, () => 5)).toBe(0)
+  await share(40, () => 1)
+  // In between others have their turn.
+  const inTurns = await share(100, () => 1)
+  expect(inTurns).toBeGreaterThan(0.6)
+  expect(inTurns).toBeLessThan(0.85)
+  await wal.close()
+})
+
 test('a caller that is alone is not made to wait for another thread, and does not keep others from running', async () => {
   const env = new MemoryEnv()
   const calls = { sync: 0, syncLater: 0 }

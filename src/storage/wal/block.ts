@@ -7,6 +7,7 @@
  */
 import { xxh3At } from '../../base/checksum.js'
 import { assert, UsageError } from '../../base/errors.js'
+import type { Column } from '../../schema/schema.js'
 import type { Batch } from '../../zset/batch.js'
 import { Heap, INLINE_BYTES } from '../../zset/heap.js'
 import type { Kernels } from '../../zset/kernels.js'
@@ -194,36 +195,41 @@ export interface BlockRows {
 }
 
 /**
- * Cuts a batch into blocks: ranges of rows whose bodies keep to `targetBytes`, at least one row each; a batch without
- * rows is one empty range. Throws UsageError if a single row passes MAX_ROW_BYTES.
+ * The block of a batch that begins at row `from`: as many rows as keep its body to `targetBytes`, at least one; none if
+ * there is none. A batch is cut into the blocks that follow each other. Throws UsageError if a single row passes
+ * MAX_ROW_BYTES.
  */
-export function* blocksOf(
+export function blockFrom(
   tableId: TableId,
   kernels: Kernels,
   batch: Batch,
+  from: number,
   targetBytes = TARGET_BODY_BYTES,
-): Generator<BlockRows> {
+): BlockRows {
   const stride = kernels.packedStride
-  const strings = kernels.layout.stored.filter(c => c.info.storage === 'german').map(c => batch.lanes[c.index])
+  const { stored } = kernels.layout
   const n = batch.length
-  let from = 0
-  do {
-    let to = strings.length === 0 ? Math.min(n, from + Math.max(1, Math.floor(targetBytes / stride))) : from
-    let tailBytes = 0
-    for (; strings.length > 0 && to < n; to++) {
+  // Without long strings; those are counted row by row.
+  let to = Math.min(n, from + Math.max(1, Math.floor(targetBytes / stride)))
+  let tailBytes = 0
+  if (stored.some(isString)) {
+    const strings = stored.filter(isString).map(c => batch.lanes[c.index])
+    const most = to
+    for (to = from; to < most; to++) {
       const more = longBytes(strings, to)
       if (to > from && (to + 1 - from) * stride + tailBytes + more > targetBytes) break
       tailBytes += more
     }
-    if ((to - from) * stride + tailBytes > MAX_ROW_BYTES) {
-      const bytes = stride + tailBytes
-      const name = JSON.stringify(kernels.layout.schema.name)
-      throw new UsageError(`table ${name}, row ${from}: expected at most ${MAX_ROW_BYTES} bytes, found ${bytes}`)
-    }
-    yield { tableId, kernels, batch, from, to, tailBytes }
-    from = to
-  } while (from < n)
+  }
+  if ((to - from) * stride + tailBytes > MAX_ROW_BYTES) {
+    const bytes = stride + tailBytes
+    const name = JSON.stringify(kernels.layout.schema.name)
+    throw new UsageError(`table ${name}, row ${from}: expected at most ${MAX_ROW_BYTES} bytes, found ${bytes}`)
+  }
+  return { tableId, kernels, batch, from, to, tailBytes }
 }
+
+const isString = ({ info }: Column): boolean => info.storage === 'german'
 
 function longBytes(strings: readonly Uint32Array[], row: number): number {
   let bytes = 0

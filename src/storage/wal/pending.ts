@@ -3,7 +3,7 @@ import { assert, quote, UsageError } from '../../base/errors.js'
 import type { Kernels } from '../../zset/kernels.js'
 import type { Keyring } from '../crypt/keyring.js'
 import type { Lsn, TableId } from '../types.js'
-import { BlockBuffer, blocksOf, MAX_GROUP_BYTES } from './block.js'
+import { BlockBuffer, blockFrom, MAX_GROUP_BYTES } from './block.js'
 import type { TableLookup, WalPart } from './groups.js'
 import { declarationOf, encodeNote, NOTE_TABLE } from './note.js'
 import { SegmentSealer } from './sealed.js'
@@ -95,14 +95,18 @@ export class Pending {
   }
 
   private addParts(lsn: Lsn, parts: readonly WalPart[], before: number): void {
-    for (const [p, { tableId, batch }] of parts.entries()) {
-      for (const block of blocksOf(tableId, this.kernelsOf(tableId), batch)) {
-        const more = p < parts.length - 1 || block.to < batch.length
-        this.buffer.addRows(lsn, block, more, this.sealer)
+    for (let p = 0; p < parts.length; p++) {
+      const { tableId, batch } = parts[p]
+      const kernels = this.kernelsOf(tableId)
+      let from = 0
+      do {
+        const block = blockFrom(tableId, kernels, batch, from)
+        from = block.to
+        this.buffer.addRows(lsn, block, p < parts.length - 1 || from < batch.length, this.sealer)
         if (this.buffer.length - before > MAX_GROUP_BYTES) {
           throw new UsageError(`transaction ${lsn}: expected at most ${MAX_GROUP_BYTES} bytes in the log`)
         }
-      }
+      } while (from < batch.length)
     }
   }
 
@@ -110,15 +114,16 @@ export class Pending {
   private undeclared(parts: readonly WalPart[]): TableId[] {
     assert(parts.length > 0, 'a transaction in the log has a part')
     const fresh: TableId[] = []
-    parts.forEach(({ tableId, batch }, p) => {
+    for (let p = 0; p < parts.length; p++) {
+      const { tableId, batch } = parts[p]
       const isNumber = Number.isInteger(tableId) && tableId > NOTE_TABLE && tableId <= MAX_TABLE_ID
       assert(isNumber, `${tableId} is the number of a table`)
       assert(batch.order === 'consolidated', 'batches are consolidated before they are logged')
       assert(batch.heap.remote === null, 'values that are logged are at hand')
       assert(p === 0 || parts[p - 1].tableId < tableId, 'the parts of a transaction are in the order of their tables')
-      if (this.declaring.has(tableId) || (!this.opens && this.declared.has(tableId))) return
+      if (this.declaring.has(tableId) || (!this.opens && this.declared.has(tableId))) continue
       fresh.push(tableId)
-    })
+    }
     return fresh
   }
 

@@ -62,11 +62,16 @@ const AHEAD_BYTES = 512 * 1024
 const PENDING_BYTES = 8 * 1024 * 1024
 /** After so many rounds in which one caller was alone, it is not made to wait for another thread. */
 const ALONE_ROUNDS = 4
-/** Every so many rounds it is looked whether somebody else comes meanwhile; others get their turn then, too. */
+/**
+ * Every so many rounds, or milliseconds of waiting, it is looked whether somebody else comes meanwhile; others get their
+ * turn then, too.
+ */
 const PROBE_ROUNDS = 16
-/** A disk that takes longer does not hold up everybody. */
+const PROBE_MS = 4
+/** A disk whose syncs mostly take longer does not hold up everybody. */
 const SLOW_MS = 2
-const SLOW_PENALTY_ROUNDS = 1000
+/** What one sync counts when it is judged whether most are slow. */
+const SLOW_SHARE = 1 / 16
 /** This many transactions that were not written are remembered, for those who ask late. */
 const MAX_REJECTED = 65_536
 
@@ -97,6 +102,10 @@ export class Wal {
   private writtenCount = 0
   /** Rounds with one transaction during which no other came. */
   private aloneRounds = 0
+  /** How long these have held up everybody since others had their turn. */
+  private blockedMs = 0
+  /** Which part of the last syncs was slow, roughly. */
+  private slowShare = 0
   private scheduled = false
   private stopTimer: (() => void) | null = null
   private timeIsUp = false
@@ -316,14 +325,23 @@ export class Wal {
    * by those rounds that are done in the background all the same.
    */
   private isAlone(): boolean {
-    if (this.mode !== 'commit' || this.writtenCount !== 1) return false
-    return this.aloneRounds >= ALONE_ROUNDS && this.aloneRounds % PROBE_ROUNDS !== 0
+    if (this.mode !== 'commit' || this.writtenCount !== 1 || this.slowShare > 0.5) return false
+    if (this.aloneRounds < ALONE_ROUNDS) return false
+    return this.aloneRounds % PROBE_ROUNDS !== 0 && this.blockedMs < PROBE_MS
   }
 
   private syncAlone(): void {
     const start = this.env.now()
     this.syncNow()
-    this.aloneRounds = this.env.now() - start > SLOW_MS ? -SLOW_PENALTY_ROUNDS : this.aloneRounds + 1
+    this.blockedMs += this.timed(start)
+    this.aloneRounds++
+  }
+
+  /** A sync that began at `start` has ended: remembers whether it was slow. Returns how long it took. */
+  private timed(start: number): number {
+    const took = this.env.now() - start
+    this.slowShare += (Number(took > SLOW_MS) - this.slowShare) * SLOW_SHARE
+    return took
   }
 
   private wantsSync(): boolean {
@@ -379,11 +397,16 @@ export class Wal {
     this.timeIsUp = false
     this.covered = this.written
     this.files.cover()
+    const start = this.env.now()
     this.syncing = this.files.syncLater().then(
       () => {
         this.syncing = null
+        this.blockedMs = 0
         this.aloneRounds = this.writtenCount === 1 && this.pending.lsns.length === 0 ? this.aloneRounds + 1 : 0
-        this.guarded(() => this.settle())
+        this.guarded(() => {
+          this.timed(start)
+          this.settle()
+        })
         this.schedule()
       },
       (error: Error) => {
