@@ -16,7 +16,7 @@ import { solve, solveTimed } from './interpret/recursive.js'
 import { interpretSession } from './interpret/session.js'
 import { interpretWindow } from './interpret/window.js'
 import { addRow, addZSet, weightOf, type ZSet, zsetOf } from './interpret/zset.js'
-import { inputsOf, nodesOf } from './nodes.js'
+import { inputsOf, mapOf, nodesOf } from './nodes.js'
 import { release } from './privacy.js'
 import type {
   ClampMode,
@@ -33,6 +33,7 @@ import type {
   SourceRel,
   UnnestRel,
 } from './rel.js'
+import { allColumns } from './substitute.js'
 
 export type { Entry, Row, ZSet } from './interpret/zset.js'
 export { addRow, addZSet, difference, printZSet, rowText, valueText, weightOf, zsetOf } from './interpret/zset.js'
@@ -124,7 +125,7 @@ function run(
   const step = (node: Rel): ZSet => {
     switch (node.kind) {
       case 'source':
-        return sum([[source(node.relation), 1n]]) // a copy: the caller may go on changing its inputs
+        return sourceRows(node, source(node.relation), context)
       case 'filter':
         return filter(node, visit(node.input), context)
       case 'map':
@@ -175,6 +176,15 @@ function filter(rel: FilterRel, input: ZSet, context: Context): ZSet {
     if (context.test(rel.predicate, weight, row)) addRow(result, row, weight)
   }
   return result
+}
+
+/** The columns that the node has: the table may have got more since. */
+function sourceRows(node: SourceRel, rows: ZSet, context: Context): ZSet {
+  const { schema, relation } = node
+  // A copy: the caller may go on changing its inputs.
+  const isWhole = relation.kind === 'variable' || schema.columns.length === relation.schema.columns.length
+  if (isWhole) return sum([[rows, 1n]])
+  return map(mapOf(node, allColumns(schema), schema), rows, context)
 }
 
 function map(rel: MapRel, input: ZSet, context: Context): ZSet {

@@ -20,7 +20,7 @@ import type { ArrangeOperator } from './operators/arrange.js'
 import type { Operator, Producer } from './operators/operator.js'
 import { ReduceOperator } from './operators/reduce.js'
 import { SinkOperator } from './operators/sink.js'
-import { SourceOperator } from './operators/source.js'
+import { SourceOperator, type TableState } from './operators/source.js'
 import { WaterlineOperator } from './operators/waterline.js'
 import { type Catalog, Planner } from './planner.js'
 import { groupReader, type Reader, storeLayout, storeReader } from './read.js'
@@ -29,6 +29,8 @@ import type { OwnSide, SharedArrangement } from './sharing.js'
 /** A table in the circuit. */
 export interface BuiltTable {
   readonly operator: SourceOperator
+  /** What the operator holds, or is to hold. */
+  readonly state: TableState
   readonly reader: Reader
   /** Of its store. */
   readonly layout: Layout
@@ -76,19 +78,32 @@ export class Circuit {
   }
 
   addTable(definition: TableDefinition, key: readonly number[]): BuiltTable {
+    const { operator, built } = this.tableOf(definition, key, null)
+    this.scheduler.add([operator])
+    return built
+  }
+
+  /** What a table becomes that gets another definition; `operator.become(state)` makes it so. */
+  alteredTable(operator: SourceOperator, definition: TableDefinition, key: readonly number[]): BuiltTable {
+    return this.tableOf(definition, key, operator).built
+  }
+
+  private tableOf(definition: TableDefinition, key: readonly number[], old: SourceOperator | null) {
     const { schema, stream } = definition
     const store = this.storeOf(schema, key, this.contextOf(definition))
     const layout = this.host.state === null ? flatLayout(schema) : store.layout
-    const operator = new SourceOperator(schema.name, stream ? null : store, layout)
-    this.scheduler.add([operator])
+    const state: TableState = { name: schema.name, store: stream ? null : store, layout }
+    const operator = old ?? new SourceOperator(state.name, state.store, layout)
     const reader = stream ? NOTHING : this.readerOf(store, operator, key)
-    return {
+    const built: BuiltTable = {
       operator,
+      state,
       reader,
       layout: store.layout,
       arrange: flat => store.arrange(flat),
       rearrange: raw => store.rearrange(raw),
     }
+    return { operator, built }
   }
 
   /** The waterline of a column, which goes on from where it was. */

@@ -7,10 +7,13 @@
 import { GnitzError, quote, show, UsageError } from '../base/errors.js'
 import { type ConstraintSpec, constraintDefinition, type IndexSpec, indexDefinition } from '../circuit/builder/rules.js'
 import type { RowType, ViewDef } from '../circuit/builder/types.js'
-import type { TableDef } from '../circuit/columns.js'
-import type { TableDefinition, ViewDefinition } from '../circuit/rel.js'
+import type { ColumnBuilders, InsertOf, RowOf, TableDef } from '../circuit/columns.js'
+import type { IndexDefinition, TableDefinition, ViewDefinition } from '../circuit/rel.js'
 import type { Change } from '../storage/storage.js'
 import type { Batch } from '../zset/batch.js'
+import { Alteration } from './alter/alteration.js'
+import { describes, differenceOf, mustAgree } from './alter/difference.js'
+import { type Altered, type AlterTable, alteredDefinition, type Renamed, type Renames } from './alter/spec.js'
 import type { Progress } from './backfill.js'
 import { Commit, type Committed } from './commit.js'
 import { impliedBy, type Reservation } from './constraints/rules.js'
@@ -22,7 +25,7 @@ import type { IndexHandle, IndexRead } from './indexes/handle.js'
 import { type DumpView, dumpViews } from './inspect.js'
 import type { LateGate } from './late.js'
 import { metricsOf } from './metrics.js'
-import { type Defined, type Entry, label, type TableEntry } from './registry.js'
+import { type Defined, type Entry, type IndexEntry, label, type TableEntry } from './registry.js'
 import type { RelationReader } from './relation.js'
 import { Transaction } from './transaction.js'
 import { History } from './transactions/history.js'
@@ -149,13 +152,16 @@ export class Database extends Writes<Commit> {
     const entry = this.tableEntry(table, 'createIndex')
     const definition = indexDefinition(entry.definition.schema, name, spec as IndexSpec<never>)
     if (entry.definition.stream) throw new UsageError(`createIndex: ${quote(entry.name)} is a stream: it keeps no rows`)
-    const change = this.define(({ created }) => {
+    return this.addIndexTo(entry, definition, options).handle as unknown as IndexHandle<R>
+  }
+
+  private addIndexTo(entry: TableEntry, definition: IndexDefinition, options: CreateViewOptions = {}): IndexEntry {
+    return this.define(({ created }) => {
       for (const implied of impliedBy(definition)) this.definitions.addConstraint(entry, implied, created)
       const made = this.definitions.addIndex(entry, definition, options.onProgress)
       created.push(made)
       return made
     })
-    return change.handle as unknown as IndexHandle<R>
   }
 
   /** Drops an index, and its rows unless a view or constraint needs them. Throws UsageError if there is none. */
@@ -216,6 +222,93 @@ export class Database extends Writes<Commit> {
       return this.definitions.addView(definition, options.onProgress, changes.created)
     })
     return entry.handle as ViewHandle<RowType<D>>
+  }
+
+  /**
+   * Adds columns to a table that may hold rows, or gives it, its columns or defaults other names or values. No row is
+   * written again: the columns that are added hold their default, or NULL, in rows that are there (but see docs/alter.md
+   * on tables without a primary key). Views keep the columns that they had. Handles, subscriptions, indexes and constraints
+   * go on; definitions of the program that say otherwise stand for the table no more.
+   *
+   * Throws SchemaError on what cannot be, UsageError while transactions are open, IoError; then nothing has changed.
+   */
+  alterTable<
+    R,
+    I,
+    K,
+    const A extends ColumnBuilders = Record<never, never>,
+    const M extends Renames<R> = Record<never, never>,
+  >(
+    table: TableRef<R, I, K> | string,
+    change: AlterTable<R, I, A, M>,
+  ): TableHandle<Altered<R, M, RowOf<A>>, Altered<I, M, InsertOf<A>>, Renamed<K, M>> {
+    this.mustBeIdle('alterTable')
+    const entry = this.tableEntry(table, 'alterTable')
+    this.alter(entry, alteredDefinition(entry.definition, change as AlterTable<object, object>))
+    return entry.handle as never
+  }
+
+  private alter(entry: TableEntry, definition: TableDefinition): void {
+    const open = this.history.pinned(true)
+    if (open > 0) {
+      throw new UsageError(
+        `table ${quote(entry.name)} cannot be altered while ${open} transactions are open; end them first`,
+      )
+    }
+    let failure: GnitzError | null
+    this.state = 'building'
+    let alteration: Alteration | null = null
+    try {
+      alteration = Alteration.begin(this.definitions, entry, definition, null)
+      failure = this.record(alteration.after, alteration.before)
+      alteration.finish()
+    } catch (error) {
+      alteration?.undo()
+      this.durability?.settle()
+      throw error
+    } finally {
+      this.state = 'idle'
+    }
+    if (failure !== null) throw failure
+  }
+
+  /**
+   * Makes the table of the directory what a definition says, if that is safe: columns are added, renamed (where `rename`
+   * says so: old names and new ones) and get other defaults; indexes and constraints that it declares are added, or made
+   * anew. A table that is not there is created. Throws SchemaError, saying what can be done, if it is not safe;
+   * ConstraintError if rows break a constraint. Each step is durable by itself: call it again to go on.
+   */
+  migrate<R, I, K>(
+    definition: TableDef<R, I, K>,
+    options: { readonly rename?: Readonly<Record<string, string>> } = {},
+  ): TableHandle<R, I, K> {
+    this.mustBeIdle('migrate')
+    if (definition?.kind !== 'table') throw new UsageError(`migrate: expected a table, found ${show(definition)}`)
+    const { registry, rules } = this.definitions
+    if (registry.known(definition) !== undefined) return this.table(definition)
+    const entry = registry.named(definition.schema.name)
+    if (entry === undefined) return this.createTable(definition)
+    if (entry.kind !== 'table' || isSystem(entry)) registry.mustBeFree(entry.name)
+    const table = entry as TableEntry
+    const { migration, obstacles } = differenceOf(definition, table, options.rename)
+    if (obstacles.length > 0) mustAgree(definition, table, options.rename)
+    const { rename, add, defaults, indexes, constraints } = migration
+    if (Object.keys(rename).length + add.length + defaults.length > 0) {
+      const { indexes: _indexes, constraints: _constraints, ...rest } = definition as TableDefinition
+      this.alter(table, Object.freeze(rest))
+    }
+    for (const { definition: index, replaces } of indexes) {
+      if (replaces) this.dropIndex(table.handle as never, index.name)
+      this.addIndexTo(table, index)
+    }
+    for (const { definition: constraint } of constraints) {
+      const there = rules.definitionOf(table.rules, constraint.name)
+      if (there !== undefined && describes(there, constraint)) continue
+      if (there !== undefined) this.dropConstraint(table.handle as never, constraint.name)
+      this.define(({ created }) => this.definitions.addConstraint(table, constraint, created))
+    }
+    registry.adopt(definition, table)
+    return table.handle as never
   }
 
   /** Runs a change of definitions: all of it or, if it throws, nothing. */

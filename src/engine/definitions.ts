@@ -3,11 +3,10 @@
  * a definition is called and when it may be made is the database's business.
  */
 import type { Mode } from '../../codegen/build.js'
-import { rowEncoder } from '../../codegen/encode.js'
+import { type EncodeRows, rowEncoder } from '../../codegen/encode.js'
 import { GnitzError, quote, UsageError } from '../base/errors.js'
 import { sourceOwners } from '../circuit/builder/sources.js'
 import type { ViewDef } from '../circuit/builder/types.js'
-import type { TableDef } from '../circuit/columns.js'
 import type { Udf } from '../circuit/expr.js'
 import { nodesOf } from '../circuit/nodes.js'
 import type {
@@ -23,7 +22,7 @@ import { flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import type { Tree } from '../storage/tree.js'
 import { Batch } from '../zset/batch.js'
 import type { Progress } from './backfill.js'
-import { Circuit } from './circuit.js'
+import { type BuiltTable, Circuit } from './circuit.js'
 import { impliedBy, mustBeUnreferred, Rules } from './constraints/rules.js'
 import { TableRules } from './constraints/table-rules.js'
 import type { Database } from './database.js'
@@ -31,6 +30,7 @@ import { SYSTEM_PREFIX } from './durable/catalog.js'
 import type { Durability } from './durable/durability.js'
 import { TableHandle, ViewHandle } from './handles.js'
 import { buildIndex } from './indexes/build.js'
+import { IndexHandle } from './indexes/handle.js'
 import { LateGate } from './late.js'
 import type { Producer } from './operators/operator.js'
 import type { SourceOperator } from './operators/source.js'
@@ -42,6 +42,7 @@ import {
   label,
   Registry,
   type TableEntry,
+  type TableParts,
   type ViewEntry,
 } from './registry.js'
 import { RelationReader } from './relation.js'
@@ -84,8 +85,10 @@ export class Definitions {
   constructor(
     private readonly database: Database,
     private readonly mode: Mode,
-    private readonly durability: Durability | null,
-    private readonly history: History,
+    /** Internal: null in memory. */
+    readonly durability: Durability | null,
+    /** Internal. */
+    readonly history: History,
   ) {
     this.owner = database
     this.circuit = new Circuit(mode, {
@@ -131,7 +134,7 @@ export class Definitions {
   }
 
   /** The table that a foreign key refers to. */
-  private parentOf(parent: TableDefinition | string): TableRules {
+  parentOf(parent: TableDefinition | string): TableRules {
     const found = this.registry.find(parent)
     if (found?.kind === 'table' && !found.isSystem) return found.rules
     throw new UsageError(`there is no table ${label(parent)}`)
@@ -145,42 +148,67 @@ export class Definitions {
       throw new UsageError(`table ${quote(schema.name)}: names that begin with ${SYSTEM_PREFIX} belong to the catalog`)
     }
     const key = keyOrAll(schema, schema.primaryKey)
-    const { operator, reader, arrange, rearrange, layout } = this.circuit.addTable(definition, key)
+    const built = this.circuit.addTable(definition, key)
+    const { operator, layout } = built
     const tree = this.treeOf(definition, layout, operator, stored)
-    const context = this.circuit.contextOf(definition)
-    const relation = new RelationReader<unknown>(definition, key, context, reader, () => operator.version)
-    const typed = definition as TableDef<unknown, unknown>
+    const relation = this.readerOf(definition, built)
     const id = this.numbered(definition, stored)
     const waterlines = (definition.waterlines ?? []).map(w => this.circuit.addWaterline(definition, operator, w))
     const gate = waterlines.length === 0 ? null : new LateGate(waterlines, relation)
+    const handle = new TableHandle<unknown, unknown>(this.database, definition as never, operator, relation, gate)
     const entry: TableEntry = {
       kind: 'table',
       id,
       unclaimed: stored !== null,
+      isSystem,
+      ...this.partsOf(definition, built, tree, handle, gate),
+    }
+    this.registry.add(entry)
+    this.follow(entry, operator, relation)
+    return entry
+  }
+
+  /** Internal: reads a table. */
+  readerOf(definition: TableDefinition, { operator, reader }: BuiltTable): RelationReader<unknown> {
+    const { schema } = definition
+    const key = keyOrAll(schema, schema.primaryKey)
+    const context = this.circuit.contextOf(definition)
+    return new RelationReader<unknown>(definition, key, context, reader, () => operator.version)
+  }
+
+  /** Internal: what follows from the definition of a table. */
+  partsOf(
+    definition: TableDefinition,
+    { operator, layout, arrange, rearrange }: BuiltTable,
+    tree: Tree | null,
+    handle: TableHandle<unknown, unknown>,
+    gate: LateGate | null,
+  ): TableParts {
+    const { schema } = definition
+    const context = this.circuit.contextOf(definition)
+    const rules = new TableRules(definition, operator, context, this.durability === null ? null : arrange)
+    if (tree !== null) rules.log = rows => this.durability?.add(tree, rows)
+    // Compiled with the first row.
+    let encoder: EncodeRows | null = null
+    return {
+      name: schema.name,
       definition,
+      handle,
       tree,
       layout,
-      isSystem,
-      rules: new TableRules(definition, operator, context, this.durability === null ? null : arrange),
-      name: schema.name,
+      rules,
       gate,
-      handle: new TableHandle<unknown, unknown>(this.database, typed, operator, relation, gate),
       pending: new Batch(flatLayout(schema)),
       whole: null,
       updates: [],
       single: [null],
-      // Compiled with the first row.
       encode: (rows, batch, weight) => {
-        entry.encode = rowEncoder(schema, this.mode).fn
-        return entry.encode(rows, batch, weight)
+        encoder ??= rowEncoder(schema, this.mode).fn
+        return encoder(rows, batch, weight)
       },
       arrange,
       rearrange,
     }
-    if (tree !== null) entry.rules.log = rows => this.durability?.add(tree, rows)
-    this.registry.add(entry)
-    this.follow(entry, operator, relation)
-    return entry
   }
 
   /** Where the table lies in the directory; null in memory. */
@@ -210,13 +238,16 @@ export class Definitions {
       throw new UsageError(`table ${quote(table.name)} has an index ${quote(name)} already`)
     }
     const version = () => handle.operator.version
-    const index = buildIndex<unknown>(this.circuit, table.definition, handle, definition, version, progress)
+    const index = new IndexHandle(
+      handle,
+      buildIndex<unknown>(this.circuit, table.definition, definition, version, progress),
+    )
     handle.indexMap.set(name, index)
     return { kind: 'index', name, table, definition, handle: index }
   }
 
   /** A name that no table of the directory has: one that was dropped is there until the next checkpoint. */
-  private free(name: string): string {
+  free(name: string): string {
     const taken = new Set(this.durability?.storage.tables.map(t => t.name))
     let free = name
     for (let n = 2; taken.has(free); n++) free = `${name} ${n}`
@@ -263,7 +294,7 @@ export class Definitions {
     }
   }
 
-  private numbered(definition: Relation, stored: Stored | null): number {
+  numbered(definition: Relation, stored: Stored | null): number {
     const id = stored?.id ?? this.lastId + 1
     this.lastId = Math.max(this.lastId, id)
     this.ids.set(definition, id)
@@ -272,7 +303,7 @@ export class Definitions {
 
   /** The number of a relation that is there, or that is being made. */
   numberOf(relation: Relation): number {
-    const id = this.registry.find(relation)?.id ?? this.ids.get(relation)
+    const id = this.registry.known(relation)?.id ?? this.ids.get(relation) ?? this.registry.find(relation)?.id
     if (id === undefined) throw new GnitzError('INTERNAL', `relation ${quote(relation.schema.name)} has no number`)
     return id
   }
@@ -382,12 +413,40 @@ export class Definitions {
   }
 
   /** Forgets operators that nothing needs any more. */
-  private collect(): void {
+  collect(): void {
     const entries = this.registry.all()
     const indexes = entries.flatMap(e => (e.kind === 'table' ? e.handle.indexes.map(i => i.operator) : []))
     const constraints = entries.flatMap(e => (e.kind === 'table' ? e.rules.operators : []))
     const waterlines = entries.flatMap(e => (e.kind === 'table' ? (e.gate?.waterlines ?? []) : []))
     this.circuit.collect([...entries.map(producerOf), ...indexes, ...constraints, ...waterlines])
+  }
+
+  /** The table whose constraints these are. */
+  entryOf(rules: TableRules): TableEntry {
+    for (const entry of this.registry.all()) if (entry.kind === 'table' && entry.rules === rules) return entry
+    throw new GnitzError('INTERNAL', `table ${quote(rules.name)} is not there`)
+  }
+
+  get lsn(): bigint {
+    return this.database.lsn
+  }
+
+  /** A table is read by another reader from now on. */
+  refollow(entry: TableEntry, operator: SourceOperator, relation: RelationReader<unknown>): void {
+    this.followers = this.followers.filter(f => f.entry !== entry)
+    this.follow(entry, operator, relation)
+  }
+
+  /** Lets a view stand for another definition of the same; earlier ones still find it. Returns what undoes it. */
+  redefine(view: ViewEntry, definition: ViewDefinition): () => void {
+    const before = view.definition
+    const set = (now: ViewDefinition) => {
+      view.definition = now
+      view.handle.become(now as never)
+      this.registry.alias(now, view)
+    }
+    set(definition)
+    return () => set(before)
   }
 
   private follow(entry: Entry, producer: Producer, relation: RelationReader<unknown>): void {
@@ -413,7 +472,7 @@ function mustBeKept(rel: Rel, view: string): void {
   throw new UsageError(`${problem} cannot be kept in a directory`)
 }
 
-function udfIn(rel: Rel, name: string): Udf {
+export function udfIn(rel: Rel, name: string): Udf {
   const udf = udfsIn(rel).get(name)
   if (udf === undefined) throw new GnitzError('INTERNAL', `function ${quote(name)} is not there`)
   return udf
@@ -445,6 +504,6 @@ export const constraintsOf = (table: TableEntry): ConstraintEntry[] =>
 
 const producerOf = (entry: Entry): Producer => (entry.kind === 'view' ? entry.handle.root : entry.handle.operator)
 
-function keyOrAll(schema: RowSchema, key: readonly number[]): readonly number[] {
+export function keyOrAll(schema: RowSchema, key: readonly number[]): readonly number[] {
   return key.length > 0 ? key : schema.columns.map(c => c.index)
 }

@@ -32,7 +32,7 @@ const presentFailures: FailuresOf = errors => errors.list()
 
 /** Reading and following, the same for tables and views. */
 abstract class Relation<R, Key = KeyInput, Bound = KeyInput> {
-  protected abstract readonly reader: RelationReader<R>
+  protected abstract get reader(): RelationReader<R>
   abstract readonly database: Database
 
   /**
@@ -120,23 +120,44 @@ abstract class Relation<R, Key = KeyInput, Bound = KeyInput> {
   protected followed(): void {}
 }
 
+/** What a handle shows of its table. */
+export interface TableFace<R, I, K> {
+  readonly definition: TableDef<R, I, K> & TableDefinition
+  readonly reader: RelationReader<R>
+  readonly createdAt: bigint
+}
+
 /** A table of a database. */
 export class TableHandle<R, I = R, K = AnyKey> extends Relation<R, TableKey<K>, TableBound<K>> {
   dropped = false
-  /** Internal: a table begins empty. */
-  readonly createdAt = 0n
   /** Internal: secondary indexes by name. */
   readonly indexMap = new Map<string, IndexHandle<R>>()
 
+  private face: TableFace<R, I, K>
+
   constructor(
     readonly database: Database,
-    readonly definition: TableDef<R, I, K> & TableDefinition,
+    definition: TableDef<R, I, K> & TableDefinition,
     /** Internal: the table in the circuit. */
     readonly operator: SourceOperator,
-    protected readonly reader: RelationReader<R>,
+    reader: RelationReader<R>,
     private readonly gate: LateGate | null,
   ) {
     super()
+    this.face = { definition, reader, createdAt: 0n }
+  }
+
+  get definition(): TableDef<R, I, K> & TableDefinition {
+    return this.face.definition
+  }
+
+  protected get reader(): RelationReader<R> {
+    return this.face.reader
+  }
+
+  /** Internal: the last transaction before the table was altered; 0 if it never was: a table begins empty. */
+  get createdAt(): bigint {
+    return this.face.createdAt
   }
 
   /** What was dropped for being late. Throws UsageError if the table has no waterline. */
@@ -159,6 +180,13 @@ export class TableHandle<R, I = R, K = AnyKey> extends Relation<R, TableKey<K>, 
 
   get name(): string {
     return this.definition.schema.name
+  }
+
+  /** Internal: shows a table that was altered; returns what it showed. */
+  become(face: TableFace<R, I, K>): TableFace<R, I, K> {
+    const before = this.face
+    this.face = face
+    return before
   }
 
   override check(): void {
@@ -256,16 +284,32 @@ export class ViewHandle<R> extends Relation<R> {
   /** All operators of the view, producers first. */
   private readonly operators: readonly Operator[]
 
+  private own: ViewDef<R> & ViewDefinition
+
   constructor(
     readonly database: Database,
-    readonly definition: ViewDef<R> & ViewDefinition,
+    definition: ViewDef<R> & ViewDefinition,
     /** Internal: the end of the view's circuit. */
     readonly root: SinkOperator | ReduceOperator,
-    protected readonly reader: RelationReader<R>,
+    private readonly contents: RelationReader<R>,
     private readonly compileMilliseconds: number,
   ) {
     super()
+    this.own = definition
     this.operators = upstream(root)
+  }
+
+  get definition(): ViewDef<R> & ViewDefinition {
+    return this.own
+  }
+
+  protected get reader(): RelationReader<R> {
+    return this.contents
+  }
+
+  /** Internal: the same view by another name, or of sources by other names. */
+  become(definition: ViewDef<R> & ViewDefinition): void {
+    this.own = definition
   }
 
   get name(): string {

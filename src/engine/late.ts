@@ -80,8 +80,13 @@ export class LateGate {
 
   constructor(
     readonly waterlines: readonly WaterlineOperator[],
-    private readonly relation: RelationReader<unknown>,
+    private relation: RelationReader<unknown>,
   ) {}
+
+  /** Shows late rows as another reader does, from now on: of the table, when it was altered. */
+  show(relation: RelationReader<unknown>): void {
+    this.relation = relation
+  }
 
   /**
    * A transaction's rows without those that are late, and which of them are followed by what takes their place. In a

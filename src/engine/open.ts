@@ -1,8 +1,10 @@
 /** Opening databases: in memory, or in a directory. */
 import { kernelsOf } from '../../codegen/kernels.js'
 import { show, UsageError } from '../base/errors.js'
+import type { TableDef } from '../circuit/columns.js'
 import type { Udf } from '../circuit/expr.js'
 import { udfOf } from '../circuit/lambda/functions.js'
+import type { TableDefinition } from '../circuit/rel.js'
 import type { Env } from '../env/env.js'
 import { NodeEnv } from '../env/node.js'
 import type { Layout } from '../schema/schema.js'
@@ -45,6 +47,8 @@ export interface OpenDirectoryOptions extends OpenOptions {
   readonly encryption?: StorageOptions['encryption']
   /** Bytes of a string or the like from which on it lies in a value log instead of a shard: 4,096 by default. */
   readonly valueThreshold?: number
+  /** Tables that are to become what these definitions say, before anything else: `db.migrate` of each. */
+  readonly migrate?: readonly TableDefinition[]
   /** How files are read: mapped into memory, by plain reads, or as it works (the default). */
   readonly io?: ShardIo
   /** Told of seals, flushes, compactions, checkpoints and recovery. It must not call the database. */
@@ -133,7 +137,9 @@ class Opening {
   finish(storage: Storage): Database {
     const { options, groups, udfs, mode } = this
     this.durability = new Durability(storage, (layout: Layout) => kernelsOf(layout, mode), this.limits)
-    return restore(new Database(options, this.durability), this.durability, groups, udfs, mode)
+    const database = restore(new Database(options, this.durability), this.durability, groups, udfs, mode)
+    for (const definition of options.migrate ?? []) database.migrate(definition as TableDef<unknown>)
+    return database
   }
 }
 

@@ -5,7 +5,9 @@
  * own definition object, when it turns up, is compared with the stored one and stands for the same table or view from
  * then on.
  */
-import { quote, SchemaError, show, UsageError } from '../base/errors.js'
+import { quote, show, UsageError } from '../base/errors.js'
+import { lower } from '../circuit/lower.js'
+import { optimise } from '../circuit/optimise.js'
 import type {
   ConstraintDefinition,
   IndexDefinition,
@@ -14,13 +16,15 @@ import type {
   ViewDefinition,
 } from '../circuit/rel.js'
 import { circuitText } from '../circuit/serialise/circuit.js'
-import type { Layout, TableSchema } from '../schema/schema.js'
+import type { Layout } from '../schema/schema.js'
 import type { Tree } from '../storage/tree.js'
 import type { Batch } from '../zset/batch.js'
+import { mustAgree } from './alter/difference.js'
 import type { TableRules } from './constraints/table-rules.js'
 import { TableHandle, ViewHandle } from './handles.js'
 import type { IndexHandle } from './indexes/handle.js'
 import type { LateGate } from './late.js'
+import { planKey } from './relkey.js'
 import type { PendingTable } from './transactions/pending.js'
 
 interface Registered {
@@ -30,18 +34,17 @@ interface Registered {
   unclaimed: boolean
 }
 
-export interface TableEntry extends Registered, PendingTable {
-  readonly kind: 'table'
-  readonly definition: TableDefinition
+/** What follows from a table's definition, and changes when it is altered. */
+export interface TableParts extends PendingTable {
+  name: string
+  definition: TableDefinition
   readonly handle: TableHandle<unknown, unknown>
   /** Its table in the directory; null in memory. */
-  readonly tree: Tree | null
+  tree: Tree | null
   /** Of its rows, in the log and in shards. */
-  readonly layout: Layout
-  /** It belongs to the catalog: users read it only. */
-  readonly isSystem: boolean
+  layout: Layout
   /** Its constraints. */
-  readonly rules: TableRules
+  rules: TableRules
   /** What keeps late rows out; null if there is none. */
   readonly gate: LateGate | null
   /** Flat rows as a consolidated run of that layout. */
@@ -50,10 +53,16 @@ export interface TableEntry extends Registered, PendingTable {
   rearrange(raw: Batch): Batch
 }
 
+export interface TableEntry extends Registered, TableParts {
+  readonly kind: 'table'
+  /** It belongs to the catalog: users read it only. */
+  readonly isSystem: boolean
+}
+
 export interface ViewEntry extends Registered {
   readonly kind: 'view'
-  readonly name: string
-  readonly definition: ViewDefinition
+  name: string
+  definition: ViewDefinition
   readonly handle: ViewHandle<unknown>
 }
 
@@ -98,6 +107,11 @@ export class Registry {
     if (this.byName.get(entry.name) === entry) this.byName.delete(entry.name)
   }
 
+  /** What a definition stands for already: nothing is claimed. */
+  known(definition: Relation): Entry | undefined {
+    return this.byDefinition.get(definition)
+  }
+
   named(name: string): Entry | undefined {
     return this.byName.get(name)
   }
@@ -124,10 +138,15 @@ export class Registry {
     if (definition.kind !== 'table' && definition.kind !== 'view') return undefined
     const entry = this.unclaimedLike(definition)
     if (entry === undefined) return undefined
-    if (definition.kind === 'table' && entry.kind === 'table') mustAgree(definition, entry.definition)
+    if (definition.kind === 'table' && entry.kind === 'table') mustAgree(definition, entry)
     else if (definition.kind === 'view' && entry.kind === 'view' && !this.agrees(definition, entry)) return undefined
     this.adopt(definition, entry)
     return entry
+  }
+
+  /** The same, of an entry that the program may not have named. */
+  alias(definition: Relation, entry: Entry): void {
+    this.byDefinition.set(definition, entry)
   }
 
   /** Lets a definition stand for an entry. */
@@ -139,7 +158,18 @@ export class Registry {
   /** Is it the same view, over the same tables and views? */
   private agrees(definition: ViewDefinition, { definition: stored }: ViewEntry): boolean {
     const sameKey = `${definition.key}` === `${stored.key}`
-    return sameKey && circuitText(definition.rel, r => this.nameOf(r)) === circuitText(stored.rel, r => this.nameOf(r))
+    const text = ({ rel }: ViewDefinition) => circuitText(rel, r => this.nameOf(r))
+    return sameKey && (text(definition) === text(stored) || this.isEquivalent(definition, stored))
+  }
+
+  /** Do both come to one plan? A table that has got columns since reads otherwise, and a view of others is the same. */
+  private isEquivalent(definition: ViewDefinition, stored: ViewDefinition): boolean {
+    const columns = ({ schema }: ViewDefinition) =>
+      JSON.stringify(schema.columns.map(c => [c.name, c.type, c.nullable]))
+    if (columns(definition) !== columns(stored)) return false
+    const numberOf = (relation: Relation): number => this.find(relation)?.id ?? -1
+    const key = ({ rel }: ViewDefinition) => planKey(optimise(lower(rel)), numberOf)
+    return key(definition) === key(stored)
   }
 
   /** A text that two definitions have in common if they stand for one entry. */
@@ -152,45 +182,6 @@ export class Registry {
     const taken = this.byName.get(name)
     if (taken !== undefined) throw new UsageError(`the name ${quote(name)} is taken by a ${taken.kind}`)
   }
-}
-
-/** Throws SchemaError, with what differs, unless two definitions of a table are the same. */
-export function mustAgree(given: TableDefinition, stored: TableDefinition): void {
-  const differences = tableDifferences(given, stored)
-  if (differences.length === 0) return
-  const hint = 'define it as it is stored, or copy its rows to a table of another name'
-  throw new SchemaError(`table ${quote(given.schema.name)} is not as it is stored: ${differences.join('; ')} (${hint})`)
-}
-
-/** What one has to do to the stored table to make it the given one, in words. */
-export function tableDifferences(given: TableDefinition, stored: TableDefinition): string[] {
-  const out: string[] = []
-  const typeOf = ({ type, nullable }: { type: string; nullable: boolean }) => `${type}${nullable ? ', nullable' : ''}`
-  const before = new Map(stored.schema.columns.map(c => [c.name, c]))
-  for (const column of given.schema.columns) {
-    const old = before.get(column.name)
-    before.delete(column.name)
-    const name = `column ${quote(column.name)}`
-    if (old === undefined) out.push(`${name} (${typeOf(column)}) is new`)
-    else if (typeOf(old) !== typeOf(column)) out.push(`${name} is ${typeOf(column)}, stored as ${typeOf(old)}`)
-    else if (old.index !== column.index) out.push(`${name} is number ${column.index + 1}, stored as ${old.index + 1}`)
-  }
-  for (const { name } of before.values()) out.push(`column ${quote(name)} is stored, and not defined`)
-  const keyOf = ({ columns, primaryKey }: TableSchema) =>
-    primaryKey.map(k => quote(columns[k].name)).join(', ') || 'none'
-  const [key, oldKey] = [keyOf(given.schema), keyOf(stored.schema)]
-  if (key !== oldKey) out.push(`the primary key is ${key}, stored as ${oldKey}`)
-  if (given.stream !== stored.stream) out.push(`it is ${given.stream ? '' : 'not '}a stream`)
-  const [waterlines, oldWaterlines] = [given, stored].map(waterlinesText)
-  if (waterlines !== oldWaterlines) out.push(`its waterlines are ${waterlines}, stored as ${oldWaterlines}`)
-  for (const option of ['upsert', 'appendOnly'] as const) {
-    if ((given[option] === true) !== (stored[option] === true)) out.push(`${option} is ${given[option] === true}`)
-  }
-  return out
-}
-
-function waterlinesText({ schema, waterlines = [] }: TableDefinition): string {
-  return waterlines.map(w => `${quote(schema.columns[w.column].name)} less ${w.lateness}`).join(', ') || 'none'
 }
 
 export function label(ref: unknown): string {

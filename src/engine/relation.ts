@@ -33,7 +33,7 @@ const MAX_ROWS = 2 ** 26
 export class RelationReader<R> {
   private decoders = new Map<Layout, DecodeRow>()
   private projectors = new Map<Layout, ProjectRow>()
-  private readonly subscribers = new Set<Subscriber<R>>()
+  private subscribers = new Set<Subscriber<R>>()
   private captured: Changes<R> | null = null
 
   /** Kind and name, for messages. */
@@ -332,6 +332,12 @@ export class RelationReader<R> {
     const own: Subscriber<R> = delta => subscriber(delta)
     this.subscribers.add(own)
     return () => void this.subscribers.delete(own)
+  }
+
+  /** Goes on serving the subscribers of another reader. */
+  takeSubscribers(from: RelationReader<R>): void {
+    for (const subscriber of from.subscribers) this.subscribers.add(subscriber)
+    from.subscribers = this.subscribers
   }
 
   /** Takes the epoch's delta as rows, while it can still be read. */

@@ -8,13 +8,29 @@ import { windowExprs, windowFnKey } from '../circuit/window.js'
 /** Numbers relations, so that two tables of one name in one plan would still differ. */
 export type NumberOf = (relation: Relation) => number
 
+/** A text that two plans as a whole have in common if they are equal: nodes that can fail are numbered in each. */
+export function planKey(root: Rel, numberOf: NumberOf): string {
+  const numbers = new Map<object, number>()
+  const count = (node: object): number => {
+    const number = numbers.get(node) ?? numbers.size
+    numbers.set(node, number)
+    return number
+  }
+  return relKey(root, numberOf, new Map(), count)
+}
+
 /** A text that is equal for structurally equal plans. */
-export function relKey(rel: Rel, numberOf: NumberOf, memo = new Map<Rel, string>()): string {
+export function relKey(
+  rel: Rel,
+  numberOf: NumberOf,
+  memo = new Map<Rel, string>(),
+  failing: (rel: Rel) => number = identity,
+): string {
   const known = memo.get(rel)
   if (known !== undefined) return known
   // A failing row is reported by each node that was written, so nodes that can fail are never taken for one another.
-  const own = nodeCanFail(rel) ? `#${identity(rel)}` : ''
-  const key = compute(rel, input => relKey(input, numberOf, memo), numberOf) + own
+  const own = nodeCanFail(rel) ? `#${failing(rel)}` : ''
+  const key = compute(rel, input => relKey(input, numberOf, memo, failing), numberOf) + own
   memo.set(rel, key)
   return key
 }
@@ -24,11 +40,12 @@ function compute(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string
   switch (rel.kind) {
     case 'source':
       if (rel.relation.kind === 'variable') return `variable(${identity(rel.relation)})`
-      return `source(${numberOf(rel.relation)})`
+      // A table may have got more columns since.
+      return `source(${numberOf(rel.relation)}:${rel.schema.columns.length})`
     case 'filter':
       return `filter(${of(rel.input)},${exprKey(rel.predicate)})`
     case 'map':
-      return `map(${of(rel.input)},${list(rel.exprs)})`
+      return `map(${projected(rel.input, of, numberOf)},${list(rel.exprs)})`
     case 'negate':
       return `negate(${of(rel.input)})`
     case 'plus':
@@ -78,4 +95,11 @@ function compute(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string
       return `window(${of(rel.input)},${list(rel.partition)},${order},${functions.join('|')})`
     }
   }
+}
+
+/** What is below a projection: which columns there are besides those that it reads does not matter. */
+function projected(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string {
+  if (rel.kind === 'source' && rel.relation.kind !== 'variable') return `source(${numberOf(rel.relation)})`
+  if (rel.kind !== 'filter' || nodeCanFail(rel)) return of(rel)
+  return `filter(${projected(rel.input, of, numberOf)},${exprKey(rel.predicate)})`
 }

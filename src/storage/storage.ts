@@ -329,12 +329,19 @@ export class Storage {
   }
 
   /**
-   * Prepares `table` to go on as `next`, which has more columns: its rows stay in the files they are in. `columns[i]`:
-   * where column i is in `next`; `fills`: by column of `next`, what those hold that are missing. The result takes the place
-   * of both with `succeed`, or is closed. Throws IoError, FormatError; then nothing has changed.
+   * Prepares `table` to go on as `next`, which has more columns: its rows stay in the files they are in. `layout`: of
+   * `next`; `columns[i]`: where column i is in it; `fills`: by column, what those hold that are missing. The result, called
+   * `name`, takes the place of both with `succeed`, or is closed. Throws IoError, FormatError; then nothing has changed.
    * REQUIRES: `next` is empty, nothing of `table` is in memory here, neither changes before.
    */
-  successor(table: Tree, next: Tree, columns: readonly number[], fills: readonly Fill[]): Tree {
+  successor(
+    table: Tree,
+    next: Tree,
+    layout: Layout,
+    columns: readonly number[],
+    fills: readonly Fill[],
+    name = table.name,
+  ): Tree {
     const { tableId, descriptor } = table.table
     const own = next.table.descriptor
     const versions = [
@@ -347,12 +354,12 @@ export class Storage {
     })
     const wide: TableDescriptor = {
       ...own,
-      name: descriptor.name,
+      name,
       columns: own.columns.map((c, n) => ({ ...c, fill: texts[n] })),
       earlier: versions,
     }
     const entry = { ...next.table, flushedLsn: table.table.flushedLsn, descriptor: wide }
-    return new Tree(this.context, entry, next.kernels, table.entries)
+    return new Tree(this.context, entry, this.options.kernelsOf(layout), table.entries)
   }
 
   /** Lets `successor` take the place of the tables that it was made of. Nobody may use those from now on. */

@@ -107,6 +107,12 @@ export class Store {
     return this.trace.takeHot()
   }
 
+  /** All rows that are not cold, as one consolidated run that never changes; null if there are none. */
+  hotRun(): Batch | null {
+    this.flush()
+    return this.trace.compactHot()
+  }
+
   /** All rows, arranged: the runs of the trace, or one that is the sum of them. */
   contents(whole: boolean): readonly Batch[] {
     this.flush()

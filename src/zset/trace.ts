@@ -172,8 +172,8 @@ export class Trace {
     return all.length > 0 ? all : null
   }
 
-  /** Finishes all merging: afterwards there is at most one run that is not cold, consolidated. */
-  private compactHot(): Batch | null {
+  /** Finishes all merging and gives what is not cold, which stays as it is: afterwards there is at most one run that is not cold, consolidated. */
+  compactHot(): Batch | null {
     if (this.head.length > 0) this.sealHead()
     if (this.runs.length > 1 || (this.runs.length === 1 && this.runs[0].order !== 'consolidated')) {
       const out = this.mergeAll(this.runs)

@@ -215,7 +215,7 @@ describe('a directory', () => {
     const other = table('orders', { id: u64().primaryKey(), amount: string(), note: string().nullable(), more: i64() })
     expect(() => again.createTable(other)).toThrow(
       'column "amount" is string, stored as i64; column "note" is number 3, stored as 4; ' +
-        'column "more" (i64) is new; column "customer" is stored, and not defined',
+        'column "more" (i64) is new: rows that are there need .nullable() or .default(…); column "customer" is stored, and not defined',
     )
     expect(again.createTable(orders).rows()).toEqual([])
     expect(() => again.createTable(orders)).toThrow('the name "orders" is taken')

@@ -148,7 +148,7 @@ test.each(cases)('columns are added to shards: %o', async ({ io, key, sealed }) 
     places = places.map(k => version.columns[k])
     const layout = version.layout(places)
     const next = storage.createTable({ ...layout, schema: { ...layout.schema, name: 'next' } })
-    const wide = storage.successor(tree, next, version.columns, fillsOf(layout, version.added))
+    const wide = storage.successor(tree, next, layout, version.columns, fillsOf(layout, version.added))
     storage.succeed(wide, tree, next)
     tree = wide
     rows = rows.map(({ row, weight }) => ({ row: widened(row, version), weight }))

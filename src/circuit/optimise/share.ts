@@ -37,7 +37,7 @@ const bandKey = ({ band }: JoinRel): string => (band ? `${band.point} ${exprKey(
 function details(rel: Rel): string {
   switch (rel.kind) {
     case 'source':
-      return `${identity(rel.relation)}`
+      return `${identity(rel.relation)} ${rel.schema.columns.length}`
     case 'filter':
       return exprKey(rel.predicate)
     case 'map':

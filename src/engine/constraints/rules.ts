@@ -179,6 +179,11 @@ export class Rules {
     for (const { rows, log } of this.active) if (rows !== null && rows.length > 0) log?.(rows)
   }
 
+  /** The definition of a constraint, or undefined. */
+  definitionOf(rules: TableRules, name: string): ConstraintDefinition | undefined {
+    return rules.definitions.find(d => d.name === name)
+  }
+
   /** The definition of a constraint. Throws UsageError if there is none of this name. */
   constraintOf(rules: TableRules, name: string): ConstraintDefinition {
     const { definitions } = rules

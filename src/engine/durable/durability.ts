@@ -52,6 +52,7 @@ export class Durability implements StateKeeper {
   private checkpointLsn: bigint
   private rowsUnseen = 0
   private epochsUnseen = 0
+  private isHeld = false
   private timer: ReturnType<typeof setTimeout> | null = null
   /** Why the last checkpoint or move of state failed; null once one has succeeded. */
   private trouble: GnitzError | null = null
@@ -112,7 +113,13 @@ export class Durability implements StateKeeper {
     this.look()
   }
 
+  /** While tables change places in the directory, none of them is moved there. */
+  hold(isHeld: boolean): void {
+    this.isHeld = isHeld
+  }
+
   private look(): void {
+    if (this.isHeld) return
     const { rowsUnseen } = this
     this.rowsUnseen = 0
     this.epochsUnseen = 0
@@ -142,7 +149,7 @@ export class Durability implements StateKeeper {
   }
 
   relieve(): void {
-    if (this.parts.hotBytes > this.limits.memoryBytes) this.shrink()
+    if (!this.isHeld && this.parts.hotBytes > this.limits.memoryBytes) this.shrink()
   }
 
   /** Moves state to shards until half of the memory is free. */

@@ -6,8 +6,10 @@ import { GnitzError, quote } from '../../base/errors.js'
 import type { Udf } from '../../circuit/expr.js'
 import type { Relation } from '../../circuit/rel.js'
 import type { Change, Storage } from '../../storage/storage.js'
+import type { Tree } from '../../storage/tree.js'
 import { appendRows } from '../../zset/append.js'
 import { Batch } from '../../zset/batch.js'
+import { Alteration } from '../alter/alteration.js'
 import { constraintsOf, type Definitions, indexesOf } from '../definitions.js'
 import type { Defined, TableEntry } from '../registry.js'
 import {
@@ -109,6 +111,7 @@ export class Ledger {
     for (const entry of gone) this.definitions.unregister(entry)
     this.definitions.remove(gone)
     const known = new Set(registry.all().map(e => e.id))
+    for (const row of tables) if (known.has(row.id)) this.alterTable(row)
     for (const row of tables) if (!known.has(row.id)) this.addTable(row)
     this.followIndexes(tables)
     this.followConstraints(tables)
@@ -116,9 +119,20 @@ export class Ledger {
   }
 
   private addTable(row: TableRow): void {
-    const tree = this.storage.tables.find(t => t.tableId === row.store) ?? null
-    if (tree === null) throw new GnitzError('CORRUPT', `table ${quote(row.name)} has lost its table ${row.store}`)
-    this.definitions.addTable(tableOf(row), [], { id: row.id, tree })
+    this.definitions.addTable(tableOf(row), [], { id: row.id, tree: this.treeOf(row) })
+  }
+
+  private treeOf({ name, store }: TableRow): Tree {
+    const tree = this.storage.tables.find(t => t.tableId === store)
+    if (tree === undefined) throw new GnitzError('CORRUPT', `table ${quote(name)} has lost its table ${store}`)
+    return tree
+  }
+
+  /** Makes a table what the catalog says of it, if it is not. */
+  private alterTable(row: TableRow): void {
+    const entry = this.definitions.registry.all().find(e => e.id === row.id)
+    if (entry?.kind !== 'table' || entry.tree?.tableId === row.store) return
+    Alteration.begin(this.definitions, entry, tableOf(row), this.treeOf(row)).finish()
   }
 
   private followIndexes(tables: readonly TableRow[]): void {

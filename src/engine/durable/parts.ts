@@ -92,6 +92,16 @@ export class Parts {
     this.bound.set(operator, bound)
   }
 
+  /** The rows of a table lie in another one from now on; its operator has new parts. Returns what undoes it. */
+  rebind(operator: SourceOperator, tree: Tree): () => void {
+    const before = this.bound.get(operator) ?? []
+    this.attach(
+      operator,
+      operator.parts().map(part => ({ part, tree })),
+    )
+    return () => void this.bound.set(operator, before)
+  }
+
   /** Operators were removed: their state goes with the next checkpoint. */
   release(operators: Iterable<Operator>): void {
     for (const operator of operators) {

@@ -4,7 +4,7 @@ import { quote } from '../../base/errors.js'
 import type { IndexDefinition, SourceRel, TableDefinition } from '../../circuit/rel.js'
 import type { Progress } from '../backfill.js'
 import type { Circuit } from '../circuit.js'
-import { IndexHandle, type IndexOwner, IndexRelation } from './handle.js'
+import { type IndexFace, IndexRelation } from './handle.js'
 import { planIndex } from './plan.js'
 import { IndexReader } from './reader.js'
 
@@ -15,11 +15,10 @@ export const rowsOf = (relation: TableDefinition): SourceRel => ({ kind: 'source
 export function buildIndex<R>(
   circuit: Circuit,
   table: TableDefinition,
-  owner: IndexOwner,
   definition: IndexDefinition,
   version: () => number,
   progress?: Progress,
-): IndexHandle<R> {
+): IndexFace<R> {
   const plan = planIndex(rowsOf(table), definition.terms)
   const purpose = `index ${quote(definition.name)} of table ${quote(table.schema.name)}`
   const operator = circuit.addArrangement(table, purpose, plan.rel, plan.key, plan.order, progress)
@@ -33,5 +32,5 @@ export function buildIndex<R>(
     new IndexReader(operator.trace, kernels, plan),
     version,
   )
-  return new IndexHandle(owner, definition, operator, relation)
+  return { definition, operator, relation }
 }

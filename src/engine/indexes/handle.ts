@@ -54,17 +54,42 @@ export interface IndexRead {
   readonly key: unknown
 }
 
+/** What a handle shows of its index. */
+export interface IndexFace<R> {
+  readonly definition: IndexDefinition
+  readonly operator: ArrangeOperator
+  readonly relation: RelationReader<R>
+}
+
 export class IndexHandle<R> {
   /** Internal: set by `dropIndex`. */
   dropped = false
 
   constructor(
     private readonly owner: IndexOwner,
-    readonly definition: IndexDefinition,
-    /** Internal: the arrangement that holds the rows. */
-    readonly operator: ArrangeOperator,
-    private readonly relation: RelationReader<R>,
+    private face: IndexFace<R>,
   ) {}
+
+  get definition(): IndexDefinition {
+    return this.face.definition
+  }
+
+  /** Internal: the arrangement that holds the rows. */
+  get operator(): ArrangeOperator {
+    return this.face.operator
+  }
+
+  /** Internal: its rows. */
+  get relation(): RelationReader<R> {
+    return this.face.relation
+  }
+
+  /** Internal: shows an index that is another one now, of an altered table; returns what it showed. */
+  become(face: IndexFace<R>): IndexFace<R> {
+    const before = this.face
+    this.face = face
+    return before
+  }
 
   get name(): string {
     return this.definition.name

@@ -5,6 +5,12 @@ import type { Store } from '../../zset/store.js'
 import { type StatePart, storePart } from '../state/part.js'
 import { type Delta, NO_STATE, type Operator, Producer, type StateSize } from './operator.js'
 
+export interface TableState {
+  readonly name: string
+  readonly store: Store | null
+  readonly layout: Layout
+}
+
 export class SourceOperator extends Producer {
   readonly kind = 'table'
   /** Counts committed epochs that changed the table, and moves of its rows. */
@@ -12,14 +18,33 @@ export class SourceOperator extends Producer {
   private rows: Batch | null = null
   private start = 0
 
-  constructor(
-    readonly name: string,
-    /** null for a stream. */
-    readonly store: Store | null,
-    /** Of the rows it is offered. */
-    readonly layout: Layout,
-  ) {
+  private kept: TableState
+
+  /** `store`: null for a stream. `layout`: of the rows it is offered. */
+  constructor(name: string, store: Store | null, layout: Layout) {
     super()
+    this.kept = { name, store, layout }
+  }
+
+  get name(): string {
+    return this.kept.name
+  }
+
+  get store(): Store | null {
+    return this.kept.store
+  }
+
+  get layout(): Layout {
+    return this.kept.layout
+  }
+
+  /** Goes on with other columns; returns what it was. REQUIRES: no epoch runs; the rows are the same but for those. */
+  become(kept: TableState): TableState {
+    const before = this.kept
+    this.kept = kept
+    this.version++
+    this.flushed()
+    return before
   }
 
   describe(): string[] {

@@ -26,17 +26,18 @@ export type ReadRef<R> = TableRef<R, unknown> | ViewRef<R>
 export interface Readable {
   readonly definition: Relation
   readonly relation: RelationReader<unknown>
-  /** The last transaction before the view was created; 0 for tables, which begin empty. */
+  /** The last transaction before the view was created, or the table altered; 0 for others, which begin empty. */
   readonly createdAt: bigint
   /** Throws where it cannot be read; `failuresOf` gives the failed rows of an operator at the time of reading. */
   check(failuresOf: (errors: ErrorSet) => readonly FailureEntry[]): void
 }
 
-/** Throws UsageError if a view is younger than a snapshot. */
-export function mustHaveBeen({ relation, createdAt }: Readable, lsn: bigint): void {
+/** Throws UsageError if a view, or how a table is now, is younger than a snapshot. */
+export function mustHaveBeen({ definition, relation, createdAt }: Readable, lsn: bigint): void {
   if (createdAt <= lsn) return
+  const change = definition.kind === 'table' ? 'altered' : 'created'
   throw new UsageError(
-    `${relation.what} was created after transaction ${createdAt}; a snapshot of transaction ${lsn} cannot show it`,
+    `${relation.what} was ${change} after transaction ${createdAt}; a snapshot of transaction ${lsn} cannot show it`,
   )
 }
 
