@@ -25,6 +25,16 @@ export { IndexHandle } from './engine/indexes/handle.js'
 export type { ColumnInput, ColumnsInput } from './engine/ingest.js'
 export type { PlanFormat } from './engine/inspect.js'
 export type { KeyInput, PrimaryKey, RangeOptions, TableBound, TableKey } from './engine/keys.js'
+export {
+  type KvDef,
+  type KvKeys,
+  type KvRow,
+  type KvTable,
+  type KvTypes,
+  type KvValues,
+  kv,
+} from './engine/kv/definition.js'
+export { Kv, type KvRangeOptions, KvReads, type KvRef, KvTransaction } from './engine/kv/store.js'
 export { LateRows } from './engine/late.js'
 export { type OpenDirectoryOptions, open } from './engine/open.js'
 export type { OperatorStats } from './engine/operators/operator.js'

@@ -22,7 +22,7 @@ export function readRow(batch: Batch, i: number): Value[] {
 
 export function readValue(batch: Batch, column: Column, i: number): Value {
   if (isNullAt(batch, column, i)) return null
-  const field = batch.layout.key.fields.find(f => f.column === column)
+  const field = batch.layout.key.fields.find(f => f.column.index === column.index)
   return field === undefined ? readCell(batch, column, i) : readKeyField(batch, field, i)
 }
 

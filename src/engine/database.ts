@@ -23,6 +23,8 @@ import type { Ledger } from './durable/ledger.js'
 import type { TableHandle, ViewHandle } from './handles.js'
 import type { IndexHandle, IndexRead } from './indexes/handle.js'
 import { type DumpView, dumpViews } from './inspect.js'
+import { type KvDef, type KvKeys, type KvTypes, type KvValues, kv } from './kv/definition.js'
+import { Kv, type KvRef, kvOf } from './kv/store.js'
 import type { LateGate } from './late.js'
 import { metricsOf } from './metrics.js'
 import { type Defined, type Entry, type IndexEntry, label, type TableEntry } from './registry.js'
@@ -378,6 +380,38 @@ export class Database extends Writes<Commit> {
     const found = this.definitions.registry.find(view)
     if (found?.kind !== 'view') throw new UsageError(`there is no view ${label(view)}`)
     return found.handle as ViewHandle<R>
+  }
+
+  /**
+   * The key-value store of a name, or of a definition made with `kv`; makes it if there is none. Throws UsageError if the
+   * name is taken by something else, and SchemaError, naming the differences, if it has other types.
+   */
+  kv<K, V>(store: KvRef<K, V>): Kv<K, V, Commit>
+  kv<K extends keyof KvKeys, V extends keyof KvValues>(
+    name: string,
+    types: KvTypes<K, V>,
+  ): Kv<KvKeys[K], KvValues[V], Commit>
+  kv(store: KvRef<unknown, unknown> | string, types?: KvTypes): Kv<unknown, unknown, Commit> {
+    const definition = typeof store === 'string' ? kv(store, types as KvTypes) : kvOf('kv', store)
+    const handle = this.kvTable(definition.table)
+    const relation = handle.relation
+    const layer = { kernels: relation.shape.kernels, key: relation.key, written: true } as const
+    const reader = relation.over({ ...layer, runs: () => [], version: () => relation.version() })
+    const open = () => {
+      handle.check()
+      return { reader, reads: null, exclusive: true }
+    }
+    return new Kv<unknown, unknown, Commit>(definition, open, this)
+  }
+
+  private kvTable(table: KvDef<unknown, unknown>['table']): TableHandle<unknown, unknown> {
+    const { registry } = this.definitions
+    const found = registry.find(table) ?? registry.named(table.schema.name)
+    if (found === undefined) return this.createTable(table) as TableHandle<unknown, unknown>
+    if (found.kind !== 'table' || found.isSystem) throw new UsageError(`kv: ${quote(found.name)} is a ${found.kind}`)
+    mustAgree(table, found)
+    registry.adopt(table, found)
+    return found.handle
   }
 
   // ---- writing

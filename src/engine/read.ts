@@ -68,8 +68,32 @@ function isBeyond(batch: Batch, row: number, columns: readonly Column[], bounds:
 
 /** Position of the first row (in the direction of reading) that is not before the bounds, by bisection. */
 function bisect(length: number, before: (at: number) => boolean): number {
+  return gallop(length, length >>> 1, before)
+}
+
+/** The number of rows that `before` holds for, given that it holds for the first ones alone; looks near `hint` first. */
+export function gallop(rows: number, hint: number, before: (row: number) => boolean): number {
   let low = 0
-  let high = length
+  let high = rows
+  if (hint < rows && before(hint)) {
+    low = hint + 1
+    for (let step = 1; low + step <= rows; step *= 2) {
+      if (!before(low + step - 1)) {
+        high = low + step - 1
+        break
+      }
+      low += step
+    }
+  } else {
+    high = hint
+    for (let step = 1; high - step >= 0; step *= 2) {
+      if (before(high - step)) {
+        low = high - step + 1
+        break
+      }
+      high -= step
+    }
+  }
   while (low < high) {
     const middle = (low + high) >>> 1
     if (before(middle)) low = middle + 1
@@ -79,19 +103,23 @@ function bisect(length: number, before: (at: number) => boolean): number {
 }
 
 class RangeWalk extends MergeWalk {
+  /** `hintOf`: a row near which a bound lies in a run. */
   constructor(
     kernels: CompiledKernels,
     private readonly columns: readonly Column[],
     private readonly bounds: Bounds,
     runs: readonly Batch[],
+    hintOf: (run: Batch, bound: readonly Value[] | null) => number,
   ) {
     super(kernels)
-    this.reset(bounds.reverse)
+    const { reverse, from, to, after } = bounds
+    this.reset(reverse)
     for (const run of runs) {
-      const n = run.length
-      const at = bisect(n, p => isBefore(run, bounds.reverse ? n - 1 - p : p, columns, bounds))
-      const first = bounds.reverse ? n - 1 - at : at
-      if (at < n && this.inside(run, first)) this.enter(run, first)
+      const hint = hintOf(run, after ?? (reverse ? to : from))
+      const first = reverse
+        ? gallop(run.length, hint, row => !isBefore(run, row, columns, bounds)) - 1
+        : gallop(run.length, hint, row => isBefore(run, row, columns, bounds))
+      if (first >= 0 && first < run.length && this.inside(run, first)) this.enter(run, first)
     }
   }
 
@@ -104,15 +132,19 @@ export function* walkRows(walk: MergeWalk): Generator<RowRef> {
   while (walk.next()) if (walk.run !== null) yield { batch: walk.run, row: walk.row, weight: walk.weight }
 }
 
+type RunsAt = (probe: Batch) => readonly Batch[]
+
 /** Reads runs under a packed key. */
 export class StoreReader implements Reader {
   private readonly columns: readonly Column[]
   private readonly probe: Batch
 
+  /** `runsAt` gives runs with all rows that have the key words of a probe. */
   constructor(
     private readonly kernels: CompiledKernels,
     private readonly key: readonly number[],
     private readonly runs: () => readonly Batch[],
+    private readonly runsAt: RunsAt,
   ) {
     const { layout } = kernels
     this.columns = key.map(c => layout.schema.columns[c])
@@ -121,25 +153,34 @@ export class StoreReader implements Reader {
 
   /** Reads the same rows and, added to them, those of other runs of the same layout. */
   with(others: () => readonly Batch[]): StoreReader {
-    return new StoreReader(this.kernels, this.key, () => [...this.runs(), ...others()])
+    return new StoreReader(
+      this.kernels,
+      this.key,
+      () => [...this.runs(), ...others()],
+      probe => [...this.runsAt(probe), ...others()],
+    )
   }
 
   *range(bounds: Bounds): Generator<RowRef> {
-    yield* walkRows(new RangeWalk(this.kernels, this.columns, bounds, this.runs()))
+    const { kernels, columns } = this
+    yield* walkRows(new RangeWalk(kernels, columns, bounds, this.runs(), (run, bound) => this.hintOf(run, bound)))
   }
 
-  find(key: readonly Value[]): Generator<RowRef> {
-    const { probe, columns } = this
-    const { layout } = this.kernels
-    if (layout.key.columns.length < columns.length) {
-      return this.range({ from: key, to: key, after: null, reverse: false })
-    }
+  /** The first row that has the key words of a bound, or would come behind them. */
+  private hintOf(run: Batch, bound: readonly Value[] | null): number {
+    const { kernels, columns, probe } = this
+    if (bound === null || bound.length < kernels.layout.key.columns.length) return run.length >>> 1
+    probe.keys32.set(keyLanesOf(kernels.layout, rowOf(columns, bound)))
+    return kernels.seek(run, 0, probe, 0)
+  }
+
+  *find(key: readonly Value[]): Generator<RowRef> {
+    const { kernels, columns, probe } = this
+    const { layout } = kernels
+    const packed = layout.key.columns.length
+    const rest = columns.length === packed ? NO_REST : { columns: columns.slice(packed), values: key.slice(packed) }
     probe.keys32.set(keyLanesOf(layout, rowOf(columns, key)))
-    return this.findKey()
-  }
-
-  private *findKey(): Generator<RowRef> {
-    yield* walkRows(new KeyWalk(this.kernels, this.probe, this.runs()))
+    yield* walkRows(new KeyWalk(kernels, probe, this.runsAt(probe), rest))
   }
 
   size(): { rows: number; weight: bigint } {
@@ -147,25 +188,49 @@ export class StoreReader implements Reader {
   }
 }
 
-/** Rows of runs whose key words are those of the probe. */
+/** The part of a key that is not in the key words: rows are sorted by it next. */
+interface RestOfKey {
+  readonly columns: readonly Column[]
+  readonly values: readonly Value[]
+}
+
+const NO_REST: RestOfKey = { columns: [], values: [] }
+
+/** Rows of runs whose key words are those of the probe, and whose other key columns are the rest. */
 class KeyWalk extends MergeWalk {
   constructor(
     kernels: CompiledKernels,
     private readonly probe: Batch,
     runs: readonly Batch[],
+    private readonly rest: RestOfKey = NO_REST,
   ) {
     super(kernels)
     this.reset(false)
     for (const run of runs) {
-      const at = kernels.seek(run, 0, probe, 0)
+      const at = this.startOf(run)
       if (at < run.length && this.inside(run, at)) this.enter(run, at)
     }
   }
 
-  protected override inside(run: Batch, row: number): boolean {
+  private startOf(run: Batch): number {
+    const { columns, values } = this.rest
+    const at = this.kernels.seek(run, 0, this.probe, 0)
+    if (columns.length === 0) return at
+    return gallop(
+      run.length,
+      at,
+      row => row < at || (this.hasWords(run, row) && compareKey(run, row, columns, values) < 0),
+    )
+  }
+
+  private hasWords(run: Batch, row: number): boolean {
     const lanes = this.kernels.layout.key.words * 2
     for (let l = 0; l < lanes; l++) if (run.keys32[row * lanes + l] !== this.probe.keys32[l]) return false
     return true
+  }
+
+  protected override inside(run: Batch, row: number): boolean {
+    return this.hasWords(run, row) && compareKey(run, row, this.rest.columns, this.rest.values) === 0
   }
 }
 
@@ -234,7 +299,7 @@ class HashedReader extends SortedReader {
   constructor(
     private readonly kernels: CompiledKernels,
     private readonly keys: readonly Column[],
-    private readonly runs: () => readonly Batch[],
+    private readonly runsAt: RunsAt,
     whole: () => Batch | null,
     version: () => number,
   ) {
@@ -243,9 +308,8 @@ class HashedReader extends SortedReader {
   }
 
   override *find(key: readonly Value[]): Generator<RowRef> {
-    const runs = this.runs()
     this.probe.keys32.set(keyLanesOf(this.kernels.layout, rowOf(this.keys, key)))
-    for (const ref of walkRows(new KeyWalk(this.kernels, this.probe, runs))) {
+    for (const ref of walkRows(new KeyWalk(this.kernels, this.probe, this.runsAt(this.probe)))) {
       if (compareKey(ref.batch, ref.row, this.keys, key) === 0) yield ref
     }
   }
@@ -318,8 +382,8 @@ export function storeLayout(schema: RowSchema, key: readonly number[]): Layout {
 }
 
 /**
- * A reader by `key` of rows that are the sum of runs: `runs` gives them, `whole` the same as one batch. Both are asked
- * again by every reading; `version` counts changes.
+ * A reader by `key` of rows that are the sum of runs: `runs` gives them, `whole` the same as one batch, `runsAt` at least
+ * the rows that have the key words of a probe. All are asked again by every reading; `version` counts changes.
  */
 export function runsReader(
   kernels: CompiledKernels,
@@ -327,11 +391,12 @@ export function runsReader(
   runs: () => readonly Batch[],
   whole: () => Batch | null,
   version: () => number,
+  runsAt: RunsAt = runs,
 ): Reader {
   const { layout } = kernels
-  if (layout.key.kind === 'packed') return new StoreReader(kernels, key, runs)
+  if (layout.key.kind === 'packed') return new StoreReader(kernels, key, runs, runsAt)
   const columns = key.map(c => layout.schema.columns[c])
-  return new HashedReader(kernels, columns, runs, whole, version)
+  return new HashedReader(kernels, columns, runsAt, whole, version)
 }
 
 /** A reader of a store by `key`; `version` counts its changes, `flushed` is told when its tail was arranged. */
@@ -353,6 +418,7 @@ export function storeReader(
     () => flush().batches(),
     () => flush().compact(),
     version,
+    probe => flush().batchesAt(probe, 0),
   )
 }
 

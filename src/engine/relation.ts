@@ -30,6 +30,12 @@ export type Subscriber<R> = (delta: Changes<R>) => void
 /** Most rows that are put into one array: beyond about this many elements the platform ends the process. */
 const MAX_ROWS = 2 ** 26
 
+/** The last row of an iteration: its key, and where that does not say where to go on, the row. */
+interface Place {
+  key: Value[] | null
+  row: Batch | null
+}
+
 export class RelationReader<R> {
   private decoders = new Map<Layout, DecodeRow>()
   private projectors = new Map<Layout, ProjectRow>()
@@ -107,7 +113,7 @@ export class RelationReader<R> {
   }
 
   /** Rows as often as their weight says. Throws if a weight is negative. */
-  private *bag(entries: Iterable<Entry<R>>): Generator<R> {
+  private *bag<T>(entries: Iterable<Entry<T>>): Generator<T> {
     for (const { row, weight } of entries) {
       if (weight < 0n) {
         const found = `a row has weight ${weight}: more of it was retracted than inserted; entries() lists it`
@@ -163,7 +169,7 @@ export class RelationReader<R> {
   }
 
   /** Throws UsageError unless it is a whole number, or left out. */
-  limitOf({ limit = Infinity }: RangeOptions): number {
+  limitOf({ limit = Infinity }: Pick<RangeOptions, 'limit'>): number {
     if (limit === Infinity || (Number.isSafeInteger(limit) && limit >= 0)) return limit
     throw new UsageError(`${this.what}: expected a limit of 0 or more, found ${show(limit)}`)
   }
@@ -177,13 +183,23 @@ export class RelationReader<R> {
    * Rows within bounds, at most `limit`. `ended` is told when the reader stops: the key of the last row if it stopped
    * there, null if there were no more.
    */
-  *walk(bounds: Bounds, limit: number, ended: (last: Value[] | null) => void = () => {}): Generator<R> {
+  walk(bounds: Bounds, limit: number, ended?: (last: Value[] | null) => void): Generator<R> {
+    return this.walkAs(bounds, limit, ended ?? (() => {}), (batch, row) => this.decode(batch, row))
+  }
+
+  /** The same with rows as `decode` gives them. */
+  *walkAs<T>(
+    bounds: Bounds,
+    limit: number,
+    ended: (last: Value[] | null) => void,
+    decode: (batch: Batch, row: number) => T,
+  ): Generator<T> {
     if (limit === 0) return
-    const place = this.resumes === 'no' ? null : new Batch(this.flat, 1)
+    const place: Place = { key: null, row: null }
     let left = limit
     let exhausted = false
     try {
-      for (const entry of this.walkEntries(bounds, place)) {
+      for (const entry of this.walkEntries(bounds, place, decode)) {
         for (const row of this.bag([entry])) {
           yield row
           if (--left === 0) return
@@ -191,56 +207,49 @@ export class RelationReader<R> {
       }
       exhausted = true
     } finally {
-      if (place !== null) ended(exhausted || place.length === 0 ? null : this.keyAt(place, 0))
+      ended(exhausted ? null : place.key)
     }
   }
 
-  private walkEntries(bounds: Bounds, place: Batch | null): Generator<Entry<R>> {
-    if (place !== null && this.resumes === 'keys') return this.walkKeys(bounds, place)
-    return this.entriesIn(this.walkRefs(bounds, place))
+  private walkEntries<T>(bounds: Bounds, place: Place, decode: (batch: Batch, row: number) => T): Generator<Entry<T>> {
+    if (this.resumes === 'keys') return this.walkKeys(bounds, place, decode)
+    return this.walkRows(bounds, place, decode)
   }
 
   /** The rows of a key are taken together, so that what is written to that key does not come again. */
-  private *walkKeys(bounds: Bounds, place: Batch): Generator<Entry<R>> {
+  private *walkKeys<T>(bounds: Bounds, place: Place, decode: (batch: Batch, row: number) => T): Generator<Entry<T>> {
     let from = bounds
     for (let moved = true; moved; ) {
       const version = this.version()
       moved = false
-      let group: Entry<R>[] = []
+      let group: Entry<T>[] = []
       for (const { batch, row, weight } of this.reader.range(from)) {
-        if (group.length > 0 && !this.hasKeyOf(place, batch, row)) {
+        if (group.length > 0 && !this.hasKey(place.key ?? [], batch, row)) {
           yield* group
           group = []
           moved = this.version() !== version
           if (moved) break
         }
-        if (group.length === 0) this.copyTo(place, batch, row)
-        group.push({ row: this.decode(batch, row), weight })
+        if (group.length === 0) place.key = this.keyAt(batch, row)
+        group.push({ row: decode(batch, row), weight })
       }
       if (group.length > 0) {
         yield* group
         moved = this.version() !== version
       }
-      if (moved) from = { ...bounds, after: this.keyAt(place, 0) }
+      if (moved) from = { ...bounds, after: place.key }
     }
   }
 
-  private copyTo(place: Batch, batch: Batch, row: number): void {
-    place.clear()
-    this.project(batch, row, place, 0)
-    place.length = 1
-  }
-
-  private hasKeyOf(place: Batch, batch: Batch, row: number): boolean {
-    for (const k of this.key) {
+  private hasKey(key: readonly Value[], batch: Batch, row: number): boolean {
+    return this.key.every((k, n) => {
       const column = this.schema.columns[k]
-      if (!equalValues(column.type, readValue(place, column, 0), readValue(batch, column, row))) return false
-    }
-    return true
+      return equalValues(column.type, key[n], readValue(batch, column, row))
+    })
   }
 
-  /** `place`, if there is one, holds a copy of the last row. */
-  private *walkRefs(bounds: Bounds, place: Batch | null): Generator<RowRef> {
+  /** Where iterations go on after changes, `place` gets a copy of the last row. */
+  private *walkRows<T>(bounds: Bounds, place: Place, decode: (batch: Batch, row: number) => T): Generator<Entry<T>> {
     const columns = keyColumns(
       this.schema,
       this.key.map(k => this.schema.columns[k]),
@@ -252,22 +261,33 @@ export class RelationReader<R> {
       const version = this.version()
       moved = false
       for (const ref of this.reader.range(from)) {
-        if (place !== null) {
-          if (resumed && compareRows(columns, ref, { batch: place, row: 0, weight: 0n }) * step <= 0) continue
+        if (this.resumes === 'rows') {
+          const last = place.row
+          if (resumed && last !== null && compareRows(columns, ref, { batch: last, row: 0, weight: 0n }) * step <= 0) {
+            continue
+          }
           resumed = false
-          this.copyTo(place, ref.batch, ref.row)
+          this.copyTo(place, ref)
         }
-        yield ref
+        yield { row: decode(ref.batch, ref.row), weight: ref.weight }
         if (this.version() === version) continue
         // State is changed in place: what comes next may have moved.
-        if (place === null) {
+        if (this.resumes === 'no') {
           throw new UsageError(`${this.what} changed while it was iterated over; take rows() or entries() first`)
         }
-        from = { ...bounds, after: null, [bounds.reverse ? 'to' : 'from']: this.keyAt(place, 0) }
+        from = { ...bounds, after: null, [bounds.reverse ? 'to' : 'from']: place.key }
         resumed = moved = true
         break
       }
     }
+  }
+
+  private copyTo(place: Place, { batch, row }: RowRef): void {
+    place.row ??= new Batch(this.flat, 1)
+    place.row.clear()
+    this.project(batch, row, place.row, 0)
+    place.row.length = 1
+    place.key = this.keyAt(batch, row)
   }
 
   /** The key of a row. */

@@ -4,6 +4,7 @@ import type { Value } from '../schema/types.js'
 import { Batch } from '../zset/batch.js'
 import type { ColumnsInput } from './ingest.js'
 import type { PrimaryKey } from './keys.js'
+import { type KvRef, KvTransaction, type KvWriter, kvOf } from './kv/store.js'
 import type { RelationReader } from './relation.js'
 import {
   encoded,
@@ -12,6 +13,7 @@ import {
   keyOfRow,
   mustHaveKey,
   replace,
+  replaceAll,
   retract,
   updated,
 } from './transactions/by-key.js'
@@ -163,6 +165,12 @@ export class Transaction extends Reads {
     const { reader, reads } = this.seenOf(target.handle.relation)
     reads.addKey(key, this.exclusive)
     return reader
+  }
+
+  /** A key-value store, to be read and written by this transaction. Throws UsageError if there is none. */
+  override kv<K, V>(store: KvRef<K, V>): KvTransaction<K, V> {
+    const definition = kvOf('kv', store)
+    return new KvTransaction(definition, () => this.kvAccess(definition), this as unknown as KvWriter)
   }
 
   // ---- state
@@ -365,6 +373,7 @@ function copyColumns(target: PendingTable, input: ColumnsInput): void {
 function putUpserted(target: PendingTable, input: unknown, tx: Transaction): void {
   mustHaveKey(target, 'upsert')
   const rows = encodedBriefly(target, input)
+  if (rows.length > 1) return replaceAll(target, rows, key => tx.readKey(target, key))
   for (let k = 0; k < rows.length; k++) {
     const key = keyOfRow(target, rows, k)
     replace(target, tx.readKey(target, key), key, rows, k)

@@ -17,6 +17,9 @@ import type { Cursor, KeyBounds, Snapshot } from './zstore.js'
 /** Sums of absolute weights below this cannot overflow an i64. */
 const SAFE_BOUND = 2 ** 62
 
+/** More rows under one key are not looked up by themselves. */
+const FEW_ROWS = 64
+
 /** Rows in memory: a MemTable, or what it was at some moment. */
 export interface MemoryPart {
   /** Appends the rows whose key words are those of row p of `probe`, with their weights. */
@@ -74,6 +77,24 @@ export class RunSet {
 
   runs(): readonly Batch[] {
     return [...this.shards.map(s => s.rows()), ...this.memory.flatMap(m => m.runs())]
+  }
+
+  /**
+   * Batches with all rows whose key words are those of row p of `probe`. Shards that cannot have them are not opened, and
+   * of those that have few of them only these are read.
+   */
+  runsAt(probe: Batch, p: number): readonly Batch[] {
+    const key = keyNumber(probe, p)
+    const runs: Batch[] = []
+    for (const shard of this.shards) {
+      if (shard.rowCount === 0 || key < shard.minKey || key > shard.maxKey) continue
+      const row = shard.find(probe, p)
+      if (row < 0) continue
+      const end = endOfKey(shard.keys(), row, probe, p)
+      runs.push(end - row > FEW_ROWS ? shard.rows() : shard.rowsNear(row, end).batch)
+    }
+    for (const part of this.memory) runs.push(...part.runs())
+    return runs
   }
 
   /** The same rows for a reader that stays: nothing a writer does changes them. */
@@ -149,6 +170,11 @@ export class RunSet {
     this.released = true
     for (const shard of this.shards) shard.release()
   }
+}
+
+/** The key words of a row as a number. */
+function keyNumber({ keys, layout }: Batch, row: number): bigint {
+  return layout.key.words === 1 ? keys[row] : (keys[row * 2 + 1] << 64n) | keys[row * 2]
 }
 
 /** First row after `row` that has another key than row p of `probe`. REQUIRES: row `row` has that key. */

@@ -427,6 +427,11 @@ export class Tree implements ZStore {
     return this.pin().runs()
   }
 
+  /** Batches with all rows whose key words are those of row p of `probe`; valid until the next change. */
+  runsAt(probe: Batch, p: number): readonly Batch[] {
+    return this.pin().runsAt(probe, p)
+  }
+
   /** `lsn`: that of the storage, where other tables have gone on since this one changed. */
   snapshot(lsn: Lsn = this.lastLsn): Snapshot {
     return this.pin().snapshot(lsn)

@@ -9,6 +9,8 @@ export interface Cold {
   readonly version: number
   /** Consolidated, and never changed. */
   runs(): readonly Batch[]
+  /** Batches with all rows whose key words are those of row p of `probe`; they may lack others. Consolidated. */
+  runsAt(probe: Batch, p: number): readonly Batch[]
   /** Upper bound on the number of distinct rows. */
   readonly rowCount: number
   /** No row's weights, added up over the runs in absolute value, are more than this. */

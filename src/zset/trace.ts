@@ -75,11 +75,20 @@ export class Trace {
     const { cold } = this
     if (cold !== null && cold.version !== this.coldVersion) this.visible = null
     if (this.visible === null) {
-      const hot = this.head.length > 0 ? [...this.runs, this.head] : [...this.runs]
-      this.visible = cold === null ? hot : [...cold.runs(), ...hot]
+      this.visible = cold === null ? this.hot() : [...cold.runs(), ...this.hot()]
       if (cold !== null) this.coldVersion = cold.version
     }
     return this.visible
+  }
+
+  private hot(): Batch[] {
+    return this.head.length > 0 ? [...this.runs, this.head] : [...this.runs]
+  }
+
+  /** Runs with all rows whose key words are those of row p of `probe`; they may lack others. Valid as `batches` are. */
+  batchesAt(probe: Batch, p: number): readonly Batch[] {
+    const { cold } = this
+    return cold === null ? this.batches() : [...cold.runsAt(probe, p), ...this.hot()]
   }
 
   /** Upper bound on the number of distinct rows. */

@@ -314,6 +314,14 @@ describe('time travel in a directory', () => {
     db.dropTable(items)
     db.createTable(items)
     expectError(() => later.rows(items), 'USAGE', 'was created by transaction')
+    const old = db.lsn
+    db.alterTable(items, { add: { more: i64().default(3) } })
+    const altered = db.lsn
+    db = await directory.reopen()
+    using wide = db.snapshotAt(altered)
+    expect(wide.rows(db.table('items'))).toEqual([])
+    using narrow = db.snapshotAt(old)
+    expectError(() => narrow.rows(db.table('items')), 'USAGE', `table "items" was altered by transaction ${altered}`)
   })
 
   it('keeps as much of the log as it was asked to', async () => {

@@ -19,6 +19,10 @@ export class TreeCold implements Cold {
     return this.tree.runs()
   }
 
+  runsAt(probe: Batch, p: number): readonly Batch[] {
+    return this.tree.runsAt(probe, p)
+  }
+
   get rowCount(): number {
     this.count()
     return this.rows

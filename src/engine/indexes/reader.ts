@@ -10,7 +10,7 @@ import { compareValues } from '../../schema/values.js'
 import { Batch } from '../../zset/batch.js'
 import type { Trace } from '../../zset/trace.js'
 import { MergeWalk } from '../operators/walk.js'
-import { type Bounds, EVERYTHING, type Reader, type RowRef, sizeOf, walkRows } from '../read.js'
+import { type Bounds, EVERYTHING, gallop, type Reader, type RowRef, sizeOf, walkRows } from '../read.js'
 import type { IndexPlan, TermColumn } from './plan.js'
 
 type Values = readonly Value[]
@@ -111,37 +111,6 @@ export class IndexReader implements Reader {
 
 function prefixOf(type: Parameters<typeof prefix>[0], value: Value): Value {
   return value === null ? null : prefix(type, value as string | Uint8Array | bigint)
-}
-
-/** The number of rows that `before` holds for, given that it holds for the first ones alone; looks near `hint` first. */
-function gallop(rows: number, hint: number, before: (row: number) => boolean): number {
-  let low = 0
-  let high = rows
-  if (hint < rows && before(hint)) {
-    low = hint + 1
-    for (let step = 1; low + step <= rows; step *= 2) {
-      if (!before(low + step - 1)) {
-        high = low + step - 1
-        break
-      }
-      low += step
-    }
-  } else {
-    high = hint
-    for (let step = 1; high - step >= 0; step *= 2) {
-      if (before(high - step)) {
-        low = high - step + 1
-        break
-      }
-      high -= step
-    }
-  }
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (before(middle)) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 class IndexWalk extends MergeWalk {

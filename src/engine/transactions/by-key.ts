@@ -50,17 +50,21 @@ const KEPT_ROWS = 1024
 /** Retracts all rows under a key, as `seen` has them; returns whether there were any. */
 export function retract(target: PendingTable, seen: RelationReader<unknown>, key: readonly Value[]): boolean {
   collect(target)
-  const { pending } = target
-  const before = pending.length
+  const before = target.pending.length
+  copyNegated(target, seen, key, target.pending)
+  return target.pending.length > before
+}
+
+/** Appends all rows under a key to flat ones, with the opposite weights. */
+function copyNegated(target: PendingTable, seen: RelationReader<unknown>, key: readonly Value[], flat: Batch): void {
   for (const { batch, row, weight } of seen.find(key)) {
     mustRetract(target)
-    pending.reserve(1)
-    const k = pending.length
-    seen.project(batch, row, pending, k)
-    pending.weights[k] = BigInt.asIntN(64, -weight)
-    pending.length = k + 1
+    flat.reserve(1)
+    const k = flat.length
+    seen.project(batch, row, flat, k)
+    flat.weights[k] = BigInt.asIntN(64, -weight)
+    flat.length = k + 1
   }
-  return pending.length > before
 }
 
 /** Puts row k of `rows` in place of what is under a key. */
@@ -76,6 +80,42 @@ export function replace(
   retract(target, seen, key)
   if (target.pending.length === length + 1) target.updates.push(length)
   appendRows(rows, k, k + 1, target.pending)
+}
+
+/**
+ * Puts rows in place of what is under their keys; of several with one key the last. `seenAt` reads what is under a key: all
+ * of it before anything is written, since a transaction that reads what it has written sorts that first.
+ */
+export function replaceAll(
+  target: PendingTable,
+  rows: Batch,
+  seenAt: (key: readonly Value[]) => RelationReader<unknown>,
+): void {
+  const last = new Map<string, number>()
+  for (let k = 0; k < rows.length; k++) last.set(keyText(keyOfRow(target, rows, k)), k)
+  const replaced = new Batch(target.pending.layout)
+  const steps: { readonly k: number; readonly end: number }[] = []
+  for (const k of last.values()) {
+    const key = keyOfRow(target, rows, k)
+    copyNegated(target, seenAt(key), key, replaced)
+    steps.push({ k, end: replaced.length })
+  }
+  collect(target)
+  const { pending } = target
+  let from = 0
+  for (const { k, end } of steps) {
+    if (end - from === 1) target.updates.push(pending.length)
+    appendRows(replaced, from, end, pending)
+    appendRows(rows, k, k + 1, pending)
+    from = end
+  }
+}
+
+/** Different for different keys of one table. */
+function keyText(key: readonly Value[]): string {
+  if (key.length === 1 && !(key[0] instanceof Uint8Array)) return String(key[0])
+  const texts = key.map(value => (value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value)))
+  return texts.map(text => `${text.length} ${text}`).join('')
 }
 
 /** The row that an update makes: the old one with the columns of `change`, an object or a function of the old row. */

@@ -6,6 +6,8 @@ import type { TableDef } from '../../circuit/columns.js'
 import type { Relation } from '../../circuit/rel.js'
 import type { ErrorSet, FailureEntry } from '../errors.js'
 import type { KeyInput, RangeOptions, TableBound, TableKey } from '../keys.js'
+import type { KvDef } from '../kv/definition.js'
+import { type KvAccess, KvReads, type KvRef, kvOf } from '../kv/store.js'
 import type { Entry, RelationReader } from '../relation.js'
 import type { ReadSet } from './read-set.js'
 
@@ -49,6 +51,16 @@ export interface Access {
 }
 
 export abstract class Reads {
+  /** A key-value store, to be read here. Throws UsageError if there is none. */
+  kv<K, V>(store: KvRef<K, V>): KvReads<K, V> {
+    const definition = kvOf('kv', store)
+    return new KvReads(definition, () => this.kvAccess(definition))
+  }
+
+  protected kvAccess({ table }: KvDef<unknown, unknown>): KvAccess {
+    return { ...this.access(table), exclusive: this.exclusive }
+  }
+
   /** Throws where the relation cannot be read. */
   protected abstract access(relation: unknown): Access
   /** Nobody else can write meanwhile. */
