@@ -6,113 +6,51 @@
  * negation, which is all it takes for Z-sets. A checkpoint moves everything in memory to shards, publishes them in one
  * manifest at one LSN, and prunes the log. Reads never wait.
  */
-import { assert, FormatError, type GnitzError, quote, show, UsageError } from '../base/errors.js'
-import { type Env, joinPath, type Lock } from '../env/env.js'
+import { assert, FormatError, type GnitzError, quote, UsageError } from '../base/errors.js'
+import { joinPath, type Lock } from '../env/env.js'
 import { type Layout, layoutFingerprint } from '../schema/schema.js'
-import { appendRows } from '../zset/append.js'
-import { Batch } from '../zset/batch.js'
-import type { Kernels } from '../zset/kernels.js'
 import type { Fill } from '../zset/widen.js'
-import { MemoryBudget } from './crypt/budget.js'
 import { Keyring } from './crypt/keyring.js'
-import type { KeyId, KeyProvider } from './crypt/keys.js'
+import type { KeyId } from './crypt/keys.js'
 import { checkDelta } from './delta.js'
+import { fits, retyped, widened } from './evolution.js'
 import { canonical, describe, present, schemaHash } from './manifest/descriptor.js'
-import { MANIFEST_VERSION } from './manifest/format.js'
-import { type Progress, publishManifest } from './manifest/manifest.js'
-import { AMPLIFICATION_THRESHOLD, ShardRegistry } from './manifest/registry.js'
-import { earlierOf, fillText } from './manifest/versions.js'
+import { Publication } from './manifest/publication.js'
+import { ShardRegistry } from './manifest/registry.js'
 import { type Locked, loadKeys, loadStorage, lockDirectory, type Opened, openDirectory } from './open.js'
 import { openReadOnly } from './open-read-only.js'
-import { type Recovery, type StorageEvent, Tree, type TreeContext } from './tree.js'
+import { type Change, OpenTransactions } from './open-transactions.js'
+import {
+  type Base,
+  baseOf,
+  checkOptions,
+  checkThreshold,
+  notify,
+  oneOf,
+  type StorageOptions,
+  type TableOptions,
+  WAL_BYTES,
+} from './options.js'
+import { type Recovery, Tree, type TreeContext } from './tree.js'
 import {
   type FileId,
   type Lsn,
   MANIFEST_FILE,
   type Manifest,
-  MIN_VALUE_THRESHOLD,
-  type PolicyName,
   type ShardEntry,
-  type ShardIo,
-  type TableDescriptor,
   type TableEntry,
   type TableId,
   VALUE_THRESHOLD,
 } from './types.js'
-import { ValueLog, type ValueLogOptions, type ValueStats } from './values/log.js'
+import type { ValueStats } from './values/log.js'
 import type { WalGroup } from './wal/groups.js'
 import { type LogStart, NO_RETENTION, type Retention } from './wal/retention.js'
 import { readGroups } from './wal/tail.js'
-import type { Durability, Wal } from './wal/wal.js'
+import type { Wal } from './wal/wal.js'
 import type { Snapshot } from './zstore.js'
 
-export interface StorageOptions {
-  readonly env: Env
-  readonly directory: string
-  /**
-   * Only reads: no lock is taken and nothing is written, so it works beside a writer and on a full disk. What is there is
-   * what the writer had written when this was opened, to the last transaction of its log, be it durable or not.
-   */
-  readonly readOnly?: boolean
-  /** The kernels of a layout, generic or compiled. */
-  readonly kernelsOf: (layout: Layout) => Kernels
-  /** `commit` (default): acknowledged when durable. `interval`: durable within `intervalMs`. `none`: when convenient. */
-  readonly durability?: Durability
-  readonly intervalMs?: number
-  /** Occupancy at which a MemTable is sealed; 16 MiB by default. */
-  readonly memTableBytes?: number
-  /** Length of the log at which a checkpoint is made; 64 MiB by default. */
-  readonly walBytes?: number
-  readonly io?: ShardIo
-  readonly amplificationThreshold?: number
-  /** Length at which a segment of the log is followed by a new one; 64 MiB by default. */
-  readonly segmentBytes?: number
-  /** How much of the log is kept beyond a checkpoint; nothing by default. */
-  readonly retain?: Retention
-  /** Size of a guard shard; 32 MiB by default. */
-  readonly guardBytes?: number
-  /** Tables made from now on: strings and bytes longer than this go to a value log; 4096 by default, Infinity: none do. */
-  readonly valueThreshold?: number
-  /** Size at which a value log is followed by a new one; 128 MiB by default. */
-  readonly valueFileBytes?: number
-  /** Part of a value log that must be live, else compaction moves what is; 0.5 by default. */
-  readonly valueLiveRatio?: number
-  /**
-   * Encrypts what is written from now on: shards but for keys and weights, value logs, the log. Keys of tables stay in
-   * the clear. A directory with encrypted files cannot be opened without.
-   */
-  readonly encryption?: KeyProvider
-  /** Memory for shards that are decrypted as a whole; beyond it, look-ups decrypt parts; 256 MiB by default. */
-  readonly decryptedBytes?: number
-  /** Rows of a shard that a compaction looks at together; 16,384 by default. */
-  readonly windowRows?: number
-  /**
-   * Gets the transactions that the log holds beyond the shards, in order, instead of the tables: for an owner who keeps
-   * new rows himself (`append`, `Tree.absorb`).
-   */
-  readonly replay?: (group: WalGroup) => void
-  /** Hears of transactions of `append` that are not in the log after all, before the next one is logged. */
-  readonly onRejected?: (lsns: readonly Lsn[], error: Error) => void
-  /** Told what happens. It must not call the storage; what it throws is dropped. */
-  readonly onEvent?: (event: StorageEvent) => void
-}
-
-export interface TableOptions {
-  /** False: it enters the manifest with the next checkpoint. For tables that are not logged; true by default. */
-  readonly publish?: boolean
-  readonly kind?: TableEntry['kind']
-  readonly policy?: PolicyName
-  readonly weights?: TableDescriptor['weights']
-  /** Strings and bytes longer than this go to a value log; Infinity: none do. From 64 on. */
-  readonly valueThreshold?: number
-}
-
-/** One table's part of a transaction. The batch belongs to the storage afterwards. */
-export interface Change {
-  readonly table: Tree
-  /** Consolidated, in the table's layout. */
-  readonly delta: Batch
-}
+export type { Change } from './open-transactions.js'
+export type { StorageOptions, TableOptions } from './options.js'
 
 export interface Commit {
   readonly lsn: Lsn
@@ -120,23 +58,6 @@ export interface Commit {
   readonly durable: Promise<void>
 }
 
-interface OpenTransaction {
-  /** The one that became visible before it. */
-  previous: OpenTransaction | null
-  /** Its changes, and those of unlogged transactions that came after it. */
-  readonly parts: Change[]
-  /** `pending`: not in memory yet. */
-  state: 'pending' | 'visible' | 'refused' | 'told'
-  /** Tells of its end. */
-  durable: Promise<void>
-}
-
-const MEMTABLE_BYTES = 16 * 1024 * 1024
-const WAL_BYTES = 64 * 1024 * 1024
-const VALUE_FILE_BYTES = 128 * 1024 * 1024
-const LIVE_RATIO = 0.5
-const DECRYPTED_BYTES = 256 * 1024 * 1024
-const NO_FILES: ReadonlySet<number> = new Set()
 /** Rows of compaction per row that is committed, as for traces in memory. */
 const FUEL_PER_ROW = 32
 const FUEL_SLICE = 4096
@@ -146,15 +67,10 @@ const BACKLOG = 4
 export class Storage {
   private lastLsn: Lsn
   private fuel = 0
-  private nextTableId: TableId
   /** A drop has failed, so the manifest on disk may lack a table that is open here. */
   private isDropping = false
-  /** Keys that earlier parts of the log may be encrypted with. */
-  private readonly logKeys: Set<KeyId>
-  /** Logged transactions that nobody has been told about yet. */
-  private readonly open = new Map<Lsn, OpenTransaction>()
-  /** The last one that became visible. */
-  private latest: OpenTransaction | null = null
+  private readonly open: OpenTransactions
+  private readonly publication: Publication
   /** Bytes of the log that the shards make up for. */
   private oldLogBytes: number
   /** LSNs that somebody goes back to. */
@@ -173,21 +89,36 @@ export class Storage {
     private readonly trees: Map<TableId, Tree>,
     /** Null if the directory is only read. */
     private readonly writer: Wal | null,
-    /** What is on disk. */
-    private manifest: Manifest,
-    private readonly nextFileId: { value: FileId },
+    manifest: Manifest,
+    nextFileId: { value: FileId },
     readonly recovery: Recovery,
   ) {
     this.lastLsn = recovery.lsn
     this.oldLogBytes = writer?.recovery.oldBytes ?? 0
-    this.nextTableId = manifest.nextTableId
-    this.logKeys = new Set((manifest.keys ?? []).map(({ id }) => id))
+    this.publication = new Publication(context, manifest, nextFileId, writer, shards => {
+      for (const tree of trees.values()) tree.mayBePublished(shards)
+    })
+    this.open = new OpenTransactions({
+      wal: writer as Wal,
+      isOpen: table => this.state === 'open' && trees.get(table.tableId) === table,
+      lastLsn: () => this.lastLsn,
+    })
     context.staleValues = () => context.values.stale(this.shards)
     if (writer === null) return
     writer.onRejected = (lsns, error) => {
-      for (const lsn of lsns) this.takeBack(lsn)
+      for (const lsn of lsns) this.open.takeBack(lsn)
       options.onRejected?.(lsns, error)
     }
+  }
+
+  /** What is on disk. */
+  private get manifest(): Manifest {
+    return this.publication.manifest
+  }
+
+  private publish(next: Manifest): void {
+    this.publication.publish(next)
+    this.isDropping = false
   }
 
   private get wal(): Wal {
@@ -243,7 +174,7 @@ export class Storage {
 
   /** Numbers of the keys that files of the directory may be encrypted with, ascending. */
   get keyIds(): readonly KeyId[] {
-    return (this.manifest.keys ?? []).map(({ id }) => id)
+    return this.publication.keyIds
   }
 
   private get shards(): readonly ShardEntry[] {
@@ -292,7 +223,7 @@ export class Storage {
     }
     this.mustBeWritable()
     // A call that fails uses up a number, too: the table may be on disk.
-    const tableId = this.nextTableId++
+    const tableId = this.publication.newTableId()
     const entry: TableEntry = { tableId, kind, schemaHash: hash, flushedLsn: 0n, descriptor }
     const tree = new Tree(this.context, entry, this.options.kernelsOf(layout), [])
     // Its blocks may enter the log only when every reader of the directory can know their length.
@@ -303,8 +234,7 @@ export class Storage {
 
   /** Do the rows of a table lie as `layout` says? Names do not matter. */
   fits(table: Tree, layout: Layout): boolean {
-    const { policy, weights, valueThreshold } = table.table.descriptor
-    return schemaHash(describe(layout, policy, weights, valueThreshold)) === table.table.schemaHash
+    return fits(table, layout)
   }
 
   /**
@@ -312,16 +242,7 @@ export class Storage {
    * Throws FormatError if rows would lie otherwise in files.
    */
   retype(table: Tree, layout: Layout, name = layout.schema.name): Tree {
-    const { policy, weights, valueThreshold } = table.table.descriptor
-    const { earlier } = table.table.descriptor
-    const fresh = describe(layout, policy, weights, valueThreshold)
-    const columns = fresh.columns.map((c, n) => ({ ...c, fill: table.table.descriptor.columns[n]?.fill }))
-    const descriptor = { ...fresh, name, columns, earlier }
-    if (!this.fits(table, layout)) {
-      const [expected, found] = [canonical(descriptor), canonical(table.table.descriptor)]
-      const problem = `table ${quote(table.name)}: expected ${expected}, found ${found}`
-      throw new FormatError(this.options.directory, null, problem)
-    }
+    const descriptor = retyped(this.options.directory, table, layout, name)
     const tree = new Tree(this.context, { ...table.table, descriptor }, this.options.kernelsOf(layout), table.entries)
     table.close()
     this.trees.set(tree.tableId, tree)
@@ -342,23 +263,7 @@ export class Storage {
     fills: readonly Fill[],
     name = table.name,
   ): Tree {
-    const { tableId, descriptor } = table.table
-    const own = next.table.descriptor
-    const versions = [
-      ...earlierOf(descriptor).map(e => ({ tableId: e.tableId, columns: e.columns.map(c => columns[c]) })),
-      { tableId, columns },
-    ]
-    const texts = own.columns.map((_, n) => {
-      const before = columns.indexOf(n)
-      return before >= 0 ? descriptor.columns[before].fill : fillText(fills[n])
-    })
-    const wide: TableDescriptor = {
-      ...own,
-      name,
-      columns: own.columns.map((c, n) => ({ ...c, fill: texts[n] })),
-      earlier: versions,
-    }
-    const entry = { ...next.table, flushedLsn: table.table.flushedLsn, descriptor: wide }
+    const entry = widened(table, next, name, columns, fills)
     return new Tree(this.context, entry, this.options.kernelsOf(layout), table.entries)
   }
 
@@ -388,7 +293,8 @@ export class Storage {
       this.lastLsn = lsn
       return { lsn, durable: Promise.resolve() }
     }
-    const durable = this.log(lsn, [], parts)
+    const durable = this.open.log(lsn, [], parts)
+    this.lastLsn = lsn
     durable.catch(() => undefined)
     return { lsn, durable }
   }
@@ -480,7 +386,7 @@ export class Storage {
     this.publish({
       ...this.manifest,
       tables: tables.filter(t => t.tableId !== table.tableId),
-      ...this.listing(shards.filter(s => s.tableId !== table.tableId)),
+      ...this.publication.listing(shards.filter(s => s.tableId !== table.tableId)),
     })
     this.trees.delete(table.tableId)
     table.discard()
@@ -508,71 +414,12 @@ export class Storage {
     const logged = parts.filter(p => p.table.table.kind === 'durable')
     if (this.isDropping) this.publish(this.manifest)
     const lsn = this.lastLsn + 1n
-    const durable = logged.length === 0 ? this.follow(lsn, parts) : this.log(lsn, parts, logged)
+    const durable = logged.length === 0 ? this.open.follow(lsn, parts) : this.open.log(lsn, parts, logged)
+    this.lastLsn = lsn
     // Who does not wait for it must not have the process ended by it.
     durable.catch(() => undefined)
     this.maintain(parts.reduce((rows, p) => rows + p.delta.length, 0))
     return { lsn, durable }
-  }
-
-  /** Puts a transaction into the log and into memory. Throws what the log throws; then nothing has changed. */
-  private log(lsn: Lsn, parts: Change[], logged: readonly Change[]): Promise<void> {
-    const transaction: OpenTransaction = { parts, state: 'pending', durable: Promise.resolve(), previous: null }
-    this.open.set(lsn, transaction)
-    try {
-      this.wal.append(
-        lsn,
-        logged.map(p => ({ tableId: p.table.tableId, batch: p.delta })),
-      )
-    } catch (error) {
-      this.open.delete(lsn)
-      throw error
-    }
-    this.lastLsn = lsn
-    if (transaction.state !== 'refused') {
-      for (const { table, delta } of parts) table.ingest(delta, lsn)
-      transaction.state = 'visible'
-      transaction.previous = this.latest
-      this.latest = transaction
-    }
-    transaction.durable = this.acknowledge(lsn, transaction)
-    return transaction.durable
-  }
-
-  /** A transaction without a log builds on what is in memory, so it shares the fate of the last one that is open. */
-  private follow(lsn: Lsn, parts: readonly Change[]): Promise<void> {
-    this.lastLsn = lsn
-    for (const { table, delta } of parts) table.ingest(delta, lsn)
-    // One that was refused is gone; the one before it may still be open.
-    while (this.latest !== null && this.latest.state !== 'visible') this.latest = this.latest.previous
-    this.latest?.parts.push(...parts)
-    return this.latest?.durable ?? Promise.resolve()
-  }
-
-  private async acknowledge(lsn: Lsn, transaction: OpenTransaction): Promise<void> {
-    try {
-      await this.wal.committed(lsn)
-      // Those before it have been told, too, or were refused.
-      transaction.state = 'told'
-      transaction.previous = null
-    } catch (error) {
-      this.takeBack(lsn)
-      throw error
-    } finally {
-      this.open.delete(lsn)
-    }
-  }
-
-  /** Makes a refused transaction unseen, at once: a checkpoint that came first would make it durable. */
-  private takeBack(lsn: Lsn): void {
-    const transaction = this.open.get(lsn)
-    if (transaction === undefined || transaction.state === 'refused' || transaction.state === 'told') return
-    if (transaction.state === 'visible' && this.state === 'open') {
-      for (const { table, delta } of transaction.parts) {
-        if (this.trees.get(table.tableId) === table) table.ingest(negated(delta), this.lastLsn)
-      }
-    }
-    transaction.state = 'refused'
   }
 
   /** After a commit: flushes what is sealed, makes a checkpoint when the log has grown, compacts a little. */
@@ -627,7 +474,7 @@ export class Storage {
       ...this.manifest,
       globalMaxLsn: this.lastLsn,
       tables: trees.map(tree => ({ ...tree.listed, flushedLsn: this.lastLsn })),
-      ...this.listing(trees.flatMap(tree => tree.entries)),
+      ...this.publication.listing(trees.flatMap(tree => tree.entries)),
     })
     for (const tree of trees) tree.published()
     this.context.values.published(this.manifest.valueFiles ?? [])
@@ -648,43 +495,7 @@ export class Storage {
     for (const { lsn } of this.held) if (lsn < held) held = lsn
     this.wal.prune(this.lastLsn, retention, held)
     this.oldLogBytes = this.logBytes
-    if (this.logBytes === 0) this.logKeys.clear()
-  }
-
-  /** Shards, and the value logs that they refer to, for a manifest. */
-  private listing(shards: readonly ShardEntry[]): Pick<Manifest, 'shards' | 'valueFiles'> {
-    const valueFiles = this.context.values.listed(shards)
-    return { shards, valueFiles: valueFiles.length > 0 ? valueFiles : undefined }
-  }
-
-  /** Puts a manifest on disk. If that fails, files that it names may already be looked for there. */
-  private publish(next: Manifest): void {
-    const { env, directory } = this.options
-    const progress: Progress = { renamed: false }
-    const manifest: Manifest = {
-      ...next,
-      version: MANIFEST_VERSION,
-      generation: this.manifest.generation + 1n,
-      nextFileId: this.nextFileId.value,
-      nextTableId: this.nextTableId,
-      logEnd: this.wal.end ?? next.logEnd,
-      keys: this.keysOf(next),
-    }
-    try {
-      publishManifest(env, directory, manifest, progress)
-    } finally {
-      if (progress.renamed) for (const tree of this.trees.values()) tree.mayBePublished(next.shards)
-    }
-    this.manifest = manifest
-    this.isDropping = false
-  }
-
-  /** Keys that the files of a manifest, and the log, may be encrypted with. */
-  private keysOf({ shards, valueFiles = [] }: Manifest): Manifest['keys'] {
-    const { keys } = this.context
-    if (keys === null) return undefined
-    const ids = [...shards, ...valueFiles].flatMap(({ keyId }) => (keyId === undefined ? [] : [keyId]))
-    return keys.entries([keys.currentId, ...this.logKeys, ...ids])
+    if (this.logBytes === 0) this.publication.forgetLogKeys()
   }
 
   /**
@@ -756,7 +567,7 @@ export class Storage {
         this.state = 'closed'
       }
       await this.writer?.close()
-      this.publishLogEnd()
+      this.publication.publishLogEnd()
     } finally {
       try {
         await this.writer?.close()
@@ -766,14 +577,6 @@ export class Storage {
         this.lock?.release()
       }
     }
-  }
-
-  /** Says in the manifest where the log ends, so that a log that ends earlier is known to have lost something. */
-  private publishLogEnd(): void {
-    const end = this.writer?.end ?? null
-    const { globalMaxLsn, logEnd } = this.manifest
-    if (end === null || end.lsn <= globalMaxLsn || (logEnd?.lsn === end.lsn && logEnd.offset === end.offset)) return
-    this.publish(this.manifest)
   }
 
   private mustBeWritable(): void {
@@ -786,105 +589,6 @@ export class Storage {
   }
 }
 
-/** What is made before a directory is looked at. */
-interface Base {
-  readonly context: TreeContext
-  readonly nextFileId: { value: FileId }
-}
-
-function baseOf(options: StorageOptions): Base {
-  const nextFileId = { value: 1n }
-  const context: TreeContext = {
-    env: options.env,
-    directory: options.directory,
-    io: options.io ?? 'auto',
-    memTableBytes: options.memTableBytes ?? MEMTABLE_BYTES,
-    amplificationThreshold: options.amplificationThreshold ?? AMPLIFICATION_THRESHOLD,
-    guardBytes: options.guardBytes,
-    windowRows: options.windowRows,
-    values: new ValueLog(valuesOf(options, nextFileId)),
-    staleValues: () => NO_FILES,
-    keys: null,
-    budget: new MemoryBudget(options.decryptedBytes ?? DECRYPTED_BYTES),
-    isOutdated: () => false,
-    newFileId: () => nextFileId.value++,
-    onEvent: event => notify(options, event),
-  }
-  return { context, nextFileId }
-}
-
-/** Numbers that must be positive integers where they are given. */
-const COUNTS = [
-  'intervalMs',
-  'memTableBytes',
-  'walBytes',
-  'amplificationThreshold',
-  'segmentBytes',
-  'valueFileBytes',
-  'decryptedBytes',
-  'guardBytes',
-  'windowRows',
-] as const
-
-/** Throws UsageError on an option that nobody can have meant. */
-function checkOptions(options: StorageOptions): void {
-  const { directory, durability = 'commit', io = 'auto' } = options
-  if (typeof directory !== 'string' || directory === '') {
-    throw new UsageError(`option directory: expected a path, found ${show(directory)}`)
-  }
-  oneOf('durability', durability, ['commit', 'interval', 'none'])
-  oneOf('io', io, ['map', 'read', 'auto'])
-  checkThreshold(options.valueThreshold ?? VALUE_THRESHOLD)
-  const { valueLiveRatio: ratio = LIVE_RATIO } = options
-  if (!(ratio >= 0 && ratio <= 1)) {
-    throw new UsageError(`option valueLiveRatio: expected a number from 0 to 1, found ${show(ratio)}`)
-  }
-  for (const name of COUNTS) {
-    const value = options[name]
-    if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
-    throw new UsageError(`option ${name}: expected a positive integer, found ${show(value)}`)
-  }
-}
-
-function checkThreshold(value: number): void {
-  if (value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && value >= MIN_VALUE_THRESHOLD)) return
-  const expected = `expected an integer from ${MIN_VALUE_THRESHOLD} on, or Infinity`
-  throw new UsageError(`option valueThreshold: ${expected}, found ${show(value)}`)
-}
-
-function valuesOf(options: StorageOptions, nextFileId: { value: FileId }): ValueLogOptions {
-  return {
-    env: options.env,
-    directory: options.directory,
-    fileBytes: options.valueFileBytes ?? VALUE_FILE_BYTES,
-    liveRatio: options.valueLiveRatio ?? LIVE_RATIO,
-    newFileId: () => nextFileId.value++,
-  }
-}
-
-function oneOf(name: string, value: string, allowed: readonly string[]): void {
-  if (allowed.includes(value)) return
-  throw new UsageError(`option ${name}: expected ${allowed.map(quote).join(' or ')}, found ${show(value)}`)
-}
-
-/** Tells a listener. An error of its own must not leave the storage half-way through something. */
-function notify({ onEvent }: StorageOptions, event: StorageEvent): void {
-  try {
-    onEvent?.(event)
-  } catch {
-    // Documented: it is the listener's business.
-  }
-}
-
 function sameLayout(a: Layout, b: Layout): boolean {
   return a === b || layoutFingerprint(a) === layoutFingerprint(b)
-}
-
-/** What takes a delta back. */
-function negated(delta: Batch): Batch {
-  const inverse = new Batch(delta.layout, delta.length)
-  appendRows(delta, 0, delta.length, inverse)
-  for (let i = 0; i < inverse.length; i++) inverse.weights[i] = -inverse.weights[i]
-  inverse.order = 'consolidated'
-  return inverse
 }

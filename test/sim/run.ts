@@ -257,7 +257,7 @@ class Run extends World {
     if (storage.table(name) !== undefined) return
     const policy = prng.pick(['write-heavy', 'read-heavy'] as const)
     const weights = nonNegative ? 'nonNegative' : 'any'
-    const id = (storage as unknown as { nextTableId: number }).nextTableId
+    const id = (storage as unknown as { publication: { nextTableId: number } }).publication.nextTableId
     const table = model.newTable(id, name, shape, kind, nonNegative, 'maybe')
     const tree = storage.createTable(universeOf(name, shape).layout, { kind, policy, weights })
     if (tree.tableId !== id) throw new Violation(`expected table ${id}, found ${tree.tableId}`)
