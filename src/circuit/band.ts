@@ -140,7 +140,7 @@ function findRange(residual: Expr): Range | null {
 }
 
 /** Conjuncts that may be tried before all others: none of those before them fails, nor lets one after them fail. */
-function usable(all: readonly Expr[]): Expr[] {
+export function usable(all: readonly Expr[]): Expr[] {
   const failing = all.findIndex(canFail)
   return failing === -1 ? [...all] : all.slice(0, failing).filter(c => !c.nullable)
 }

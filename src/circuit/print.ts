@@ -3,6 +3,7 @@
  * look like TypeScript; names are quoted where they are no identifiers, so that any name can be told from syntax.
  */
 import { quote } from '../base/errors.js'
+import { formatInterval } from '../schema/interval.js'
 import { TYPES, type TypeName, type Value } from '../schema/types.js'
 import { formatValue } from '../schema/values.js'
 import type { CallExpr, Expr, Op } from './expr.js'
@@ -35,6 +36,9 @@ const HIGHEST = 9
 
 /** Longest expression that is written out; the middle of longer ones is left out. */
 const MAX_LENGTH = 2000
+
+/** Functions of a time and distances. */
+const SPANS: readonly string[] = ['windowStart', 'windowStarts', 'addSaturated', 'subSaturated']
 
 const METHODS: Readonly<Partial<Record<Op, string>>> = {
   startsWith: 'startsWith',
@@ -124,7 +128,18 @@ class ExprPrinter {
   private named(expr: CallExpr): string {
     const method = METHODS[expr.op]
     if (method !== undefined) return `${this.print(expr.args[0], HIGHEST)}.${method}(${this.list(expr.args.slice(1))})`
+    if (expr.op === 'function' && SPANS.includes(expr.detail ?? '')) {
+      const [at, ...spans] = expr.args
+      return `${functionName(expr)}(${[this.print(at, LOWEST), ...spans.map(s => this.span(s))].join(', ')})`
+    }
     return `${functionName(expr)}(${this.list(expr.args)})`
+  }
+
+  /** A distance in the unit of a time. */
+  private span(expr: Expr): string {
+    if (expr.kind !== 'literal' || expr.value === null) return this.print(expr, LOWEST)
+    const isInstant = expr.type === 'timestamp' || expr.type === 'timestamptz'
+    return isInstant ? formatInterval({ months: 0, days: 0, micros: expr.value as bigint }) : String(expr.value)
   }
 
   private list(args: readonly Expr[]): string {

@@ -6,6 +6,7 @@
 import type { Mode } from '../../codegen/build.js'
 import { kernelsOf } from '../../codegen/kernels.js'
 import type { CodeContext } from '../../codegen/steps.js'
+import { limitsOf, type Signal } from '../circuit/bounds.js'
 import { lower } from '../circuit/lower.js'
 import { optimise } from '../circuit/optimise.js'
 import type { Rel, Relation, TableDefinition, ViewDefinition, Waterline } from '../circuit/rel.js'
@@ -45,11 +46,14 @@ export interface BuiltView {
   readonly reader: Reader
   /** Time to compile it. */
   readonly milliseconds: number
+  /** What of it keeps rows for ever although they are late at some time. */
+  readonly warnings: readonly string[]
 }
 
 /** What the circuit asks of the database. */
 export interface CircuitHost {
   producerOf(relation: Relation): Producer
+  waterlineOf(signal: Signal): WaterlineOperator
   /** Tells relations apart, in this process and later ones. */
   numberOf(relation: Relation): number
   /** Where operators' state lasts; null if it does not. */
@@ -131,7 +135,7 @@ export class Circuit {
       this.catchUp(planner.operators, progress)
       const reader = this.viewReader(definition, root)
       this.scheduler.add(planner.operators)
-      return { root, reader, milliseconds }
+      return { root, reader, milliseconds, warnings: planner.warnings }
     } catch (error) {
       this.discard(new Set(planner.operators), added)
       throw error
@@ -180,7 +184,8 @@ export class Circuit {
   }
 
   private rootOf(planner: Planner, rel: Rel, definition: ViewDefinition, context: CodeContext): BuiltView['root'] {
-    if (rel.kind === 'aggregate') {
+    // Groups that are cut off cannot be what is read of the view.
+    if (rel.kind === 'aggregate' && limitsOf(rel).length === 0) {
       const producer = planner.producerOf(rel)
       if (producer instanceof ReduceOperator) return producer
     }
@@ -211,6 +216,7 @@ export class Circuit {
     return {
       producerOf: relation => this.host.producerOf(relation),
       numberOf: relation => this.host.numberOf(relation),
+      waterlineOf: signal => this.host.waterlineOf(signal),
       findArrangement: key => this.arrangements.get(key)?.operator,
       sharedArrangements: () => [...this.arrangements.values()].flatMap(({ shared }) => shared ?? []),
       addArrangement: (key, operator, shared) => {
@@ -218,6 +224,16 @@ export class Circuit {
         added.push(key)
       },
     }
+  }
+
+  /** Is there state that should be cut off? */
+  get isDue(): boolean {
+    return this.scheduler.cutters.some(c => c.isDue)
+  }
+
+  /** Cuts off state that is never needed again: as far as it is due, or all of it. REQUIRES: as for `Cutter.run`. */
+  cut(all = false): void {
+    for (const cutter of this.scheduler.cutters) if (all || cutter.isDue) cutter.run()
   }
 
   /** Removes operators that none of these ends of tables and views needs. */

@@ -592,9 +592,20 @@ export class Database extends Writes<Commit> {
 
   private epoch(rows: number): Commit {
     const commit = this.step(rows)
+    if (this.definitions.circuit.isDue) this.cutOff()
     const failure = this.notify()
     if (failure !== null) throw failure
     return commit
+  }
+
+  /**
+   * Internal: lets go of state behind waterlines, of all of it or as far as it is due. What the log may still refuse is
+   * made durable first: taking it back needs the state.
+   */
+  cutOff(all = false): void {
+    const { durability } = this
+    if (durability !== null && !durability.silent && !durability.isCertain()) return
+    this.definitions.circuit.cut(all)
   }
 
   /** One epoch of the rows that were offered. Throws what a step or the log throws; then it has not happened. */
@@ -739,6 +750,7 @@ export class Database extends Writes<Commit> {
     }
     try {
       this.step(rows, lsn)
+      if (this.definitions.circuit.isDue) this.cutOff()
     } finally {
       this.state = 'idle'
     }

@@ -5,6 +5,7 @@
 import type { Mode } from '../../codegen/build.js'
 import { type EncodeRows, rowEncoder } from '../../codegen/encode.js'
 import { GnitzError, quote, UsageError } from '../base/errors.js'
+import type { Signal } from '../circuit/bounds.js'
 import { sourceOwners } from '../circuit/builder/sources.js'
 import type { ViewDef } from '../circuit/builder/types.js'
 import type { Udf } from '../circuit/expr.js'
@@ -34,6 +35,7 @@ import { IndexHandle } from './indexes/handle.js'
 import { LateGate } from './late.js'
 import type { Producer } from './operators/operator.js'
 import type { SourceOperator } from './operators/source.js'
+import type { WaterlineOperator } from './operators/waterline.js'
 import {
   type ConstraintEntry,
   type Defined,
@@ -94,6 +96,7 @@ export class Definitions {
     this.circuit = new Circuit(mode, {
       producerOf: relation => this.producerOf(relation),
       numberOf: relation => this.numberOf(relation),
+      waterlineOf: signal => this.waterlineOf(signal),
       state: durability,
     })
     this.rules = new Rules(this.circuit, parent => this.parentOf(parent))
@@ -270,10 +273,13 @@ export class Definitions {
     this.mustBeOwn(rel, schema.name)
     this.addSources(rel, schema.name, created)
     const id = this.numbered(definition, stored)
-    const { root, reader, milliseconds } = this.circuit.addView(definition, progress)
+    const { root, reader, milliseconds, warnings } = this.circuit.addView(definition, progress)
     const context = this.circuit.contextOf(definition)
     const relation = new RelationReader<unknown>(definition, key, context, reader, () => root.version)
-    const handle = new ViewHandle<unknown>(this.database, definition as ViewDef<unknown>, root, relation, milliseconds)
+    const handle = new ViewHandle<unknown>(this.database, definition as ViewDef<unknown>, root, relation, {
+      milliseconds,
+      warnings,
+    })
     handle.createdAt = this.database.lsn
     handle.observe(this.history.isOpen)
     const entry: ViewEntry = { kind: 'view', id, unclaimed: stored !== null, definition, name: schema.name, handle }
@@ -312,6 +318,13 @@ export class Definitions {
     const found = this.registry.find(relation)
     if (found === undefined) throw new GnitzError('INTERNAL', `relation ${quote(relation.schema.name)} is not there`)
     return producerOf(found)
+  }
+
+  private waterlineOf({ table, column }: Signal): WaterlineOperator {
+    const entry = this.registry.find(table)
+    const found = entry?.kind === 'table' ? entry.gate?.waterlines.find(w => w.column === column) : undefined
+    if (found === undefined) throw new GnitzError('INTERNAL', `table ${quote(table.schema.name)} has no such waterline`)
+    return found
   }
 
   private mustBeOwn(rel: Rel, view: string): void {

@@ -2,6 +2,7 @@
  * Running epochs: the operators with work to do, in order; then all of them commit, or, if one throws, all of them
  * abort.
  */
+import type { Cutter } from './bounded.js'
 import type { Operator } from './operators/operator.js'
 
 /** Epochs of fewer rows than this are timed one in SAMPLE times: the clock is not free. */
@@ -14,6 +15,8 @@ export class Scheduler {
   /** Operators that ran in this epoch: the first `ranCount`. */
   private readonly ran: Operator[] = []
   private ranCount = 0
+  /** Of the operators whose state is cut off. */
+  cutters: readonly Cutter[] = []
   private nextId = 1
   private epochs = 0
 
@@ -23,12 +26,18 @@ export class Scheduler {
       operator.id = this.nextId++
       this.operators.push(operator)
     }
+    this.listCutters()
+  }
+
+  private listCutters(): void {
+    this.cutters = this.operators.flatMap(o => o.cutter ?? [])
   }
 
   remove(operators: ReadonlySet<Operator>): void {
     this.operators = this.operators.filter(o => !operators.has(o))
     for (const operator of this.operators) removeAll(operator.consumers, operators)
     this.ran.length = 0
+    this.listCutters()
   }
 
   list(): readonly Operator[] {

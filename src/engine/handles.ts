@@ -292,7 +292,7 @@ export class ViewHandle<R> extends Relation<R> {
     /** Internal: the end of the view's circuit. */
     readonly root: SinkOperator | ReduceOperator,
     private readonly contents: RelationReader<R>,
-    private readonly compileMilliseconds: number,
+    private readonly compiled: { readonly milliseconds: number; readonly warnings: readonly string[] },
   ) {
     super()
     this.own = definition
@@ -310,6 +310,14 @@ export class ViewHandle<R> extends Relation<R> {
   /** Internal: the same view by another name, or of sources by other names. */
   become(definition: ViewDef<R> & ViewDefinition): void {
     this.own = definition
+  }
+
+  /**
+   * What of the view keeps rows for ever, although a table that they come from has a waterline: each in a few words.
+   * `plan()` shows where. Empty if all of its state is bounded, or no table has a waterline.
+   */
+  get warnings(): readonly string[] {
+    return this.compiled.warnings
   }
 
   get name(): string {
@@ -378,7 +386,7 @@ export class ViewHandle<R> extends Relation<R> {
       stateRows: sum(s => s.stateRows),
       stateBytes: sum(s => s.stateBytes),
       allocatedBytes: sum(s => s.allocatedBytes),
-      compileMilliseconds: this.compileMilliseconds,
+      compileMilliseconds: this.compiled.milliseconds,
       operators,
     }
   }

@@ -12,7 +12,7 @@ export function renderView(operators: readonly Operator[], format: PlanFormat): 
   const nodes = operators.map(operator => ({
     id: idOf(operator),
     label: `${operator.kind} ${operator.id}`,
-    details: operator.describe(),
+    details: operator.details(),
     inputs: [...new Set(operator.inputs())].map(idOf),
   }))
   return renderPlan({ nodes }, format)
@@ -25,7 +25,7 @@ export function sourceOf(name: string, operators: readonly Operator[]): string {
   for (const operator of operators) {
     const texts = [...operator.sources().values()].filter(text => !shown.has(text))
     if (texts.length === 0) continue
-    parts.push(`\n${comment(`---- ${operator.kind} ${operator.id}: ${operator.describe().join('; ')}`)}`)
+    parts.push(`\n${comment(`---- ${operator.kind} ${operator.id}: ${operator.details().join('; ')}`)}`)
     for (const text of texts) {
       shown.add(text)
       parts.push(`${text.trimEnd()}\n\n`)

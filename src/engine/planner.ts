@@ -13,10 +13,11 @@ import { extremeCode, supportCode, topKCode } from '../../codegen/walk.js'
 import { windowCode } from '../../codegen/window.js'
 import { GnitzError } from '../base/errors.js'
 import { AGGREGATES } from '../circuit/aggregates/index.js'
+import { boundKey, hasSignal, type Limit, limitsOf, type Signal, sideLimits } from '../circuit/bounds.js'
 import { keepsFailures } from '../circuit/conditions.js'
 import type { ColumnExpr, Expr } from '../circuit/expr.js'
 import { countReaders, filterOf, mapOf, planCanFail } from '../circuit/nodes.js'
-import { printAggregate, printExpr, printWindowFunction } from '../circuit/print.js'
+import { printAggregate, printExpr, printNode, printWindowFunction } from '../circuit/print.js'
 import {
   type AggregateRel,
   type AggregateSpec,
@@ -38,6 +39,7 @@ import { allColumns, canFail, exprKey } from '../circuit/substitute.js'
 import { arrangedLayout, type Column, flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import { GroupTable } from '../zset/groups.js'
 import { usedLanes } from '../zset/records.js'
+import { type Cuttable, Cutter, describeLimits, liveLimit } from './bounded.js'
 import { SILENT } from './errors.js'
 import { ArrangeOperator } from './operators/arrange.js'
 import { type Clamp, ClampOperator } from './operators/clamp.js'
@@ -71,6 +73,7 @@ import { SessionOperator } from './operators/session.js'
 import { SuccessorOperator } from './operators/successor.js'
 import { type TopKCode, TopKOperator } from './operators/topk.js'
 import { UnnestOperator } from './operators/unnest.js'
+import type { WaterlineOperator } from './operators/waterline.js'
 import { planWindow } from './operators/window/plan.js'
 import type { WindowWalk } from './operators/window/stretch.js'
 import { WindowOperator } from './operators/window.js'
@@ -92,6 +95,7 @@ interface PlannedJoin {
 export interface Catalog {
   producerOf(relation: Relation): Producer
   numberOf(relation: Relation): number
+  waterlineOf(signal: Signal): WaterlineOperator
   findArrangement(key: string): ArrangeOperator | undefined
   /** `shared` is null for arrangements with an order of their own. */
   addArrangement(key: string, operator: ArrangeOperator, shared: SharedArrangement | null): void
@@ -109,6 +113,10 @@ export class Planner {
   private readonly loops = new Loops()
   private readonly readers: Map<Rel, number>
   private readonly keys = new Map<Rel, string>()
+  /** Arrangements that are cut off. */
+  private readonly bounded = new Map<string, ArrangeOperator>()
+  /** What of the plan keeps rows for ever although they are late at some time, in words. */
+  readonly warnings: string[] = []
   private readonly names: StateNames
 
   /** `owner`: the view whose plan it is. */
@@ -267,7 +275,11 @@ export class Planner {
     order: readonly { index: number; descending: boolean }[] = [],
     silent = false,
     purpose = `an arrangement of view ${JSON.stringify(this.context.unit)}`,
+    limits: readonly Limit[] = [],
   ): ArrangeOperator {
+    if (limits.length > 0 && this.loops.of(rel) === null) {
+      return this.boundedArrangement(rel, arrangedLayout(rel.schema, keyColumns, order), silent, limits)
+    }
     const parts = [this.keyOf(rel), keyColumns.join(), order.map(o => `${o.index}${o.descending}`).join(), silent]
     const key = parts.join('|')
     const loop = this.loops.of(rel)
@@ -288,6 +300,49 @@ export class Planner {
     }
     this.arrangements.add(operator)
     return operator
+  }
+
+  /** An arrangement that is cut off: other views, which may come later, need rows that are gone. */
+  private boundedArrangement(
+    rel: Rel,
+    layout: Layout,
+    silent: boolean,
+    limits: readonly Limit[],
+    isCutByReader = false,
+  ): ArrangeOperator {
+    const bounds = limits.map(l => `${l.column}>=${boundKey(l.bound, table => this.catalog.numberOf(table))}`)
+    const { key: by, order } = layout
+    const orderText = order.map(o => `${o.column.index}${o.descending}`)
+    const key = [this.keyOf(rel), by.columns.join(), orderText.join(), silent, isCutByReader, ...bounds].join('|')
+    let operator = this.bounded.get(key)
+    if (operator === undefined) {
+      const feeds = this.feedsOf(rel)
+      operator = new ArrangeOperator(
+        kernelsOf(layout, this.context.mode),
+        `an arrangement of view ${JSON.stringify(this.context.unit)}`,
+      )
+      this.attachBatch(feeds, rel.schema, layout, operator.raw, silent ? SILENT : operator.errors, operator.feeds)
+      operator.stateName = this.names.bounded(rel, [by.columns, orderText, silent, bounds])
+      if (!isCutByReader) this.bind(operator, limits, rel.schema)
+      this.bounded.set(key, this.add(operator))
+    }
+    this.arrangements.add(operator)
+    return operator
+  }
+
+  /** Lets an operator's state be cut off; limits speak of `schema`. */
+  private bind(operator: Operator & Cuttable, limits: readonly Limit[], schema: RowSchema): void {
+    if (limits.length === 0) return
+    const live = limits.map(limit => liveLimit(limit, ({ signal }) => this.catalog.waterlineOf(signal)))
+    operator.cutter = new Cutter(live, operator)
+    operator.boundedness = describeLimits(limits, schema)
+  }
+
+  /** Notes that what is kept of `rel` grows for ever, although rows of it are late at some time. */
+  private warn(operator: Operator, rel: Rel, what: string): void {
+    if (operator.boundedness.length > 0 || !hasSignal(rel)) return
+    operator.boundedness = ['not bounded by any waterline']
+    this.warnings.push(what)
   }
 
   /** An arrangement within a loop. */
@@ -314,7 +369,11 @@ export class Planner {
   }
 
   /** One side of a join: an arrangement that exists and holds its columns, or a new one. */
-  sideOf(rel: Rel, keyColumns: readonly number[], purpose?: string): OwnSide {
+  sideOf(rel: Rel, keyColumns: readonly number[], purpose?: string, limits: readonly Limit[] = []): OwnSide {
+    if (limits.length > 0 && this.loops.of(rel) === null) {
+      const operator = this.arrangementOf(rel, keyColumns, [], false, purpose, limits)
+      return { operator, columns: rel.schema.columns.map(c => c.index) }
+    }
     const { base, columns } = projectionOf(rel)
     const by = keyColumns.map(k => columns[k])
     const known = this.loops.of(rel)?.shared ?? this.catalog.sharedArrangements()
@@ -332,17 +391,21 @@ export class Planner {
     let join = this.joins.get(rel)
     if (join === undefined) {
       const loop = this.loops.of(rel)
-      const side = (input: Rel, key: readonly number[]): Side => {
-        const found = this.sideOf(input, key)
+      const side = (input: Rel, key: readonly number[], at: 0 | 1): Side => {
+        const found = this.sideOf(input, key, undefined, sideLimits(rel, at))
+        if (loop === null)
+          this.warn(found.operator, input, `the ${at === 0 ? 'left' : 'right'} side of ${describeJoin(rel).join('; ')}`)
         return loop === null ? found : { ...found, operator: loop.arranged(found.operator) }
       }
       const left = side(
         rel.left,
         rel.on.map(([l]) => columnIndex(l)),
+        0,
       )
       const right = side(
         rel.right,
         rel.on.map(([, r]) => columnIndex(r)),
+        1,
       )
       const code = rel.band
         ? this.rangeCodeOf(rel.band, left, right)
@@ -364,12 +427,23 @@ export class Planner {
   }
 
   private clampOf(rel: ClampRel): ClampOperator {
-    const input = this.arrangementOf(
-      rel.input,
+    const input = this.keptInput(
+      rel,
       rel.schema.columns.map(c => c.index),
     )
     const { fn, sources } = clampCode<Clamp>(this.context, input.kernels.layout, rel.mode)
     return this.add(new ClampOperator(input, fn, sources, rel.mode))
+  }
+
+  /** What an operator keeps of its input. */
+  private keptInput(
+    rel: ClampRel | TopKRel | WindowRel | SuccessorRel,
+    key: readonly number[],
+    order: readonly { index: number; descending: boolean }[] = [],
+  ): ArrangeOperator {
+    const input = this.arrangementOf(rel.input, key, order, false, undefined, limitsOf(rel))
+    if (this.loops.of(rel.input) === null) this.warn(input, rel.input, `the input of ${printNode(rel)}`)
+    return input
   }
 
   private resultOf(rel: ResultRel): ResultOperator {
@@ -422,7 +496,7 @@ export class Planner {
 
   private successorOf(rel: SuccessorRel): SuccessorOperator {
     const order = [{ index: columnIndex(rel.order), descending: false }]
-    const input = this.arrangementOf(rel.input, rel.keys.map(columnIndex), order)
+    const input = this.keptInput(rel, rel.keys.map(columnIndex), order)
     const { layout } = input.kernels
     const sources = new SourceList()
     const project = prefixProjector(this.context, layout, rel.schema, layout.schema.columns.length, sources)
@@ -432,12 +506,21 @@ export class Planner {
 
   private sessionOf(rel: SessionRel): SessionOperator {
     const at = columnIndex(rel.at)
-    const input = this.arrangementOf(rel.input, rel.keys.map(columnIndex), [{ index: at, descending: false }])
+    const order = [{ index: at, descending: false }]
+    const keys = rel.keys.map(columnIndex)
+    const limits = limitsOf(rel)
+    const input =
+      limits.length === 0
+        ? this.arrangementOf(rel.input, keys, order)
+        : this.boundedArrangement(rel.input, arrangedLayout(rel.input.schema, keys, order), false, limits, true)
     const { layout } = input.kernels
     const sources = new SourceList()
     const project = prefixProjector(this.context, layout, rel.schema, rel.schema.columns.length - 2, sources)
     const shape = { at: layout.schema.columns[at], gap: rel.gap, schema: rel.schema }
-    return this.add(new SessionOperator(input, shape, project, sources.texts))
+    const operator = new SessionOperator(input, shape, project, sources.texts)
+    this.bind(operator, limits, rel.schema)
+    if (limits.length === 0) this.warn(input, rel.input, `the input of ${printNode(rel)}`)
+    return this.add(operator)
   }
 
   private unnestOf(rel: UnnestRel): UnnestOperator {
@@ -458,19 +541,24 @@ export class Planner {
 
   private topKOf(rel: TopKRel): TopKOperator {
     const order = rel.order.map(o => ({ index: columnIndex(o.expr), descending: o.descending }))
-    const input = this.arrangementOf(rel.input, rel.keys.map(columnIndex), order)
+    const input = this.keptInput(rel, rel.keys.map(columnIndex), order)
     const code = topKCode<TopKCode['reached'], TopKCode['rank']>(this.context, input.kernels, rel.schema)
-    return this.add(new TopKOperator(input, code, rel.limit, rel.schema))
+    const operator = new TopKOperator(input, code, rel.limit, rel.schema)
+    this.bind(operator, limitsOf(rel), rel.schema)
+    return this.add(operator)
   }
 
   private windowOf(rel: WindowRel): WindowOperator {
     const plan = planWindow(rel)
     const partition = rel.partition.map(columnIndex)
     const order = rel.order.map(o => ({ index: columnIndex(o.expr), descending: o.descending }))
-    const input = this.arrangementOf(rel.input, partition, order)
+    const input = this.keptInput(rel, partition, order)
     const code = windowCode<WindowWalk>(this.context, { kernels: input.kernels, schema: rel.schema, partition, order })
     const describe = () => rel.functions.map(printWindowFunction)
-    return this.add(new WindowOperator(input, { plan, code, schema: rel.schema, view: this.context.unit, describe }))
+    const specs = { plan, code, schema: rel.schema, view: this.context.unit, describe }
+    const operator = new WindowOperator(input, specs)
+    this.bind(operator, limitsOf(rel), rel.schema)
+    return this.add(operator)
   }
 
   private noiseOf(rel: NoiseRel): NoiseOperator {
@@ -515,6 +603,8 @@ export class Planner {
     for (const feed of this.feedsOf(inner)) this.attachGroup(operator, feed, spec, table)
     this.addExtremes(rel, operator)
     this.addRanked(rel, operator, plan)
+    this.bind(operator, limitsOf(rel), rel.schema)
+    if (rel.keys.length > 0) this.warn(operator, rel.input, `the groups of ${printNode(rel)}`)
     return this.add(operator)
   }
 
@@ -578,12 +668,16 @@ export class Planner {
       rel.schema.name,
       exprs.map((e, n) => specOf(e, name(n))),
     )
-    return this.arrangementOf(
+    const arranged = this.arrangementOf(
       mapOf(rows, exprs, schema),
       rel.keys.map((_, k) => k),
       terms.map((t, i) => ({ index: rel.keys.length + i, descending: t.descending })),
       true,
+      undefined,
+      limitsOf(rel),
     )
+    this.warn(arranged, rel.input, `the rows in order for ${spec.fn} ${JSON.stringify(spec.name)}`)
+    return arranged
   }
 
   /** Adds the end of a view, whose feeds are attached. */

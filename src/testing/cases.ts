@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { type Row, rowText } from '../circuit/interpret.js'
 import type { Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
-import type { Value } from '../schema/types.js'
+import { TYPES, type Value } from '../schema/types.js'
 import { type Step, weightArb, withoutNegative } from './arbitraries.js'
 import { Choices, genomeArb } from './choices.js'
 import { type CircuitOptions, decodeCircuit, decodeRecursion } from './circuits.js'
@@ -23,6 +23,8 @@ export interface CaseOptions extends CircuitOptions {
   readonly maxChanges?: number
   /** Most different rows of a table. */
   readonly maxRows?: number
+  /** Tables begin with a time, small numbers, behind which they have a waterline. */
+  readonly waterlines?: boolean
 }
 
 /** Types that joins and sums like come up more often. */
@@ -42,7 +44,7 @@ export function caseArb(options: CaseOptions = {}): fc.Arbitrary<Case> {
     loaded: fc.boolean(),
   })
   return genomes.map(({ tables: tableGenome, circuits, rows: rowGenome, plan: steps, negative, loaded }) => {
-    const tables = decodeTables(new Choices(tableGenome))
+    const tables = decodeTables(new Choices(tableGenome), options.waterlines === true)
     const choices = new Choices(rowGenome)
     const pools = tables.map(t => decodeRows(choices, t, maxRows))
     const all = steps.map(step =>
@@ -108,14 +110,16 @@ function decodeViews(circuits: number[][], tables: readonly TableDefinition[], o
   })
 }
 
-function decodeTables(choices: Choices): TableDefinition[] {
+function decodeTables(choices: Choices, waterlines: boolean): TableDefinition[] {
   return Array.from({ length: 1 + choices.below(3) }, (_, t) => {
     const columns = Array.from({ length: 1 + choices.below(4) }, (_, c) => {
       const type = choices.pick(COLUMN_TYPES)
       return [`${'abcd'[c]}${t}`, type, choices.oneIn(3)] as const
     })
     const key = columns.filter(([, , nullable]) => !nullable && choices.oneIn(3)).map(([name]) => name)
-    return table(`t${t}`, columns, key)
+    if (!waterlines) return table(`t${t}`, columns, key)
+    const at = [`at${t}`, choices.pick(['i64', 'timestamp', 'i32'] as const), false] as const
+    return table(`t${t}`, [at, ...columns], key, [{ column: 0, lateness: BigInt(choices.pick([3, 0, 10])) }])
   })
 }
 
@@ -125,6 +129,10 @@ function decodeRows(choices: Choices, definition: TableDefinition, maxRows: numb
   const count = 1 + choices.below(maxRows)
   for (let i = 0; i < count; i++) {
     const row = definition.schema.columns.map((c): Value => {
+      if (definition.waterlines?.some(w => w.column === c.index) === true) {
+        const time = choices.below(24)
+        return TYPES[c.type].js === 'number' ? time : BigInt(time)
+      }
       if (c.nullable && choices.oneIn(4)) return null
       // Mostly from the small values at the front, so that rows agree in some columns.
       const values = samples(c.type)

@@ -33,6 +33,8 @@ class EngineRunner implements Runner {
         tx.add(table as TableDef<RowObject>, objectOf(table.schema, row), weight)
       }
     })
+    // State behind waterlines goes at once, and not when there is enough of it.
+    this.database.cutOff(true)
   }
 
   createView(definition: ViewDefinition): RunningView {

@@ -23,6 +23,7 @@ import type {
   UnnestRel,
   VariableDefinition,
   ViewDefinition,
+  Waterline,
   WindowRel,
 } from '../circuit/rel.js'
 import type { FunctionName } from '../circuit/scalar.js'
@@ -38,9 +39,11 @@ export function table(
   name: string,
   columns: readonly (readonly [name: string, type: TypeName, nullable?: boolean])[],
   primaryKey: readonly string[] = [],
+  waterlines: readonly Waterline[] = [],
 ): TableDefinition {
   const specs = columns.map(([column, type, nullable]) => ({ name: column, type, nullable: nullable ?? false }))
-  return Object.freeze({ kind: 'table', schema: tableSchema(name, specs, primaryKey), stream: false })
+  const definition = { kind: 'table', schema: tableSchema(name, specs, primaryKey), stream: false } as const
+  return Object.freeze(waterlines.length === 0 ? definition : { ...definition, waterlines })
 }
 
 /** `key` defaults to all columns. */

@@ -72,10 +72,12 @@ class Printer {
     return name
   }
 
-  private table({ schema }: TableDefinition): string {
+  private table({ schema, waterlines = [] }: TableDefinition): string {
     const columns = schema.columns.map(c => `[${quoted(c.name)}, '${c.type}', ${c.nullable}]`)
     const key = schema.primaryKey.map(k => quoted(schema.columns[k].name))
-    return `n.table(${quoted(schema.name)}, [${columns.join(', ')}], [${key.join(', ')}])`
+    const late = waterlines.map(w => `{ column: ${w.column}, lateness: ${w.lateness}n }`).join(', ')
+    const more = late === '' ? '' : `, [${late}]`
+    return `n.table(${quoted(schema.name)}, [${columns.join(', ')}], [${key.join(', ')}]${more})`
   }
 
   private variable({ schema }: VariableDefinition): string {

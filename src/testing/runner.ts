@@ -3,9 +3,10 @@
  * engine is one such runner; the naive one recomputes everything and tests the laws themselves.
  */
 import type { Row, ZSet } from '../circuit/interpret.js'
-import { addRow, addZSet, difference, interpret, zsetOf } from '../circuit/interpret.js'
+import { addRow, addZSet, difference, interpret, rowText, zsetOf } from '../circuit/interpret.js'
 import { nodesOf } from '../circuit/nodes.js'
-import type { Rel, Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
+import type { Rel, Relation, TableDefinition, ViewDefinition, Waterline } from '../circuit/rel.js'
+import type { Value } from '../schema/types.js'
 import { normalise, Problem } from '../schema/values.js'
 import type { Step } from './arbitraries.js'
 
@@ -66,21 +67,53 @@ export function summed(errors: Iterable<readonly [message: string, weight: bigin
   return new Map([...sums].filter(([, weight]) => weight !== 0n))
 }
 
-/** The contents of tables as the oracle reads them. */
+/** The contents of tables as the oracle reads them: without changes that were late. */
 export class Tables {
   readonly contents = new Map<Relation, ZSet>()
+  /** By table and column: the greatest value that came. */
+  private readonly greatest = new Map<TableDefinition, Map<number, Value>>()
 
   apply(step: Step): void {
-    for (const { table, row, weight } of step) {
-      let zset = this.contents.get(table)
-      if (zset === undefined) {
-        zset = new Map()
-        this.contents.set(table, zset)
+    for (const table of new Set(step.map(change => change.table))) {
+      const net: ZSet = new Map()
+      const changes = step.flatMap(c => (c.table === table ? { ...c, row: canonicalRow(table, c.row) } : []))
+      for (const { row, weight } of this.accepted(table, changes)) addRow(net, row, weight)
+      const zset = this.contents.get(table) ?? new Map()
+      this.contents.set(table, zset)
+      addZSet(zset, net)
+      this.raise(table, net)
+    }
+  }
+
+  private accepted(table: TableDefinition, changes: Step): Step {
+    const { waterlines = [], schema } = table
+    const isLate = ({ row, weight }: Step[number]): boolean =>
+      weight !== 0n && waterlines.some(w => isBelow(row[w.column], this.waterline(table, w)))
+    const keyOf = (row: Row): string => rowText(schema.primaryKey.map(k => row[k]))
+    const keys = new Set(changes.filter(isLate).map(c => keyOf(c.row)))
+    return changes.filter(c => (schema.primaryKey.length > 0 ? !keys.has(keyOf(c.row)) : !isLate(c)))
+  }
+
+  private waterline(table: TableDefinition, { column, lateness }: Waterline): bigint | null {
+    const greatest = this.greatest.get(table)?.get(column) ?? null
+    return greatest === null ? null : BigInt(greatest as bigint) - lateness
+  }
+
+  private raise(table: TableDefinition, net: ZSet): void {
+    const greatest = this.greatest.get(table) ?? new Map<number, Value>()
+    this.greatest.set(table, greatest)
+    for (const { column } of table.waterlines ?? []) {
+      for (const { row, weight } of net.values()) {
+        const known = greatest.get(column) ?? null
+        if (weight > 0n && (known === null || (row[column] as bigint) > (known as bigint))) {
+          greatest.set(column, row[column])
+        }
       }
-      addRow(zset, canonicalRow(table, row), weight)
     }
   }
 }
+
+const isBelow = (value: Value, least: bigint | null): boolean => least !== null && BigInt(value as bigint) < least
 
 /** Recomputes every view after every transaction with the oracle. */
 export class NaiveRunner implements Runner {

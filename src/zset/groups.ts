@@ -44,6 +44,10 @@ export interface GroupSource {
   fetchAll(): void
   /** Notes that a step has changed these slots. */
   mark(touched: Int32Array, count: number): void
+  /** Has the group changed since it was last written? */
+  isMarked(slot: number): boolean
+  /** Only these slots are left, in this order. */
+  renumber(kept: Int32Array): void
 }
 
 export class GroupTable extends SlotIndex {
@@ -193,6 +197,56 @@ export class GroupTable extends SlotIndex {
     for (const spills of this.spills) spills.clear()
     this.presentedAt = -1
     this.grow(MIN_CAPACITY)
+  }
+
+  /**
+   * Lets go of all slots but these, which get the numbers 0, 1, 2, …. REQUIRES: no step runs; `kept` ascends.
+   */
+  keepOnly(kept: Int32Array): void {
+    const old = { keys: this.keys32, records: this.records, rows: this.keptCells(kept) }
+    const spills = this.spills.map(map => new Map(map))
+    this.forget()
+    const { lanes, mark } = this.record
+    for (let slot = 0; slot < kept.length; slot++) {
+      this.addKey(old.keys, kept[slot] * lanes)
+      old.records.copyState(kept[slot], this.records, slot)
+      this.records.lanes32[slot * lanes + mark] = 0
+      this.copyKept(old.rows, slot, this.rows, slot)
+      spills.forEach((map, a) => {
+        const spill = map.get(kept[slot])
+        if (spill !== undefined) this.spills[a].set(slot, spill)
+      })
+    }
+    this.firstMark = 1
+  }
+
+  /** What of `rows` follows from nothing else, of some slots. */
+  private keptCells(slots: Int32Array): Batch {
+    const out = new Batch(this.rows.layout, slots.length)
+    for (let k = 0; k < slots.length; k++) this.copyKept(this.rows, slots[k], out, k)
+    return out
+  }
+
+  private copyKept(from: Batch, i: number, to: Batch, k: number): void {
+    const { nullWords } = from.layout.schema
+    for (let w = 0; w < nullWords; w++) to.nulls[k * nullWords + w] = from.nulls[i * nullWords + w]
+    for (const column of this.kept) copyCell(from, column, i, to, column, k)
+  }
+
+  /** Empties the record of a group. REQUIRES: no step runs. */
+  empty(slot: number): void {
+    const { words, count } = this.record
+    this.records.ints.fill(0n, slot * words + count, (slot + 1) * words)
+    for (const spills of this.spills) spills.delete(slot)
+    for (const column of this.extremes) if (column.nullable) setCellNull(this.rows, column, slot, true)
+    this.presentedAt = -1
+  }
+
+  /** Is there nothing of the group but its key? */
+  isEmpty(slot: number): boolean {
+    const { words, count } = this.record
+    for (let w = count; w < words; w++) if (this.records.ints[slot * words + w] !== 0n) return false
+    return this.spills.every(spills => !spills.has(slot))
   }
 
   /** Position of a slot in `touched`, negative if it is not there. */

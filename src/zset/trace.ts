@@ -220,6 +220,36 @@ export class Trace {
     this.push(hot)
   }
 
+  /**
+   * Drops rows for good: `select` is given all rows as one consolidated run and tells which. What lies in shards is
+   * cancelled by its negation. REQUIRES: nobody reads the trace; no row of those will be inserted again.
+   */
+  cut(select: (rows: Batch) => (row: number) => boolean): void {
+    const all = this.compact()
+    if (all === null) return
+    const isGone = select(all)
+    const inMemory = (this.cold?.rowCount ?? 0) === 0
+    const out = new Batch(this.kernels.layout)
+    for (let row = 0; row < all.length; row++) {
+      if (isGone(row) === inMemory) continue
+      out.reserve(1)
+      this.kernels.copyRow(all, row, out, out.length++)
+    }
+    out.order = 'consolidated'
+    if (inMemory) {
+      if (out.length === all.length) return
+      fit(out)
+      out.buildFences()
+      this.runs = out.length > 0 ? [out] : []
+      this.merges = []
+      this.visible = null
+    } else if (out.length > 0) {
+      for (let row = 0; row < out.length; row++) out.weights[row] = -out.weights[row]
+      this.prepare(out)
+      this.insert(out, true)
+    }
+  }
+
   private copyOf(batch: Batch): Batch {
     const copy = new Batch(batch.layout, batch.length)
     for (let i = 0; i < batch.length; i++) this.kernels.copyRow(batch, i, copy, i)

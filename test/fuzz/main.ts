@@ -19,6 +19,7 @@ const HELP = `npm run fuzz -- [options]
   --kinds a,b,c     only these operators: ${OPERATOR_KINDS.join(' ')}
   --mode M          compiled (default) or generic
   --large           only large transactions
+  --waterlines      tables with waterlines, the state of views cut off after every transaction
   --recursion       recursive programs over graphs, edges coming and going in separate transactions`
 
 const ROUND = 100
@@ -30,6 +31,7 @@ interface Arguments {
   readonly mode: 'compiled' | 'generic'
   readonly large: boolean
   readonly recursion: boolean
+  readonly waterlines: boolean
 }
 
 function readArguments(): Arguments | null {
@@ -41,23 +43,27 @@ function readArguments(): Arguments | null {
       mode: { type: 'string', default: 'compiled' },
       large: { type: 'boolean', default: false },
       recursion: { type: 'boolean', default: false },
+      waterlines: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
   const kinds = OPERATOR_KINDS.filter(kind => values.kinds.split(',').includes(kind))
   const [seed, cases] = [Number(values.seed), Number(values.cases)]
-  const { mode, large, recursion } = values
+  const { mode, large, recursion, waterlines } = values
   const valid = Number.isSafeInteger(seed) && Number.isSafeInteger(cases) && cases > 0 && kinds.length > 0
   if (values.help || !valid || (mode !== 'compiled' && mode !== 'generic')) return null
-  return { seed, cases, kinds, mode, large, recursion }
+  return { seed, cases, kinds, mode, large, recursion, waterlines }
 }
 
-function optionsOf(round: number, { seed, cases, kinds, mode, large, recursion }: Arguments): CircuitsOptions {
+function optionsOf(
+  round: number,
+  { seed, cases, kinds, mode, large, recursion, waterlines }: Arguments,
+): CircuitsOptions {
   if (recursion) return { runs: Math.min(ROUND, cases), seed: seed + round, kinds, open: { mode } }
   const isLarge = large || round % 10 === 9
   const runs = Math.min(isLarge ? ROUND / 10 : ROUND, cases)
   const size = isLarge ? { maxRows: 400, maxChanges: 1500, maxSteps: 4, maxDepth: 2 } : {}
-  return { runs, seed: seed + round, kinds, open: { mode }, ...size }
+  return { runs, seed: seed + round, kinds, open: { mode }, waterlines, ...size }
 }
 
 function main(): number {

@@ -99,6 +99,20 @@ export class Durability implements StateKeeper {
     return durable
   }
 
+  /** Makes sure that no transaction will be taken back any more; false if that cannot be, now. */
+  isCertain(): boolean {
+    if (this.open.size === 0) return this.rejected.length === 0
+    try {
+      this.storage.sync()
+    } catch {
+      // The transactions are told, and taken back, when the turn ends.
+      return false
+    }
+    if (this.rejected.length > 0) return false
+    this.open.clear()
+    return true
+  }
+
   /** Takes back what the log has refused. */
   settle(): void {
     if (this.rejected.length > 0) this.takeBack()

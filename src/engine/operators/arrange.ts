@@ -8,6 +8,7 @@ import { assert } from '../../base/errors.js'
 import { Arranger } from '../../zset/arrange.js'
 import { Batch } from '../../zset/batch.js'
 import { HEAD_ROWS, Trace } from '../../zset/trace.js'
+import { type Cuttable, goneRows, type Threshold } from '../bounded.js'
 import { ErrorSet } from '../errors.js'
 import { ErrorPart } from '../state/errors.js'
 import { type StatePart, TracePart } from '../state/part.js'
@@ -27,7 +28,7 @@ export interface Arranged {
   before(): readonly Batch[]
 }
 
-export class ArrangeOperator extends Operator implements Arranged {
+export class ArrangeOperator extends Operator implements Arranged, Cuttable {
   readonly kind = 'arrange'
   readonly trace: Trace
   readonly errors = new ErrorSet()
@@ -126,6 +127,14 @@ export class ArrangeOperator extends Operator implements Arranged {
     this.arranger.arrange(out)
     this.arranger.raw.clear()
     return out
+  }
+
+  get rowCount(): number {
+    return this.trace.rowCount
+  }
+
+  cut(thresholds: readonly Threshold[]): void {
+    this.trace.cut(rows => goneRows(rows, thresholds))
   }
 
   /** Where the delta will go. */

@@ -9,6 +9,7 @@
 import { GnitzError } from '../../base/errors.js'
 import type { Layout } from '../../schema/schema.js'
 import type { Batch } from '../../zset/batch.js'
+import type { Cutter } from '../bounded.js'
 import type { StatePart } from '../state/part.js'
 
 /** Rows from..to of a batch: what an operator hands to its consumers in one epoch. */
@@ -124,12 +125,22 @@ export abstract class Operator {
     for (let c = 0; c < consumers.length; c++) consumers[c].dirty = true
   }
 
+  /** Cuts off what is never needed again, where something is. */
+  cutter: Cutter | null = null
+  /** How far its state grows, for plans. */
+  boundedness: readonly string[] = NO_TEXTS
+
+  /** All that plans say of it. */
+  details(): string[] {
+    return [...this.describe(), ...this.boundedness]
+  }
+
   stats(): OperatorStats {
     const state = this.state()
     return {
       id: this.id,
       operator: this.kind,
-      detail: this.describe().join('; '),
+      detail: this.details().join('; '),
       rowsIn: this.rowsIn,
       rowsOut: this.rowsOut,
       milliseconds: this.milliseconds,
@@ -144,6 +155,7 @@ export abstract class Operator {
 export const NO_PARTS: readonly StatePart[] = Object.freeze([])
 
 const NO_OPERATORS: readonly Operator[] = []
+const NO_TEXTS: readonly string[] = Object.freeze([])
 const NO_SOURCES: ReadonlyMap<string, string> = new Map()
 
 /** An operator whose delta others can scan. */

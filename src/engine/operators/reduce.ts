@@ -7,6 +7,7 @@ import { flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
 import { copyCell, setCellNull } from '../../zset/cells.js'
 import type { GroupTable } from '../../zset/groups.js'
+import { type Cuttable, goneRows, type Threshold } from '../bounded.js'
 import { ErrorSet, type Failure } from '../errors.js'
 import { ErrorPart } from '../state/errors.js'
 import { GroupPart } from '../state/groups.js'
@@ -69,7 +70,7 @@ export interface ReduceShape {
   describe(): string[]
 }
 
-export class ReduceOperator extends Producer {
+export class ReduceOperator extends Producer implements Cuttable {
   readonly kind = 'aggregate'
   readonly errors = new ErrorSet()
   readonly extremes: Extreme[] = []
@@ -207,6 +208,41 @@ export class ReduceOperator extends Producer {
     this.failing = new Map()
     this.out.clear()
     this.errors.abort()
+  }
+
+  get rowCount(): number {
+    return Math.max(this.table.size, this.groups?.state?.rowCount ?? 0)
+  }
+
+  /** Groups go without a word: whoever reads this has their rows. REQUIRES: nobody reads the table itself. */
+  cut(thresholds: readonly Threshold[]): void {
+    const { table, failed } = this
+    table.source?.fetchAll()
+    const isGone = goneRows(table.rows, thresholds)
+    const kept: number[] = []
+    const one = new Int32Array(1)
+    for (let slot = 0; slot < table.size; slot++) {
+      if (isGone(slot)) {
+        // What lies elsewhere is to be taken back there, and is kept until it has been.
+        one[0] = slot
+        if (!table.isEmpty(slot) || failed.has(slot)) table.source?.mark(one, 1)
+        failed.delete(slot)
+        table.empty(slot)
+        if (table.source?.isMarked(slot) !== true) continue
+      }
+      kept.push(slot)
+    }
+    if (kept.length === table.size) return
+    const slots = Int32Array.from(kept)
+    const failures = kept.flatMap((slot, now) => {
+      const failure = failed.get(slot)
+      return failure === undefined ? [] : [[now, failure] as const]
+    })
+    failed.clear()
+    for (const [slot, failure] of failures) failed.set(slot, failure)
+    table.keepOnly(slots)
+    table.source?.renumber(slots)
+    this.version++
   }
 
   parts(): StatePart[] {

@@ -12,10 +12,10 @@ import { flatLayout } from '../../schema/schema.js'
 import { TYPES } from '../../schema/types.js'
 import { Batch } from '../../zset/batch.js'
 import type { Kernels } from '../../zset/kernels.js'
+import type { Cuttable, Threshold } from '../bounded.js'
 import type { ArrangeOperator } from './arrange.js'
 import { type Delta, NO_PARTS, type Operator, Producer } from './operator.js'
-
-type Time = number | bigint
+import type { Time } from './waterline.js'
 
 export interface SessionShape {
   /** The time's column in the arrangement. */
@@ -140,7 +140,7 @@ function momentOf(kernels: Kernels, at: Time, sorted: readonly Unit[]): Moment {
   return { at, units, old: old > 0n, now: now > 0n }
 }
 
-export class SessionOperator extends Producer {
+export class SessionOperator extends Producer implements Cuttable {
   readonly kind = 'session'
   private readonly out: Batch
   private readonly gap: Time
@@ -253,6 +253,45 @@ export class SessionOperator extends Producer {
     writeValue(out, columns[columns.length - 1], k, end)
     out.weights[k] = weight
     out.length = k + 1
+  }
+
+  get rowCount(): number {
+    return this.input.rowCount
+  }
+
+  /** Sessions that end below the threshold. REQUIRES: nobody else reads the arrangement. */
+  cut([{ least }]: readonly Threshold[]): void {
+    this.input.trace.cut(rows => {
+      const gone = this.goneSessions(rows, least)
+      return row => gone[row] === 1
+    })
+  }
+
+  private goneSessions(rows: Batch, least: Time): Uint8Array {
+    const { kernels } = this.input
+    const { type } = this.shape.at
+    const gone = new Uint8Array(rows.length)
+    let begin = 0
+    let last: Time | null = null
+    const close = (end: number): void => {
+      const isOver = last === null || sumSaturated(type, last, this.shape.gap) < least
+      // Rows at times that do not count go when no row can come beside them.
+      for (let row = begin; row < end; row++) if (isOver && this.timeOf(rows, row) < least) gone[row] = 1
+      begin = end
+      last = null
+    }
+    for (let row = 0; row < rows.length; ) {
+      const time = this.timeOf(rows, row)
+      const first = row
+      let weight = 0n
+      const sameGroup = (): boolean => kernels.compareGroups(rows, row, rows, first) === 0
+      for (; row < rows.length && sameGroup() && this.timeOf(rows, row) === time; row++) weight += rows.weights[row]
+      const begins = first === 0 || kernels.compareGroups(rows, first - 1, rows, first) !== 0
+      if (begins || (last !== null && weight > 0n && this.between(last, time) > this.gap)) close(first)
+      if (weight > 0n) last = time
+    }
+    close(rows.length)
+    return gone
   }
 
   get layout(): Layout {

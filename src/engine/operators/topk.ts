@@ -8,6 +8,7 @@ import { flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
 import { tidyHeap } from '../../zset/cells.js'
 import { extend, SlotIndex } from '../../zset/slots.js'
+import { type Cuttable, goneRows, type Threshold } from '../bounded.js'
 import type { ArrangeOperator } from './arrange.js'
 import { type Delta, NO_PARTS, type Operator, Producer, type StateSize } from './operator.js'
 import { GroupWalk, Reached } from './walk.js'
@@ -62,10 +63,10 @@ export interface TopKCode {
   readonly sources: ReadonlyMap<string, string>
 }
 
-export class TopKOperator extends Producer {
+export class TopKOperator extends Producer implements Cuttable {
   readonly kind = 'topK'
   private readonly out: Batch
-  private readonly boundaries: Boundaries
+  private boundaries: Boundaries
   private readonly walk: GroupWalk
   private readonly reached = new Reached()
   /** Per reached group: its new boundary, not yet committed. */
@@ -172,6 +173,26 @@ export class TopKOperator extends Producer {
     this.reached.count = 0
     this.staged.clear()
     this.out.clear()
+  }
+
+  get rowCount(): number {
+    return this.boundaries.size
+  }
+
+  /** Groups that are gone have no rows, as groups without a boundary have none. */
+  cut(thresholds: readonly Threshold[]): void {
+    const { boundaries: old, input } = this
+    const isGone = goneRows(old.rows, thresholds)
+    const fresh = new Boundaries(input)
+    fresh.complete = old.complete
+    for (let slot = 0; slot < old.size; slot++) {
+      if (isGone(slot)) continue
+      fresh.makeRoom()
+      const now = fresh.add(old.keys32, slot * old.keyWords * 2)
+      input.kernels.copyRow(old.rows, slot, fresh.rows, now)
+      fresh.totals[now] = old.totals[slot]
+    }
+    this.boundaries = fresh
   }
 
   /** Boundaries follow from the arrangement: a group without one is looked at as a whole. */

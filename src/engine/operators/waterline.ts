@@ -2,8 +2,9 @@
  * The waterline of a column: the greatest value that was ever inserted, less the lateness. It never goes back, and it
  * lasts. What it is in an epoch follows from the rows that were accepted, so replaying these gives the same.
  */
-import { readValue, writeRow } from '../../../codegen/expr/plain.js'
+import { readRow, readValue, writeRow } from '../../../codegen/expr/plain.js'
 import type { CompiledKernels } from '../../../codegen/kernels.js'
+import { addRow, type ZSet } from '../../circuit/interpret/zset.js'
 import { Batch } from '../../zset/batch.js'
 import { Trace } from '../../zset/trace.js'
 import { type StatePart, TracePart } from '../state/part.js'
@@ -52,19 +53,37 @@ export class WaterlineOperator extends Operator {
 
   /** Takes note of rows of the coming epoch that it may not see, since they cancel. */
   witness(batch: Batch): void {
-    this.look({ batch, from: 0, to: batch.length })
     this.dirty = true
+    this.look({ batch, from: 0, to: batch.length })
   }
 
   private look({ batch, from, to }: Delta): void {
     const column = batch.layout.schema.columns[this.column]
     const cells = batch.layout.stored.includes(column) ? batch.columns[column.index] : null
-    let greatest = this.ahead ?? this.seen
+    const timeAt = (i: number): Time => (cells === null ? (readValue(batch, column, i) as Time) : cells[i])
+    const known = this.ahead ?? this.seen
+    const isRetracted = (i: number): boolean => batch.weights32[i * 2 + 1] >>> 31 === 1
+    let greatest = known
+    let retracts = false
     for (let i = from; i < to; i++) {
-      const value = cells === null ? (readValue(batch, column, i) as Time) : cells[i]
-      if ((greatest === null || value > greatest) && batch.weights[i] > 0n) greatest = value
+      const value = timeAt(i)
+      if (known !== null && value <= known) continue
+      if (isRetracted(i)) retracts = true
+      else if ((greatest === null || value > greatest) && batch.weights[i] !== 0n) greatest = value
     }
-    this.ahead = greatest
+    this.ahead = retracts ? this.netGreatest(batch, from, to, timeAt) : greatest
+  }
+
+  /** What a transaction inserts and retracts again has not been there. */
+  private netGreatest(batch: Batch, from: number, to: number, timeAt: (i: number) => Time): Time | null {
+    const known = this.ahead ?? this.seen
+    const net: ZSet = new Map()
+    for (let i = from; i < to; i++) {
+      if (known === null || timeAt(i) > known) addRow(net, [timeAt(i), ...readRow(batch, i)], batch.weights[i])
+    }
+    return [...net.values()].reduce<Time | null>((greatest, { row: [value], weight }) => {
+      return weight > 0n && (greatest === null || (value as Time) > greatest) ? (value as Time) : greatest
+    }, known)
   }
 
   /** The waterline before the running epoch; null before the first row. */

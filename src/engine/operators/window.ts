@@ -13,6 +13,7 @@ import type { Layout, RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
 import { PositivePart } from '../../zset/positive.js'
+import { type Cuttable, goneRows, type Threshold } from '../bounded.js'
 import { ErrorSet } from '../errors.js'
 import { ErrorPart } from '../state/errors.js'
 import { type StatePart, TracePart } from '../state/part.js'
@@ -34,7 +35,7 @@ export interface WindowSpecs {
   readonly describe: () => string[]
 }
 
-export class WindowOperator extends Producer {
+export class WindowOperator extends Producer implements Cuttable {
   readonly kind = 'window'
   readonly errors = new ErrorSet()
   private readonly out: Batch
@@ -164,6 +165,21 @@ export class WindowOperator extends Producer {
     this.assembly.abort()
     this.errors.abort()
     this.out.clear()
+  }
+
+  get rowCount(): number {
+    return this.state().rows
+  }
+
+  /** The partition's columns come first in what is kept beside the arrangement. */
+  cut(thresholds: readonly Threshold[]): void {
+    this.positive.rows.cut(rows => goneRows(rows, thresholds))
+    const { columns } = this.input.kernels.layout.key
+    for (const trace of this.assembly.traces) {
+      const { key } = trace.kernels.layout
+      const own = thresholds.map(t => ({ ...t, column: key.columns[columns.indexOf(t.column)] }))
+      trace.cut(rows => goneRows(rows, own))
+    }
   }
 
   /** What else there is, such as sums over runs, follows from the arrangement. */

@@ -255,6 +255,24 @@ export class GroupState implements GroupSource {
     }
   }
 
+  isMarked(slot: number): boolean {
+    return this.isDirty[slot] === 1
+  }
+
+  renumber(kept: Int32Array): void {
+    const dirty = this.dirty.length
+    const isDirty = new Uint8Array(this.table.capacity)
+    const now: number[] = []
+    for (let slot = 0; slot < kept.length; slot++) {
+      if (this.isDirty[kept[slot]] !== 1) continue
+      isDirty[slot] = 1
+      now.push(slot)
+    }
+    assert(now.length === dirty, 'groups that changed are kept until they are written')
+    this.dirty = now
+    this.isDirty = isDirty
+  }
+
   /** Are there groups that changed? */
   get isChanged(): boolean {
     return this.dirty.length > 0

@@ -36,6 +36,11 @@ export class StateNames {
     })
   }
 
+  /** For an arrangement that is cut off, which no other view can share. */
+  bounded(rel: Rel, by: unknown): () => string {
+    return this.named(() => ['bounded', this.numberOf(this.owner), this.textOf(rel), by])
+  }
+
   /** Names operators that were made for `rel` and have no name yet. */
   giveTo(operators: readonly Operator[], rel: Rel): void {
     for (const operator of operators) if (operator.stateName === UNNAMED) operator.stateName = this.own(rel)

@@ -1,0 +1,204 @@
+/** State behind waterlines goes: what is kept does not grow with time, and views are what they would be without. */
+import { describe, expect, it } from 'vitest'
+import { SimulatedEnv } from '../../src/env/simulated.js'
+import {
+  avg,
+  count,
+  type Database,
+  fn,
+  i64,
+  lag,
+  max,
+  min,
+  open,
+  rowNumber,
+  string,
+  stringAgg,
+  sum,
+  table,
+  timestamp,
+  u64,
+  type ViewDef,
+  view,
+} from '../../src/index.js'
+import { checkCircuits } from '../../src/testing/index.js'
+
+const bids = table('bids', { at: timestamp().lateness('5 seconds'), who: u64(), price: i64() }, { stream: true })
+const asks = table('asks', { at: timestamp().lateness('5 seconds'), who: u64(), price: i64() }, { stream: true })
+const users = table('users', { id: u64().primaryKey(), name: string() })
+
+/** The views, all of whose state is bounded. */
+const bounded: Record<string, ViewDef<unknown>> = {
+  tumbling: view('tumbling', q =>
+    q
+      .from(bids)
+      .tumble(b => b.at, '10 seconds')
+      .groupBy(b => ({ windowStart: b.windowStart, who: b.who }))
+      .aggregate({
+        bids: count(),
+        total: sum(b => b.price),
+        best: max(b => b.price),
+        prices: stringAgg(b => `${b.price}`, ','),
+      }),
+  ),
+  hopping: view('hopping', q =>
+    q
+      .from(bids)
+      .hop(b => b.at, '10 seconds', '5 seconds')
+      .groupBy(b => ({ windowEnd: b.windowEnd }))
+      .aggregate({ bids: count(), low: min(b => b.price), mean: avg(b => b.price) }),
+  ),
+  sessions: view('sessions', q =>
+    q
+      .from(bids)
+      .session(b => b.at, '2 seconds', { by: b => ({ who: b.who }) })
+      .groupBy(b => ({ who: b.who, start: b.windowStart, end: b.windowEnd }))
+      .aggregate({ bids: count() }),
+  ),
+  band: view('band', q =>
+    q.from(bids).join(
+      asks,
+      (b, a, { near }) => b.who === a.who && near(a.at, b.at, 3_000_000n),
+      (b, a) => ({ who: b.who, bid: b.price, ask: a.price }),
+      { near: fn.near },
+    ),
+  ),
+  keyed: view('keyed', q =>
+    q
+      .from(bids)
+      .tumble(b => b.at, '10 seconds')
+      .join(
+        q.from(asks).tumble(a => a.at, '10 seconds'),
+        (b, a) => b.windowStart === a.windowStart && b.who === a.who,
+        (b, a) => ({ start: b.windowStart, bid: b.price, ask: a.price }),
+      ),
+  ),
+  distinct: view('distinct', q =>
+    q
+      .from(bids)
+      .map(b => ({ at: b.at, who: b.who }))
+      .distinct(),
+  ),
+  top: view('top', q =>
+    q
+      .from(bids)
+      .tumble(b => b.at, '10 seconds')
+      .groupBy(b => ({ start: b.windowStart }))
+      .top(2, { by: b => b.price, desc: true }),
+  ),
+  ranked: view('ranked', q =>
+    q
+      .from(bids)
+      .tumble(b => b.at, '10 seconds')
+      .window(
+        { partitionBy: b => ({ start: b.windowStart }), orderBy: [{ by: b => b.at }] },
+        { place: rowNumber(), before: lag(b => b.price) },
+      ),
+  ),
+}
+
+const second = 1_000_000n
+/** A stream of bids and asks, some of them late, for `seconds` from `from` on. */
+function run(db: Database, from: number, seconds: number, perSecond = 4): void {
+  for (let s = from; s < from + seconds; s++) {
+    const rows = Array.from({ length: perSecond }, (_, i) => {
+      const back = BigInt((s * 7 + i * 3) % 9)
+      return { at: (BigInt(s) - back) * second, who: (s + i) % 3, price: (s * i) % 50 }
+    })
+    db.transact(tx => {
+      tx.insert(bids, rows)
+      tx.insert(asks, rows.slice(1))
+    })
+  }
+}
+
+/** Rows that operators hold, the results apart. */
+function heldRows(db: Database, v: ViewDef<unknown>): number {
+  const { operators } = db.view(v).stats()
+  return operators.filter(o => o.operator !== 'view').reduce((n, o) => n + o.stateRows, 0)
+}
+
+describe('state behind waterlines', () => {
+  it.each(Object.keys(bounded))('does not grow with time: %s', name => {
+    const db = open()
+    for (const each of [bids, asks]) db.createTable(each)
+    const v = db.createView(bounded[name])
+    expect(v.warnings).toEqual([])
+    expect(v.plan()).toContain('bounded: ')
+    const counts: number[] = []
+    for (let n = 0; n < 3; n++) {
+      run(db, 100 + n * 60, 60)
+      db.cutOff(true)
+      counts.push(heldRows(db, bounded[name]))
+    }
+    expect(v.size).toBeGreaterThan(20)
+    expect(Math.max(...counts)).toBeLessThan(120)
+  })
+
+  it('goes by itself, after a while', () => {
+    const db = open()
+    db.createTable(asks)
+    db.createView(bounded.tumbling)
+    run(db, 100, 500, 20)
+    // 10,000 rows came, of which about 60 are needed.
+    expect(heldRows(db, bounded.tumbling)).toBeLessThan(3 * 1100)
+  })
+
+  it('is said of each operator in plans, and what is not bounded is warned of', () => {
+    const db = open()
+    const v = db.createView(bounded.tumbling)
+    expect(v.plan()).toContain('bounded: windowStart >= windowStart(waterline(bids.at), 00:00:10, 00:00:00)')
+    const totals = db.createView(
+      view('totals', q =>
+        q
+          .from(bids)
+          .groupBy(b => ({ who: b.who }))
+          .aggregate({ bids: count() }),
+      ),
+    )
+    expect(totals.warnings).toEqual(['the groups of aggregate by (who): count()'])
+    expect(totals.plan()).toContain('not bounded by any waterline')
+    const named = db.createView(
+      view('named', q =>
+        q.from(bids).join(
+          users,
+          (b, u) => b.who === u.id,
+          (b, u) => ({ name: u.name, price: b.price }),
+        ),
+      ),
+    )
+    // A user may come, or get another name, at any time.
+    expect(named.warnings.map(w => w.slice(0, 13))).toEqual(['the left side'])
+    // Tables without waterlines are nobody's business.
+    const plain = view('plain', q => q.from(users).distinct())
+    expect(db.createView(plain).warnings).toEqual([])
+  })
+
+  it('may be in files: it goes there, too, and stays gone after a crash', async () => {
+    let env = new SimulatedEnv({ seed: 3 })
+    const options = () => ({ env, checkpointMs: Number.POSITIVE_INFINITY })
+    const [v, w] = [bounded.tumbling, bounded.sessions]
+    const mirror = open()
+    let db = await open('/db', options())
+    for (const each of [db, mirror]) {
+      each.createTable(asks)
+      each.createTable(users)
+      for (const one of [v, w]) each.createView(one)
+    }
+    for (let n = 0; n < 4; n++) {
+      for (const each of [db, mirror]) run(each, 100 + n * 30, 30)
+      db.cutOff(true)
+      if (n % 2 === 0) db.checkpoint()
+      db.cutOff(true)
+      await Promise.resolve()
+      for (const each of [db, mirror]) await each.insert(users, { id: n, name: 'x' })
+      env = env.processCrash()
+      db = await open('/db', options())
+      for (const one of [v, w]) expect(db.view(one).entries()).toEqual(mirror.view(one).entries())
+    }
+  })
+
+  it('is not missed: random circuits over tables with waterlines', () => {
+    checkCircuits({ runs: 5, seed: 4, waterlines: true, maxDepth: 3, maxSteps: 4 })
+  })
+})
