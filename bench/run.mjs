@@ -32,7 +32,7 @@ async function main(argv) {
   }
   const json = options.json === null ? null : writable(options.json)
   if (options.topic) {
-    if (options.topic === 'storage') installPeers()
+    if (options.topic === 'storage' || options.topic === 'durable') installPeers()
     buildGnitz()
     return topic(options, json)
   }

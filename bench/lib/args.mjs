@@ -1,7 +1,7 @@
 // The command line of `npm run bench`. Unknown words and options are errors.
 import { WORKLOADS } from './data.mjs'
 
-export const TOPICS = ['scaling', 'memory', 'kernels', 'compile', 'gc', 'storage', 'constraints', 'nexmark']
+export const TOPICS = ['scaling', 'memory', 'kernels', 'compile', 'gc', 'storage', 'constraints', 'durable', 'nexmark']
 
 export const HELP = `usage: npm run bench -- [workload ...] [options]
        npm run bench -- ${TOPICS.join(' | ')}  [--quick] [--json FILE] [--only PARTS]
@@ -19,7 +19,7 @@ options
   --budget S      seconds for one run before it counts as timed out (180)
   --quick         a tenth of the data, one run: correctness, and figures in passing
   --json FILE     also write the figures as JSON
-  --only a,b      only these parts of the topic storage, or cases of constraints
+  --only a,b      only these parts of the topics storage and durable, or cases of constraints
   --queries a,b   only these queries of nexmark
   --events N      events of nexmark (1000000, with --quick 100000)
   --list          list the engines
@@ -33,6 +33,7 @@ topics
   gc              collections caused by a warm W1 and W2
   constraints     ingest with constraints and indexes against ingest without
   nexmark         queries q0 to q22 over the events of an auction house, best of --runs N (1)
+  durable         databases in directories: opening, one-row commits, loading, large state, constraints, better-sqlite3
   storage         the storage engine against plain writes, syncs, memcpy, better-sqlite3 and classic-level
 `
 
@@ -124,8 +125,8 @@ function check(out) {
     const more = out.topic === 'nexmark' ? '--quick, --json, --runs, --events and --queries' : '--quick and --json'
     throw new UsageError(`${out.topic} takes only ${more}`)
   }
-  if (out.only && !['storage', 'constraints', 'nexmark'].includes(out.topic)) {
-    throw new UsageError('--only chooses parts of the topics storage and constraints')
+  if (out.only && !['storage', 'constraints', 'durable', 'nexmark'].includes(out.topic)) {
+    throw new UsageError('--only chooses parts of the topics storage, constraints and durable')
   }
   if (out.quick && out.scale !== null) throw new UsageError('--quick sets the scale; give one of --quick and --scale')
 }
