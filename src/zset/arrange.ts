@@ -5,6 +5,9 @@ import { Batch } from './batch.js'
 import type { Kernels } from './kernels.js'
 import { Sorter } from './sort.js'
 
+/** Of more rows than this the strings stay where they are; of fewer they are copied, so that memory is used again. */
+const COPIED_ROWS = 256
+
 /** One sorter serves all: arranging never nests. */
 const sorter = new Sorter()
 
@@ -20,7 +23,7 @@ export class Arranger {
   }
 
   /**
-   * Sorts and consolidates `raw` into `out`. `raw` keeps its rows until `raw.clear()`.
+   * Sorts and consolidates `raw` into `out`. `raw` keeps its rows until `raw.clear()`; `out` may share its heap.
    * REQUIRES: `out` is empty, of the same layout. ENSURES: `out` is consolidated.
    */
   arrange(out: Batch): void {
@@ -33,6 +36,7 @@ export class Arranger {
         out.length = 1
       }
     } else if (n > 1) {
+      if (n > COPIED_ROWS && raw.heap.length > 0) out.shareHeap(raw)
       sorter.sort(raw.keys32, kernels.layout.key.words * 2, n, this.compare)
       kernels.consolidate(raw, sorter.permutation, n, out)
     }

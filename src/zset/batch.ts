@@ -13,7 +13,8 @@ import { assert } from '../base/errors.js'
 import type { Column, Layout } from '../schema/schema.js'
 import type { Storage } from '../schema/types.js'
 import { type Directory, DirectoryBuilder, NO_DIRECTORY } from './directory.js'
-import { Heap } from './heap.js'
+import { Heap, INLINE_BYTES } from './heap.js'
+import { copyString } from './strings.js'
 
 export type ColumnArray =
   | Uint8Array
@@ -127,6 +128,8 @@ export class Batch {
   private builder: DirectoryBuilder | null = null
   /** Replaced only to share another batch's heap. */
   heap: Heap
+  /** Cells of another batch refer to the heap, too. */
+  private isShared = false
 
   constructor(layout: Layout, capacity = 0) {
     this.layout = layout
@@ -256,11 +259,51 @@ export class Batch {
     this.builder = null
   }
 
-  /** Forgets the rows, keeps the memory. */
+  /**
+   * Puts long strings where those of `other` are, so that cells copied from there stay as they are. The heap then belongs
+   * to both, and only grows. REQUIRES: no rows.
+   */
+  shareHeap(other: Batch): void {
+    this.heap = other.heap
+    this.isShared = true
+    other.isShared = true
+  }
+
+  /** Gives the rows a heap of their own, with nothing in it but their strings. */
+  ownHeap(): void {
+    const fresh = new Heap(this.stringBytes())
+    for (const lanes of this.stringLanes()) {
+      for (let i = 0; i < this.length; i++) copyString(lanes, i * 4, this.heap, lanes, i * 4, fresh)
+    }
+    this.heap = fresh
+    this.isShared = false
+  }
+
+  /** Bytes in the heap that the rows refer to. */
+  stringBytes(): number {
+    let bytes = 0
+    for (const lanes of this.stringLanes()) {
+      for (let i = 0, at = 0; i < this.length; i++, at += 4) if (lanes[at] > INLINE_BYTES) bytes += lanes[at]
+    }
+    return bytes
+  }
+
+  private stringLanes(): Uint32Array[] {
+    return this.layout.stored.filter(c => c.info.storage === 'german').map(c => this.lanes[c.index])
+  }
+
+  /** Forgets the rows, keeps the memory that is its own. */
   clear(): void {
     this.length = 0
     this.order = 'raw'
-    this.heap.clear()
+    if (!this.isShared) {
+      this.heap.clear()
+      return
+    }
+    const { length } = this.heap
+    this.heap = new Heap()
+    this.heap.expected = length
+    this.isShared = false
   }
 
   /** Forgets the rows and gives the memory back. */

@@ -17,6 +17,8 @@ const NO_BYTES = new Uint8Array(0)
 export class Heap {
   bytes: Uint8Array
   length = 0
+  /** Bytes that are made room for as soon as some are needed: as many as were needed the last time. */
+  expected = 0
   /** Set if cells may refer to pointers in this heap instead of bytes: who reads the values (remote.ts). */
   remote: RemoteValues | null = null
 
@@ -29,7 +31,7 @@ export class Heap {
     const need = this.length + count
     if (need <= this.bytes.length) return
     assert(need < 2 ** 32, 'a blob heap stays under 4 GiB')
-    const grown = new Uint8Array(Math.max(need, Math.ceil(this.bytes.length * 1.5), 64))
+    const grown = new Uint8Array(Math.max(need, Math.ceil(this.bytes.length * 1.5), this.expected, 64))
     grown.set(this.bytes.subarray(0, this.length))
     this.bytes = grown
   }

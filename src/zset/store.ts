@@ -139,6 +139,7 @@ export class Store {
   private arrangeAll(flat: Batch, run = new Batch(this.layout)): Batch {
     const { raw } = this.arranger
     raw.reserve(flat.length)
+    if (raw.length === 0 && flat.length > HEAD_ROWS && flat.heap.length > 0) raw.shareHeap(flat)
     try {
       this.arrangeRows(flat, 0, flat.length, raw)
       this.arranger.arrange(run)

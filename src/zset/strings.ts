@@ -199,7 +199,7 @@ export function wordOf(bytes: Uint8Array, from: number, end: number): number {
   return word
 }
 
-/** Copies a cell; the bytes of a long value are appended to `toHeap`. */
+/** Copies a cell; the bytes of a long value are appended to `toHeap`, unless they are there. */
 export function copyString(
   from: Uint32Array,
   at: number,
@@ -211,7 +211,7 @@ export function copyString(
   const length = from[at]
   to[toAt] = length
   to[toAt + 1] = from[at + 1]
-  if (length <= INLINE_BYTES) {
+  if (length <= INLINE_BYTES || heap === toHeap) {
     to[toAt + 2] = from[at + 2]
     to[toAt + 3] = from[at + 3]
   } else if (from[at + 3] !== 0) {

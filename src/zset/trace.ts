@@ -22,6 +22,10 @@ export const HEAD_ROWS = 256
 const FUEL_PER_ROW = 32
 /** Fuel is saved up to this before merges are resumed, so that one-row changes do not pay for the resuming. */
 const FUEL_SLICE = 1024
+/** Strings of up to so many bytes are moved at once to make room for more. */
+const MOVED_BYTES = 1 << 24
+/** A run whose heap is more than so many times what its rows refer to gets another one. */
+const WASTE = 1.5
 /** Above this bound weights are checked one by one. */
 const SAFE_BOUND = 2 ** 62
 
@@ -198,6 +202,7 @@ export class Trace {
       this.kernels.layout,
       runs.reduce((rows, run) => rows + run.length, 0),
     )
+    out.heap.expected = runs.reduce((bytes, run) => bytes + run.heap.length, 0)
     this.kernels.mergeAll(runs, out, new Int32Array(runs.length), new Int32Array(runs.length))
     out.order = 'consolidated'
     fit(out)
@@ -208,6 +213,8 @@ export class Trace {
   /** Takes out all rows that are not cold, as one consolidated run: the caller puts them into shards, or back. */
   takeHot(): Batch | null {
     const hot = this.compactHot()
+    // Bytes that no row refers to must not get into shards.
+    if (hot !== null && hot.stringBytes() < hot.heap.length) hot.ownHeap()
     this.runs = []
     this.bound = 0
     this.visible = null
@@ -282,6 +289,7 @@ export class Trace {
       const b = runs[r]
       if (b.length * this.mergeRatio < a.length || this.merging(a) || this.merging(b)) continue
       const out = new Batch(this.kernels.layout, a.length + b.length)
+      placeStrings(a, b, out)
       this.merges.push({ a, b, out, state: { i: 0, j: 0 } })
       r--
     }
@@ -305,13 +313,26 @@ export class Trace {
   }
 
   private replace(merge: Merge): void {
-    merge.out.order = 'consolidated'
-    fit(merge.out)
-    merge.out.buildFences()
-    const at = this.runs.indexOf(merge.a)
-    this.runs.splice(at, 2, ...(merge.out.length > 0 ? [merge.out] : []))
+    const { a, b, out } = merge
+    out.order = 'consolidated'
+    fit(out)
+    if (out.length < a.length + b.length && out.stringBytes() * WASTE < out.heap.length) out.ownHeap()
+    out.buildFences()
+    const at = this.runs.indexOf(a)
+    this.runs.splice(at, 2, ...(out.length > 0 ? [out] : []))
     this.visible = null
   }
+}
+
+/**
+ * Strings of the longer run stay where they are, and those of the other come to them, if there is room or little to move.
+ * Otherwise the merge copies all of them, bit by bit, and leaves room for later merges.
+ */
+function placeStrings(a: Batch, b: Batch, out: Batch): void {
+  const bytes = a.heap.length + b.heap.length
+  if (bytes === 0) return
+  if (a.heap.length > 0 && (bytes <= a.heap.bytes.length || bytes <= MOVED_BYTES)) out.shareHeap(a)
+  else out.heap.expected = Math.ceil(bytes * 1.5)
 }
 
 function isDone(merge: Merge): boolean {
