@@ -7,7 +7,7 @@ import type { Column, RowSchema } from '../src/schema/schema.js'
 import { MAX_STRING_BYTES, type TypeName, type Value } from '../src/schema/types.js'
 import { normalise, Problem } from '../src/schema/values.js'
 import type { Batch } from '../src/zset/batch.js'
-import { type Heap, INLINE_BYTES } from '../src/zset/heap.js'
+import { INLINE_BYTES } from '../src/zset/heap.js'
 import { encodeString } from '../src/zset/strings.js'
 import { Texts } from '../src/zset/texts.js'
 import { $put, encodeRows } from '../templates/rows.js'
@@ -68,10 +68,10 @@ let texts: Texts | null = null
 function textsTogether(encode: EncodeRows): EncodeRows {
   return (rows, batch, weight) => {
     const outer = texts
-    texts = rows.length < TOGETHER ? null : new Texts(batch.heap)
+    texts = batch.texts ?? (rows.length < TOGETHER ? null : new Texts(batch))
     try {
       const length = encode(rows, batch, weight)
-      texts?.flush()
+      if (batch.texts === null) texts?.settle(null)
       return length
     } finally {
       texts = outer
@@ -84,11 +84,11 @@ function ownProperty(row: object, name: string): unknown {
 }
 
 /** Stores a string if it is one, well formed and not too long. */
-export function putString(value: unknown, lanes: Uint32Array, at: number, heap: Heap): 0 | 1 {
+export function putString(value: unknown, batch: Batch, column: number, row: number): 0 | 1 {
   if (typeof value !== 'string' || value.length > MAX_STRING_BYTES || !isWellFormed(value)) return 0
   if (value.length * 3 > MAX_STRING_BYTES && Buffer.byteLength(value) > MAX_STRING_BYTES) return 0
-  if (texts !== null && value.length > INLINE_BYTES) texts.put(value, lanes, at)
-  else encodeString(value, lanes, at, heap)
+  if (texts !== null && value.length > INLINE_BYTES) texts.put(value, column, row)
+  else encodeString(value, batch.lanes[column], row * 4, batch.heap)
   return 1
 }
 

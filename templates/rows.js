@@ -93,7 +93,7 @@ export function $put($c, $putString, $putOther, value, batch, k) {
     } else if ($c.isTimestamp) fits = $putOther($c.type, value, batch, $c.index, k)
     else fits = 0
   } else if ($c.type === 'string') {
-    fits = $putString(value, batch.lanes[$c.index], k * 4, batch.heap)
+    fits = $putString(value, batch, $c.index, k)
   } else {
     fits = $putOther($c.type, value, batch, $c.index, k)
   }

@@ -5,8 +5,6 @@
 // are those of all events so far, and late ones correct them; times have microseconds. What else differs is said in
 // `note`, query by query.
 
-const SECOND = 1_000_000n
-
 export function nexmark(gnitz, options = { stream: true }) {
   const tables = makeTables(gnitz, options)
   const queries = [simple, joins, winners, windows, statistics, ranks, texts].flatMap(make => make(gnitz, tables))
@@ -250,23 +248,7 @@ function winners(gnitz, { auction, bid }) {
 }
 
 function windows(gnitz, { person, auction, bid }) {
-  const { count, fn, lag, max, min, sum } = gnitz
-  const { timestamp } = fn
-  const HOP = 2n * SECOND
-  const SIZE = 10n * SECOND
-  const tumbling = { timestamp, SIZE }
-  /** The five windows of ten seconds, one every two, that hold a bid. */
-  const hopping = q => {
-    const at = back =>
-      q.from(bid).map(
-        (b, { timestamp, HOP, back }) => ({
-          auction: b.auction,
-          starttime: timestamp(b.dateTime - (b.dateTime % HOP) - back),
-        }),
-        { timestamp, HOP, back },
-      )
-    return [2n, 4n, 6n, 8n].reduce((all, back) => all.unionAll(at(back * SECOND)), at(0n))
-  }
+  const { count, max } = gnitz
   return [
     query(
       gnitz,
@@ -274,8 +256,10 @@ function windows(gnitz, { person, auction, bid }) {
       'hot items',
       ['bid'],
       q => {
-        const counts = hopping(q)
-          .groupBy(r => ({ auction: r.auction, starttime: r.starttime }))
+        const counts = q
+          .from(bid)
+          .hop(b => b.dateTime, '10 seconds', '2 seconds', { start: 'starttime', end: 'endtime' })
+          .groupBy(b => ({ auction: b.auction, starttime: b.starttime }))
           .aggregate({ num: count() })
         const most = counts.groupBy(r => ({ starttime: r.starttime })).aggregate({ maxn: max(r => r.num) })
         return counts.join(
@@ -286,75 +270,42 @@ function windows(gnitz, { person, auction, bid }) {
       },
       'num = maxn for num >= maxn, which is the same; the window is told, since rows of several windows are alike otherwise',
     ),
-    query(gnitz, 'q7', 'highest bid', ['bid'], q => {
-      const highest = q
-        .from(bid)
-        .groupBy((b, { timestamp, SIZE }) => ({ start: timestamp(b.dateTime - (b.dateTime % SIZE)) }), tumbling)
-        .aggregate({ maxprice: max(b => b.price) })
-        .map(
-          (m, { timestamp, SIZE }) => ({ maxprice: m.maxprice, start: m.start, end: timestamp(m.start + SIZE) }),
-          tumbling,
-        )
-      return q.from(bid).join(
-        highest,
-        (b, m) => b.price === m.maxprice && b.dateTime >= m.start && b.dateTime <= m.end,
+    query(gnitz, 'q7', 'highest bid', ['bid'], q =>
+      q.from(bid).join(
+        q
+          .from(bid)
+          .tumble(b => b.dateTime, '10 seconds')
+          .groupBy(b => ({ windowStart: b.windowStart, windowEnd: b.windowEnd }))
+          .aggregate({ maxprice: max(b => b.price) }),
+        (b, m) => b.price === m.maxprice && b.dateTime >= m.windowStart && b.dateTime <= m.windowEnd,
         (b, _) => ({ auction: b.auction, price: b.price, bidder: b.bidder, dateTime: b.dateTime, extra: b.extra }),
-      )
-    }),
+      ),
+    ),
     query(gnitz, 'q8', 'monitor new users', ['person', 'auction'], q =>
       q
         .from(person)
-        .map(
-          (p, { timestamp, SIZE }) => ({
-            id: p.id,
-            name: p.name,
-            starttime: timestamp(p.dateTime - (p.dateTime % SIZE)),
-          }),
-          tumbling,
-        )
+        .tumble(p => p.dateTime, '10 seconds')
+        .map(p => ({ id: p.id, name: p.name, starttime: p.windowStart }))
         .distinct()
         .join(
           q
             .from(auction)
-            .map(
-              (a, { timestamp, SIZE }) => ({
-                seller: a.seller,
-                starttime: timestamp(a.dateTime - (a.dateTime % SIZE)),
-              }),
-              tumbling,
-            )
+            .tumble(a => a.dateTime, '10 seconds')
+            .map(a => ({ seller: a.seller, starttime: a.windowStart }))
             .distinct(),
           (p, a) => p.id === a.seller && p.starttime === a.starttime,
           (p, _) => ({ id: p.id, name: p.name, starttime: p.starttime }),
         ),
     ),
-    query(gnitz, 'q11', 'user sessions', ['bid'], q => {
-      const ordered = { partitionBy: b => ({ bidder: b.bidder }), orderBy: [{ by: b => b.dateTime }] }
-      return q
+    query(gnitz, 'q11', 'user sessions', ['bid'], q =>
+      q
         .from(bid)
-        .map(({ bidder, dateTime }) => ({ bidder, dateTime }))
-        .window(ordered, { before: lag(b => b.dateTime) })
-        .map(
-          (b, { SIZE }) => ({
-            bidder: b.bidder,
-            dateTime: b.dateTime,
-            begins: b.before === null || b.dateTime - b.before > SIZE ? 1n : 0n,
-          }),
-          { SIZE },
-        )
-        .window(ordered, { session: sum(b => b.begins) })
-        .groupBy(b => ({ bidder: b.bidder, session: b.session }))
-        .aggregate({ bid_count: count(), starttime: min(b => b.dateTime), last: max(b => b.dateTime) })
-        .map(
-          (s, { timestamp, SIZE }) => ({
-            bidder: s.bidder,
-            bid_count: s.bid_count,
-            starttime: s.starttime,
-            endtime: timestamp(s.last + SIZE),
-          }),
-          tumbling,
-        )
-    }),
+        .map(b => ({ bidder: b.bidder, dateTime: b.dateTime }))
+        .session(b => b.dateTime, '10 seconds', { start: 'starttime', end: 'endtime', by: b => ({ bidder: b.bidder }) })
+        .groupBy(b => ({ bidder: b.bidder, starttime: b.starttime, endtime: b.endtime }))
+        .aggregate({ bid_count: count() })
+        .map(r => ({ bidder: r.bidder, bid_count: r.bid_count, starttime: r.starttime, endtime: r.endtime })),
+    ),
     query(
       gnitz,
       'q12',
@@ -363,23 +314,10 @@ function windows(gnitz, { person, auction, bid }) {
       q =>
         q
           .from(bid)
-          .groupBy(
-            (b, { timestamp, SIZE }) => ({
-              bidder: b.bidder,
-              starttime: timestamp(b.dateTime - (b.dateTime % SIZE)),
-            }),
-            tumbling,
-          )
+          .tumble(b => b.dateTime, '10 seconds', { start: 'starttime', end: 'endtime' })
+          .groupBy(b => ({ bidder: b.bidder, starttime: b.starttime, endtime: b.endtime }))
           .aggregate({ bid_count: count() })
-          .map(
-            (r, { timestamp, SIZE }) => ({
-              bidder: r.bidder,
-              bid_count: r.bid_count,
-              starttime: r.starttime,
-              endtime: timestamp(r.starttime + SIZE),
-            }),
-            tumbling,
-          ),
+          .map(r => ({ bidder: r.bidder, bid_count: r.bid_count, starttime: r.starttime, endtime: r.endtime })),
       'a view does not read clocks: the time of processing is that of the event, as if each came when it was due',
     ),
   ]

@@ -176,11 +176,12 @@ function opCanFail(expr: CallExpr): boolean {
     case 'add':
     case 'sub':
     case 'mul':
-    case 'div':
-    case 'rem':
     case 'neg':
     case 'pow':
       return !isFloat(expr.type)
+    case 'div':
+    case 'rem':
+      return !isFloat(expr.type) && !(isWhole(expr.type) && isDivisor(expr.args[1]))
     case 'cast':
       return !castIsTotal(expr.args[0].type, expr.type)
     case 'function':
@@ -196,8 +197,15 @@ function opCanFail(expr: CallExpr): boolean {
   }
 }
 
+const isWhole = (type: TypeName): boolean => type === 'i64' || type === 'u64'
+
+/** A constant by which every integer can be divided, -1 being none: the least one overflows. */
+const isDivisor = (expr: Expr): boolean =>
+  expr.kind === 'literal' && typeof expr.value === 'bigint' && expr.value !== 0n && expr.value !== -1n
+
 function castIsTotal(from: TypeName, to: TypeName): boolean {
   if (from === to) return true
+  if ((from === 'timestamp' || from === 'timestamptz') && (to === 'date' || to === 'time')) return true
   const [source, target] = [TYPES[from], TYPES[to]]
   if (isDecimal(from) || isDecimal(to)) return to === 'string' || to === 'f64'
   if (source.shape !== null || target.shape !== null) return to === 'string' && from === 'interval'

@@ -21,7 +21,6 @@ import type {
 import { circuitOf, circuitText, udfsIn } from '../circuit/serialise/circuit.js'
 import { flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import type { Tree } from '../storage/tree.js'
-import { Batch } from '../zset/batch.js'
 import type { Progress } from './backfill.js'
 import { type BuiltTable, Circuit } from './circuit.js'
 import { impliedBy, mustBeUnreferred, Rules } from './constraints/rules.js'
@@ -49,6 +48,7 @@ import {
 } from './registry.js'
 import { RelationReader } from './relation.js'
 import type { History, Tracked } from './transactions/history.js'
+import { pendingRows } from './transactions/pending.js'
 
 /** How the subscribers of a relation are served, and its changes recorded. */
 export interface Follower extends Tracked {
@@ -191,6 +191,7 @@ export class Definitions {
     const context = this.circuit.contextOf(definition)
     const rules = new TableRules(definition, operator, context, this.durability === null ? null : arrange)
     if (tree !== null) rules.log = rows => this.durability?.add(tree, rows)
+    operator.isFollowed = () => handle.relation.isFollowed
     // Compiled with the first row.
     let encoder: EncodeRows | null = null
     return {
@@ -201,7 +202,7 @@ export class Definitions {
       layout,
       rules,
       gate,
-      pending: new Batch(flatLayout(schema)),
+      pending: pendingRows(flatLayout(schema), definition.stream && this.durability === null && gate === null),
       whole: null,
       updates: [],
       single: [null],

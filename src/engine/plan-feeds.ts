@@ -5,7 +5,7 @@ import { nodeCanFail } from '../circuit/nodes.js'
 import { fold } from '../circuit/optimise/fold.js'
 import { printExpr } from '../circuit/print.js'
 import type { JoinRel, Rel } from '../circuit/rel.js'
-import { call, FALSE, replaceColumns } from '../circuit/substitute.js'
+import { call, canFail, FALSE, replaceColumns, usedColumns } from '../circuit/substitute.js'
 import type { RowSchema } from '../schema/schema.js'
 import type { JoinOperator } from './operators/join.js'
 import type { Producer } from './operators/operator.js'
@@ -38,6 +38,12 @@ export const isClosed = ({ filter }: FeedPlan): boolean => filter !== null && is
 /** An expression over a map's output, as one over the map's input. */
 export function onto(expr: Expr, exprs: readonly Expr[]): Expr {
   return replaceColumns(expr, column => exprs[column.index])
+}
+
+/** The columns of the producer that a feed reads; null for all, since a row that fails is told as a whole. */
+export function columnsRead({ filter, exprs }: FeedPlan): ReadonlySet<number> | null {
+  const read = filter === null ? exprs : [filter, ...exprs]
+  return read.some(canFail) ? null : new Set(read.flatMap(e => [...usedColumns(e)[0]]))
 }
 
 /** Can this linear part fail anywhere above the next stateful node? */

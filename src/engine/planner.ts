@@ -78,7 +78,16 @@ import { planWindow } from './operators/window/plan.js'
 import type { WindowWalk } from './operators/window/stretch.js'
 import { WindowOperator } from './operators/window.js'
 import { columnIndex, mapRel, orderedColumns, orderOf, planAggregate, specOf, uniqueSchema } from './plan-aggregate.js'
-import { describeFeed, describeJoin, type FeedPlan, filtered, isClosed, onto, reachesFailure } from './plan-feeds.js'
+import {
+  columnsRead,
+  describeFeed,
+  describeJoin,
+  type FeedPlan,
+  filtered,
+  isClosed,
+  onto,
+  reachesFailure,
+} from './plan-feeds.js'
 import { LoopPlan, Loops } from './plan-loop.js'
 import { relKey } from './relkey.js'
 import { findShared, type OwnSide, ontoSides, projectionOf, type SharedArrangement, type Side } from './sharing.js'
@@ -724,7 +733,7 @@ export class Planner {
   ): void {
     const { join } = feed
     const producer = feed.producer === null || loop === null ? feed.producer : loop.within(feed.producer)
-    list.push({ producer, join, target, code, describe: () => describeFeed(feed, schema) })
+    list.push({ producer, join, target, code, columns: columnsRead(feed), describe: () => describeFeed(feed, schema) })
     join?.attach(target)
     // Compiled now, so that what cannot be compiled is refused with the view, and its source can be read.
     if (producer !== null) target.prepare(producer.layout, null)

@@ -18,7 +18,7 @@ import {
   updated,
 } from './transactions/by-key.js'
 import type { History, Pin } from './transactions/history.js'
-import { collect, type PendingTable, putColumns, putRows, putWeighted } from './transactions/pending.js'
+import { collect, type PendingTable, pendingRows, putColumns, putRows, putWeighted } from './transactions/pending.js'
 import { type Access, mustHaveBeen, type Readable, Reads, type TableRef } from './transactions/reads.js'
 import { Seen } from './transactions/seen.js'
 
@@ -270,8 +270,11 @@ export class Transaction extends Reads {
     for (let t = 0; t < touched.length; t++) {
       const table = touched[t]
       collect(table)
-      touched[t] = apart(table, table.pending)
-      table.pending = new Batch(table.pending.layout)
+      const own = table.pending
+      table.pending = pendingRows(own.layout, own.texts !== null)
+      own.texts?.settle(null)
+      own.texts = null
+      touched[t] = apart(table, own)
     }
   }
 

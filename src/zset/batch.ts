@@ -15,6 +15,7 @@ import type { Storage } from '../schema/types.js'
 import { type Directory, DirectoryBuilder, NO_DIRECTORY } from './directory.js'
 import { Heap, INLINE_BYTES } from './heap.js'
 import { copyString } from './strings.js'
+import type { Texts } from './texts.js'
 
 export type ColumnArray =
   | Uint8Array
@@ -128,6 +129,8 @@ export class Batch {
   private builder: DirectoryBuilder | null = null
   /** Replaced only to share another batch's heap. */
   heap: Heap
+  /** Long strings that are not in their cells yet; null if all are. */
+  texts: Texts | null = null
   /** Cells of another batch refer to the heap, too. */
   private isShared = false
 
@@ -295,6 +298,7 @@ export class Batch {
   /** Forgets the rows, keeps the memory that is its own. */
   clear(): void {
     this.length = 0
+    this.texts?.clear()
     this.order = 'raw'
     if (!this.isShared) {
       this.heap.clear()

@@ -1,50 +1,72 @@
 /**
  * Long strings of many rows, encoded together. A call of the platform's encoder costs more than the bytes of a usual
- * string, so strings that come one after the other are joined and encoded at once into the heap. Text that is not
- * ASCII, whose bytes are not its units, is encoded one by one.
+ * string, so strings of a column are joined and encoded at once into the heap. Text that is not ASCII, whose bytes are
+ * not its units, is encoded one by one. Columns that nobody reads need not be encoded at all.
  */
-import type { Heap } from './heap.js'
+import type { Batch } from './batch.js'
 import { encodeString, wordOf } from './strings.js'
 
 const encoder = new TextEncoder()
 
 /** Strings that are encoded together: some, so that one that is not ASCII holds up few others. */
 const GROUP = 256
-const GROUP_UNITS = 1 << 16
+
+interface Waiting {
+  readonly texts: string[]
+  readonly rows: number[]
+}
 
 export class Texts {
-  private readonly texts: string[] = []
-  private readonly cells: Uint32Array[] = []
-  private readonly places: number[] = []
-  private units = 0
+  /** By column index. */
+  private readonly columns: Waiting[]
+  private isEmpty = true
 
-  constructor(private readonly heap: Heap) {}
-
-  /** Writes `text`, now or by `flush`, into the cell at `at`. REQUIRES: the cell's region stays where it is. */
-  put(text: string, lanes: Uint32Array, at: number): void {
-    this.texts.push(text)
-    this.cells.push(lanes)
-    this.places.push(at)
-    this.units += text.length
-    if (this.texts.length === GROUP || this.units >= GROUP_UNITS) this.flush()
+  constructor(private readonly batch: Batch) {
+    this.columns = batch.layout.schema.columns.map(() => ({ texts: [], rows: [] }))
   }
 
-  /** Writes what is left. */
-  flush(): void {
-    const { texts, cells, places, heap } = this
-    if (!this.together()) for (let i = 0; i < texts.length; i++) encodeString(texts[i], cells[i], places[i], heap)
-    texts.length = cells.length = places.length = this.units = 0
+  /** Takes the text of a cell, which holds anything until `settle`. */
+  put(text: string, column: number, row: number): void {
+    const { texts, rows } = this.columns[column]
+    texts.push(text)
+    rows.push(row)
+    this.isEmpty = false
   }
 
-  private together(): boolean {
-    const { texts, cells, places, heap, units } = this
-    heap.reserve(units)
+  /** Writes the cells of the columns that `isWanted` says, by index, or of all. The others stay as they are. */
+  settle(isWanted: readonly boolean[] | null): void {
+    if (this.isEmpty) return
+    this.columns.forEach((column, index) => {
+      if (isWanted !== null && !isWanted[index]) return
+      for (let from = 0; from < column.texts.length; from += GROUP) this.encode(column, index, from)
+    })
+    this.clear()
+  }
+
+  clear(): void {
+    if (this.isEmpty) return
+    for (const { texts, rows } of this.columns) texts.length = rows.length = 0
+    this.isEmpty = true
+  }
+
+  private encode({ texts, rows }: Waiting, index: number, from: number): void {
+    const group = texts.slice(from, from + GROUP)
+    const { heap } = this.batch
+    const lanes = this.batch.lanes[index]
+    const joined = group.join('')
+    heap.reserve(joined.length)
     let at = heap.length
-    const room = heap.bytes.subarray(at, at + units)
-    const { read, written } = encoder.encodeInto(texts.join(''), room)
-    if (read !== units || written !== units) return false
-    for (let i = 0; i < texts.length; i++) {
-      const [lanes, place, { length }] = [cells[i], places[i], texts[i]]
+    const room = heap.bytes.subarray(at, at + joined.length)
+    const { read, written } = encoder.encodeInto(joined, room)
+    if (read !== joined.length || written !== joined.length) {
+      group.forEach((text, i) => {
+        encodeString(text, lanes, rows[from + i] * 4, heap)
+      })
+      return
+    }
+    for (let i = 0; i < group.length; i++) {
+      const place = rows[from + i] * 4
+      const { length } = group[i]
       lanes[place] = length
       lanes[place + 1] = wordOf(heap.bytes, at, at + length)
       lanes[place + 2] = at
@@ -52,6 +74,5 @@ export class Texts {
       at += length
     }
     heap.length = at
-    return true
   }
 }

@@ -467,3 +467,68 @@ describe('a group-by with more groups than fit the cache', () => {
     expect(held).toEqual(expected)
   })
 })
+
+describe('streams with columns that nobody reads', () => {
+  const text = (id: number, what: string) => `${what} of row ${id}, long enough for the heap ${id % 9 === 0 ? 'ä' : ''}`
+  const rowsFrom = (from: number) =>
+    Array.from({ length: 40 }, (_, i) => ({ id: from + i, a: text(from + i, 'a'), b: text(from + i, 'b') }))
+  const stream = table('stream', { id: u32().primaryKey(), a: string(), b: string() }, { stream: true })
+  const only = (name: string, column: 'a' | 'b') =>
+    column === 'a'
+      ? view(name, q => q.from(stream).map(r => ({ id: r.id, text: r.a })))
+      : view(name, q => q.from(stream).map(r => ({ id: r.id, text: r.b })))
+  const want = (from: number, what: 'a' | 'b') => rowsFrom(from).map(r => ({ id: r.id, text: r[what] }))
+
+  it('give whole rows to whoever comes later', async () => {
+    const db = open()
+    const first = db.createView(only('first', 'a'))
+    db.insert(stream, rowsFrom(0))
+    const second = db.createView(only('second', 'b'))
+    db.insert(stream, rowsFrom(40))
+    expect(first.rows()).toEqual([...want(0, 'a'), ...want(40, 'a')])
+    expect(second.rows()).toEqual(want(40, 'b'))
+    db.dropView('second')
+    const seen: unknown[] = []
+    const end = db.table(stream).subscribe(({ changes }) => seen.push(...changes.map(c => c.row)))
+    db.insert(stream, rowsFrom(80))
+    expect(seen).toEqual(rowsFrom(80))
+    end()
+    // Rows of transactions that others come in between.
+    const tx = db.begin()
+    tx.insert(stream, rowsFrom(120))
+    const third = db.createView(only('third', 'b'))
+    tx.commit()
+    expect(third.rows()).toEqual(want(120, 'b'))
+    let wait = () => {}
+    const committed = db.transact(async own => {
+      own.insert(stream, rowsFrom(160))
+      await new Promise<void>(resolve => {
+        wait = resolve
+      })
+    })
+    const fourth = db.createView(only('fourth', 'b'))
+    wait()
+    await committed
+    expect(fourth.rows()).toEqual(want(160, 'b'))
+    expect(third.rows()).toEqual([...want(120, 'b'), ...want(160, 'b')])
+  })
+
+  it('are checked, and failing rows are told as a whole', () => {
+    const db = open()
+    const failing = view('failing', q => q.from(stream).map(r => ({ id: r.id, n: 10n / BigInt(r.id) })))
+    const live = db.createView(failing)
+    db.insert(stream, rowsFrom(0))
+    expect(live.errors().map(e => e.row)).toEqual([[0, text(0, 'a'), text(0, 'b')]])
+    expect(() => db.insert(stream, [...rowsFrom(0), { id: 1, a: '', b: `${'x'.repeat(20)}\ud800` }])).toThrow(
+      /surrogate/,
+    )
+    db.addConstraint(stream, 'b', { check: r => r.b.startsWith('b of row') })
+    db.insert(stream, rowsFrom(200))
+    expect(() =>
+      db.insert(
+        stream,
+        rowsFrom(240).map(r => ({ ...r, b: r.a })),
+      ),
+    ).toThrow(/constraint "b"/)
+  })
+})

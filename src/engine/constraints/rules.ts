@@ -169,6 +169,7 @@ export class Rules {
       table.operator.offer(rows)
       return
     }
+    rows.texts?.settle(null)
     table.offer(rows)
     table.updates = updates
     this.active.push(table)

@@ -194,6 +194,8 @@ export interface Feed {
   readonly join: PairSource | null
   readonly target: Target
   readonly code: FeedCode<unknown, unknown>
+  /** The producer's columns that it reads; null for all: a row that fails is told as a whole. */
+  readonly columns: Iterable<number> | null
   /** What it does, a few words a line. */
   describe(): string[]
 }

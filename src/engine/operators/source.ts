@@ -3,6 +3,7 @@ import type { Layout } from '../../schema/schema.js'
 import type { Batch } from '../../zset/batch.js'
 import type { Store } from '../../zset/store.js'
 import { type StatePart, storePart } from '../state/part.js'
+import type { Feed } from './feed.js'
 import { type Delta, NO_STATE, type Operator, Producer, type StateSize } from './operator.js'
 
 export interface TableState {
@@ -15,6 +16,8 @@ export class SourceOperator extends Producer {
   readonly kind = 'table'
   /** Counts committed epochs that changed the table, and moves of its rows. */
   version = 0
+  /** Whether somebody besides the consumers sees the rows. */
+  isFollowed: () => boolean = () => true
   private rows: Batch | null = null
   private start = 0
 
@@ -71,6 +74,7 @@ export class SourceOperator extends Producer {
     if (current === null || current.length === 0) return
     this.rowsIn += current.length
     this.rowsOut += current.length
+    current.texts?.settle(this.read())
     if (store !== null) {
       if (this.isArranged) store.trace.prepare(current)
       else {
@@ -79,6 +83,21 @@ export class SourceOperator extends Producer {
       }
     }
     this.wakeConsumers()
+  }
+
+  /** By index, the columns that somebody reads; null if it may be all. */
+  private read(): boolean[] | null {
+    if (this.store !== null || this.isFollowed()) return null
+    const read: boolean[] = []
+    for (const { feeds } of this.consumers as readonly (Operator & { readonly feeds?: readonly Feed[] })[]) {
+      if (feeds === undefined) return null
+      for (const { producer, columns } of feeds) {
+        if (producer !== this) continue
+        if (columns === null) return null
+        for (const index of columns) read[index] = true
+      }
+    }
+    return read
   }
 
   /** This epoch's rows are a run of the store already. */

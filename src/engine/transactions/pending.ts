@@ -2,8 +2,10 @@
 import type { EncodeRows } from '../../../codegen/encode.js'
 import { quote, RowError, show, UsageError } from '../../base/errors.js'
 import type { TableDefinition } from '../../circuit/rel.js'
+import type { Layout } from '../../schema/schema.js'
 import { appendRows } from '../../zset/append.js'
-import type { Batch } from '../../zset/batch.js'
+import { Batch } from '../../zset/batch.js'
+import { Texts } from '../../zset/texts.js'
 import { type ColumnsInput, checkWeight, columnsBatch } from '../ingest.js'
 import type { RelationReader } from '../relation.js'
 
@@ -23,6 +25,13 @@ export interface PendingTable {
   readonly single: unknown[]
   /** Rows that take the place of others, while those are looked for. */
   scratch?: Batch
+}
+
+/** `isPassing`: of a stream, whose rows nobody has to keep; columns that nobody reads are not encoded. */
+export function pendingRows(layout: Layout, isPassing: boolean): Batch {
+  const rows = new Batch(layout)
+  if (isPassing) rows.texts = new Texts(rows)
+  return rows
 }
 
 export function putRows(target: PendingTable, rows: unknown, weight: bigint): void {

@@ -54,6 +54,7 @@ export class Seen implements Access, Layer {
     if (target === undefined) return []
     collect(target)
     const { pending } = target
+    pending.texts?.settle(null)
     if (pending.length > this.copied) {
       this.own ??= new Overlay(this.live.shape)
       this.own.append(pending, this.copied, pending.length, false)
