@@ -270,7 +270,6 @@ export class Definitions {
   ): ViewEntry {
     const { schema, key, rel } = definition
     this.registry.mustBeFree(schema.name)
-    if (this.durability !== null) mustBeKept(rel, schema.name)
     this.mustBeOwn(rel, schema.name)
     this.addSources(rel, schema.name, created)
     const id = this.numbered(definition, stored)
@@ -476,19 +475,9 @@ export class Definitions {
   }
 }
 
-/** A directory has functions by name only, and those of a user's aggregate have none of their own. */
-function mustBeKept(rel: Rel, view: string): void {
-  const own = nodesOf(rel)
-    .flatMap(node => (node.kind === 'aggregate' ? node.aggregates : []))
-    .find(({ detail }) => typeof detail === 'object' && detail !== null && 'kind' in detail)
-  if (own === undefined) return
-  const problem = `view ${quote(view)}: aggregate ${quote(own.name)}: a view with ${own.fn}, an aggregate of your own,`
-  throw new UsageError(`${problem} cannot be kept in a directory`)
-}
-
-export function udfIn(rel: Rel, name: string): Udf {
-  const udf = udfsIn(rel).get(name)
-  if (udf === undefined) throw new GnitzError('INTERNAL', `function ${quote(name)} is not there`)
+export function udfIn(rel: Rel, key: string): Udf {
+  const udf = udfsIn(rel).get(key)
+  if (udf === undefined) throw new GnitzError('INTERNAL', `function ${key} is not there`)
   return udf
 }
 

@@ -1,10 +1,12 @@
 /** Opening databases: in memory, or in a directory. */
 import { kernelsOf } from '../../codegen/kernels.js'
 import { show, UsageError } from '../base/errors.js'
+import { type Aggregate, isAggregate } from '../circuit/builder/aggregates.js'
 import type { TableDef } from '../circuit/columns.js'
 import type { Udf } from '../circuit/expr.js'
 import { udfOf } from '../circuit/lambda/functions.js'
 import type { TableDefinition } from '../circuit/rel.js'
+import { isUserAggregate, udfKey } from '../circuit/serialise/circuit.js'
 import type { Env } from '../env/env.js'
 import { NodeEnv } from '../env/node.js'
 import type { Layout } from '../schema/schema.js'
@@ -41,8 +43,8 @@ export interface OpenDirectoryOptions extends OpenOptions {
    * at least a time (`'1h'`), or an object with several limits; 0 for none.
    */
   readonly retain?: number | string | RetainOptions
-  /** Functions that stored views call. */
-  readonly udfs?: readonly (((...args: never[]) => unknown) | Udf)[]
+  /** Functions made with `udf`, and aggregates made with `linear`, `fold` or `semigroup`, that stored views call. */
+  readonly udfs?: readonly (((...args: never[]) => unknown) | Udf | Aggregate<never, unknown, boolean>)[]
   /** Where the keys are with which rows are encrypted; primary keys stay clear. Not encrypted by default. */
   readonly encryption?: StorageOptions['encryption']
   /** Bytes of a string or the like from which on it lies in a value log instead of a shard: 4,096 by default. */
@@ -222,13 +224,16 @@ function udfsOf(functions: readonly unknown[]): Map<string, Udf> {
   const udfs = new Map<string, Udf>()
   for (const given of functions) {
     const udf = udfOf(given) ?? definitionOf(given)
-    if (udf === undefined) throw new UsageError(`open: expected functions made with udf(…), found ${show(given)}`)
-    udfs.set(udf.name, udf)
+    if (udf === undefined) {
+      throw new UsageError(`open: expected functions made with udf(…), or aggregates of your own, found ${show(given)}`)
+    }
+    udfs.set(udfKey(udf), udf)
   }
   return udfs
 }
 
 function definitionOf(given: unknown): Udf | undefined {
+  if (isAggregate(given)) return isUserAggregate(given.detail) ? given.detail : undefined
   if (typeof given !== 'object' || given === null) return undefined
   const { name, fn } = given as { name?: unknown; fn?: unknown }
   return typeof name === 'string' && typeof fn === 'function' ? (given as Udf) : undefined

@@ -1,4 +1,7 @@
-/** Memory mapping through the optional package `mmap-io`, a native module; without it there is none. */
+/**
+ * Memory mapping through the optional package `mmap-io`, a native module; without it, or where the environment variable
+ * GNITZ_NO_MMAP is 1, there is none.
+ */
 import { fstatSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
@@ -17,6 +20,7 @@ const NOTHING = new Uint8Array(0)
 let module: MmapIo | null | undefined
 
 function load(): MmapIo | null {
+  if (process.env.GNITZ_NO_MMAP === '1') return null
   try {
     return createRequire(import.meta.url)('mmap-io') as MmapIo
   } catch {

@@ -1,7 +1,4 @@
 /** Samples and grouping sets against what they mean; the laws; what is refused. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Prng } from '../../src/base/prng.js'
 import * as g from '../../src/index.js'
@@ -114,17 +111,4 @@ test('a sketch of distinct values is near the exact number and takes retractions
   expect(Math.abs(Number(about - exact)) / 20_000).toBeLessThan(0.08)
   db.delete(t, rows.slice(5000))
   expect(view.rows()).toEqual([before])
-})
-
-test('a database with a directory refuses views with aggregates of the user', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'gnitz-aggregates-'))
-  try {
-    const db = await g.open(directory)
-    const own = g.linear('own', [(r: { size: number }) => r.size], 'f64', (sum: bigint) => Number(sum))
-    expect(() => db.createView(g.view('v', q => q.from(t).aggregate({ own })))).toThrow('cannot be kept in a directory')
-    db.createView(g.view('w', q => q.from(t).aggregate({ middle: g.median(r => r.size) })))
-    await db.close()
-  } finally {
-    await rm(directory, { recursive: true })
-  }
 })

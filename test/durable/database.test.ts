@@ -7,9 +7,13 @@ import { SimulatedEnv } from '../../src/env/simulated.js'
 import {
   count,
   type Database,
+  filtered,
+  fold,
   i64,
+  linear,
   type OpenDirectoryOptions,
   open,
+  semigroup,
   string,
   sum,
   table,
@@ -239,6 +243,46 @@ describe('a directory', () => {
         .view('halves')
         .rows(),
     ).toEqual([{ id: 1n, half: 25n }])
+  })
+
+  it('finds aggregates of its user by their names', async () => {
+    const directory = new Directory()
+    const amount = (o: { amount: bigint }) => o.amount
+    const spread = (name: string, type: 'f64' | 'i64') =>
+      linear(name, [(o: { amount: bigint }) => o.amount], type, (sum: bigint, n: bigint) => (sum / n) as never)
+    const mean = linear('mean', [amount], 'f64', (sum: bigint, n: bigint) => Number(sum) / Number(n))
+    const most = semigroup('most', amount, 'i64', (a, b) => (a > b ? a : b))
+    const texts = fold<{ amount: bigint }, [bigint], string, 'string'>('texts', [amount], 'string', {
+      initial: () => '',
+      step: (text: string, n: bigint) => `${text}${n};`,
+      finish: text => text,
+    })
+    const own = view('own', q =>
+      q
+        .from(orders)
+        .groupBy(o => ({ customer: o.customer }))
+        .aggregate({ mean, most, texts }),
+    )
+    const over = view('over', q => q.from(own).map(o => ({ customer: o.customer, texts: o.texts })))
+    const db = directory.open()
+    db.createView(over)
+    for (let id = 1; id <= 6; id++) await db.insert(orders, order(id, id * 10))
+    db.checkpoint()
+    await db.delete(orders, order(3, 30))
+    expect(() => directory.reopen()).toThrow(
+      'view "own" calls the aggregate "mean", which is not known; give it to open',
+    )
+    const udfs = [most, filtered(texts, o => o.amount > 0n), mean]
+    const again = directory.reopen({ udfs })
+    expect(again.durability?.parts).toMatchObject({ restored: 2, begun: 0 })
+    expect(again.createView(own).get(0n)).toEqual({ customer: 0n, mean: 60, most: 60n, texts: '60;' })
+    again.insert(orders, order(9, 0))
+    expect(again.view(over).get(0n)).toEqual({ customer: 0n, texts: '0;60;' })
+    await again.durability?.sync()
+    expect(() => directory.reopen({ udfs: [most, texts, spread('mean', 'i64')] })).toThrow(
+      'aggregate "mean" gives i64, stored as f64',
+    )
+    expect(() => directory.reopen({ udfs: [count() as never] })).toThrow('or aggregates of your own')
   })
 
   it('refuses options that cannot be', async () => {

@@ -151,9 +151,10 @@ describe('mapping', () => {
     expect(new NodeEnv({ mapping: 'off' }).map(at('a'))).toBeNull()
   })
 
-  it('shows the bytes of a file, also when it is removed or empty', { skip: !canMap() }, () => {
+  it('shows the bytes of a file, also when it is removed or empty; nothing, where it cannot be had', () => {
     fs.writeFileSync(at('a'), 'hello')
     fs.writeFileSync(at('empty'), '')
+    if (!canMap()) return expect([env.map(at('a')), env.map(at('empty'))]).toEqual([null, null])
     const mapped = env.map(at('a'))
     env.remove(at('a'))
     expect(text(mapped!.bytes)).toBe('hello')
@@ -163,9 +164,10 @@ describe('mapping', () => {
     expect(ioError(() => env.map(at('none'))).errno).toBe('ENOENT')
   })
 
-  it('lets any view keep the memory', { skip: !canMap() }, async () => {
+  it('lets any view keep the memory', async () => {
     fs.writeFileSync(at('a'), Buffer.alloc(1 << 20, 7))
-    const view = new BigUint64Array(env.map(at('a'))!.bytes.buffer, 64, 1000)
+    const bytes = canMap() ? env.map(at('a'))!.bytes : fs.readFileSync(at('a'))
+    const view = new BigUint64Array(bytes.buffer, bytes.byteOffset + 64, 1000)
     // Enough garbage for collections, which would unmap what nobody refers to.
     for (let i = 0; i < 12; i++) {
       new Uint8Array(1 << 22).fill(i)

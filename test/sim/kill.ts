@@ -117,7 +117,7 @@ async function check(
   prng: Prng,
 ): Promise<void> {
   refuse((await verifyDirectory(killOptions(directory))).faults, 'after the kill')
-  const storage = await Storage.open({ ...killOptions(directory), io: prng.pick(['map', 'read'] as const) })
+  const storage = await Storage.open({ ...killOptions(directory), io: prng.pick(['auto', 'read'] as const) })
   if (storage.lsn < acknowledged || storage.lsn < state.lsn) {
     throw new Error(`transaction ${acknowledged} was acknowledged, recovery ended at ${storage.lsn}`)
   }

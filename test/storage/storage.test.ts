@@ -14,6 +14,7 @@ import type { ShardIo } from '../../src/storage/types.js'
 import type { ZStore } from '../../src/storage/zstore.js'
 import { Batch } from '../../src/zset/batch.js'
 import { contents, MODES, runOf, schemaOf, sumOf, textOf, type Weighted } from '../zset/support.js'
+import { IOS } from './shard-support.js'
 
 const root = mkdtempSync(join(tmpdir(), 'gnitz-storage-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -92,7 +93,7 @@ function checkKeys(tree: Tree, model: Model, layout: Layout, prng: Prng): void {
 }
 
 describe.each(MODES)('%s kernels', mode => {
-  test.each(['map', 'read'] as const)('%s: a random history over three tables', async io => {
+  test.each(IOS)('%s: a random history over three tables', async io => {
     const prng = new Prng(io === 'map' ? 1 : 2)
     const directory = newDirectory()
     const kinds: string[] = []

@@ -5,10 +5,12 @@
  *
  * The text is a list of objects, each after those it refers to ({"$ref": place in the list}); the last is the root. Any
  * plain node goes through, whatever its kind, but for three: schemas are written as their columns, relations and user
- * functions as their names (what these stand for is asked for when the text is read).
+ * functions as their names (what these stand for is asked for when the text is read), aggregates of users with the type of
+ * their results.
  */
-import { GnitzError, show } from '../../base/errors.js'
+import { GnitzError, quote, show, UsageError } from '../../base/errors.js'
 import { type ColumnSpec, type RowSchema, rowSchema, type TableSchema, tableSchema } from '../../schema/schema.js'
+import type { UserAggregate } from '../aggregates/definition.js'
 import type { Udf } from '../expr.js'
 import type { Relation } from '../rel.js'
 import { findBuiltIn } from '../scalar/built-in.js'
@@ -20,8 +22,25 @@ type JsonObject = { readonly [key: string]: Json }
 export interface Names {
   /** Throws if there is no such table or view. */
   relation(name: string): Relation
-  /** Throws if there is no such function. */
-  udf(name: string): Udf
+  /** A function of a user by its `udfKey`. Throws if there is none. */
+  udf(key: string): Udf
+}
+
+const AGGREGATE = 'aggregate '
+
+/** What a function of a user goes by: its name; aggregates have names of their own. */
+export const udfKey = (udf: Udf): string => (isUserAggregate(udf) ? `${AGGREGATE}${quote(udf.name)}` : udf.name)
+
+/** The key in words, and how the user calls the function. */
+export function udfLabel(key: string): { readonly what: string; readonly name: string } {
+  if (!key.startsWith(AGGREGATE)) return { what: `the function ${quote(key)}`, name: key }
+  return { what: `the ${key}`, name: JSON.parse(key.slice(AGGREGATE.length)) as string }
+}
+
+export function isUserAggregate(value: unknown): value is UserAggregate {
+  if (typeof value !== 'object' || value === null) return false
+  const { kind, fn } = value as { kind?: unknown; fn?: unknown }
+  return kind === 'user' && typeof fn === 'function'
 }
 
 /** How relations are written: by name unless told otherwise. */
@@ -52,6 +71,7 @@ function special(value: object, nameOf: NameOf): Json | null {
   // Whose identity matters: nodes refer to columns by index.
   if (typeof nullBit === 'number') throw new GnitzError('INTERNAL', 'a circuit refers to a column by its object')
   if (kind === 'table' || kind === 'view') return { $relation: nameOf(value as Relation) }
+  if (isUserAggregate(value)) return { $aggregate: value.name, type: value.type, nullable: value.nullable }
   if (typeof fn === 'function') return { $udf: (value as Udf).name }
   if (typeof nullWords === 'number') return { $schema: schemaJson(value as RowSchema) }
   return null
@@ -98,19 +118,28 @@ export function circuitOf(text: string, names: Names): object {
 function named(json: JsonObject, names: Names): unknown {
   if ('$relation' in json) return names.relation(json.$relation as string)
   if ('$udf' in json) return findBuiltIn(json.$udf as string) ?? names.udf(json.$udf as string)
+  if ('$aggregate' in json) return aggregateOf(json, names)
   return '$schema' in json ? schemaFromJson(json.$schema) : null
 }
 
-/** The user functions that a node and those below it call. */
+function aggregateOf({ $aggregate: name, type, nullable }: JsonObject, names: Names): UserAggregate {
+  const found = names.udf(`${AGGREGATE}${quote(name as string)}`)
+  if (isUserAggregate(found) && found.type === type && found.nullable === nullable) return found
+  const text = (t: unknown, n: unknown) => `${t}${n === true ? ', nullable' : ''}`
+  const gives = isUserAggregate(found) ? text(found.type, found.nullable) : 'something else'
+  throw new UsageError(`aggregate ${quote(name as string)} gives ${gives}, stored as ${text(type, nullable)}`)
+}
+
+/** The user functions that a node and those below it call, by `udfKey`. */
 export function udfsIn(root: object): Map<string, Udf> {
   const udfs = new Map<string, Udf>()
   const seen = new Set<object>()
   const visit = (value: unknown): void => {
     if (typeof value !== 'object' || value === null || seen.has(value)) return
     seen.add(value)
-    const { kind, fn, name } = value as { [key: string]: unknown }
+    const { kind, fn } = value as { [key: string]: unknown }
     if (kind === 'table' || kind === 'view') return
-    if (typeof fn === 'function') udfs.set(name as string, value as Udf)
+    if (typeof fn === 'function') udfs.set(udfKey(value as Udf), value as Udf)
     else for (const inner of Object.values(value)) visit(inner)
   }
   visit(root)

@@ -15,7 +15,14 @@ import type {
   TableDefinition,
   ViewDefinition,
 } from '../../circuit/rel.js'
-import { circuitOf, circuitText, namesIn, schemaFromJson, schemaJson } from '../../circuit/serialise/circuit.js'
+import {
+  circuitOf,
+  circuitText,
+  namesIn,
+  schemaFromJson,
+  schemaJson,
+  udfLabel,
+} from '../../circuit/serialise/circuit.js'
 import { fromJson, type Json, toJson } from '../../circuit/serialise/values.js'
 import type { TableSchema } from '../../schema/schema.js'
 
@@ -77,7 +84,8 @@ export function viewRow(id: number, { schema, key, rel }: ViewDefinition): ViewR
 /** What names in stored circuits stand for. */
 export interface Known {
   relation(name: string): Relation
-  udf(name: string): Udf | undefined
+  /** By `udfKey`. */
+  udf(key: string): Udf | undefined
 }
 
 /** Throws UsageError if the view calls a user function that is not known. */
@@ -125,14 +133,15 @@ export function constraintOf(row: ConstraintRow, known: Known): ConstraintDefini
   return circuitOf(row.definition, names) as ConstraintDefinition
 }
 
-/** Functions by name. Throws UsageError if there is none of that name. */
+/** Functions by key. Throws UsageError if there is none. */
 const udfOr =
   (what: string, known: Known['udf']) =>
-  (name: string): Udf => {
-    const udf = known(name)
+  (key: string): Udf => {
+    const udf = known(key)
     if (udf !== undefined) return udf
-    const problem = `${what} calls the function ${quote(name)}, which is not known`
-    throw new UsageError(`${problem}; give it to open as open(directory, { udfs: [${name}] })`)
+    const label = udfLabel(key)
+    const problem = `${what} calls ${label.what}, which is not known`
+    throw new UsageError(`${problem}; give it to open as open(directory, { udfs: [${label.name}] })`)
   }
 
 export function columnRows(id: number, { schema }: Relation): ColumnRow[] {
