@@ -70,6 +70,8 @@ export interface FoundSegment extends SegmentName {
 export interface Recovered {
   readonly report: WalRecovery
   readonly segments: readonly FoundSegment[]
+  /** The transaction that what is written next says it comes after: if nothing is missing, the last one that was logged. */
+  readonly linkLsn: Lsn
   /**
    * What is known of the last segment, if writing can go on in it: it has been read to its end, it is of the version that
    * is written, and nothing that is in the shards is missing after it.
@@ -134,7 +136,11 @@ class Recoverer {
     // What is encrypted counts from the segment's beginning, and nobody knows how far it came.
     const isClear = this.last?.version === WAL_VERSION && (this.options.keys ?? null) === null
     const goesOn = this.logLsn === this.lastLsn && isClear
-    return { report, segments: this.kept, open: goesOn ? this.last : null }
+    // The last transactions in the shards may have had nothing to be logged.
+    const { endsAt = null } = this.options
+    const isWhole = this.logLsn !== null && endsAt !== null && this.logLsn >= endsAt.lsn
+    const linkLsn = isWhole ? (this.logLsn as Lsn) : this.lastLsn
+    return { report, segments: this.kept, linkLsn, open: goesOn ? this.last : null }
   }
 
   /** Segments whose transactions are all in the shards are kept unread until they are pruned. */

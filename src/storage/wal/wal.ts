@@ -93,6 +93,8 @@ export class Wal {
   private readonly files: LogFiles
   private readonly pending: Pending
   private appended: Lsn
+  /** What the first transaction that is appended says it comes after. */
+  private readonly linkLsn: Lsn
   private written: Lsn
   private durable: Lsn
   /** What is durable once the sync under way has succeeded. */
@@ -115,7 +117,8 @@ export class Wal {
   private closed = false
 
   private constructor(options: WalOptions, found: Recovered) {
-    const { report, segments, open } = found
+    const { report, segments, open, linkLsn } = found
+    this.linkLsn = linkLsn
     this.recovery = report
     this.env = options.env
     this.mode = options.durability ?? 'commit'
@@ -185,7 +188,8 @@ export class Wal {
   append(lsn: Lsn, parts: readonly WalPart[]): void {
     this.mustBeUsable()
     assert(lsn > this.appended && lsn <= MAX_LSN, `transaction ${lsn} comes after ${this.appended}`)
-    this.pending.add(lsn, this.appended, parts, this.files.isFull, this.env.now())
+    const previous = this.appended === this.recovery.lastLsn ? this.linkLsn : this.appended
+    this.pending.add(lsn, previous, parts, this.files.isFull, this.env.now())
     this.rejected.delete(lsn)
     this.appended = lsn
     if (this.pending.sizeBytes >= PENDING_BYTES) this.write()
