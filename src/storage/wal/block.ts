@@ -12,6 +12,7 @@ import type { Batch } from '../../zset/batch.js'
 import { Heap, INLINE_BYTES } from '../../zset/heap.js'
 import type { Kernels } from '../../zset/kernels.js'
 import type { Lsn, TableId } from '../types.js'
+import { type NewNote, NOTE_TABLE, noteBytes, writeNote } from './note.js'
 import { BLOCK_SEAL_BYTES, type SegmentSealer } from './sealed.js'
 
 export const HEADER_BYTES = 32
@@ -131,11 +132,12 @@ export class BlockBuffer {
     this.seal(at, header)
   }
 
-  /** Appends a block without entries whose tail is `body`. */
-  addBytes(lsn: Lsn, tableId: TableId, body: Uint8Array, more: boolean): void {
-    const at = this.extend(HEADER_BYTES + body.length)
-    this.bytes.set(body, at + HEADER_BYTES)
-    this.seal(at, { lsn, tableId, entryCount: 0, tailBytes: body.length, more })
+  /** Appends the block of a note, which has no entries. */
+  addNote(lsn: Lsn, note: NewNote, more: boolean): void {
+    const tailBytes = noteBytes(note)
+    const at = this.extend(HEADER_BYTES + tailBytes)
+    writeNote(note, this.view, at + HEADER_BYTES)
+    this.seal(at, { lsn, tableId: NOTE_TABLE, entryCount: 0, tailBytes, more })
   }
 
   /** Sets SYNCED in the header at `at`, which so far has it not. */

@@ -27,6 +27,7 @@ export const SEALED_VERSION = 3
 const FIXED_BYTES = 32
 /** Key id, four zeros and salt, which a note of a sealed segment has before its declarations. */
 const SEALING_BYTES = 24
+const SALT_BYTES = 16
 const DECLARATION_BYTES = 16
 
 export interface Declaration {
@@ -70,28 +71,34 @@ export function declarationOf(tableId: TableId, kernels: Kernels): Declaration {
   return { tableId, stride: kernels.packedStride, layoutHash: layoutHash(kernels.layout) }
 }
 
-/** The tail of a note's block, in the version that is written. */
-export function encodeNote(note: Omit<Note, 'version'>): Uint8Array {
-  const { sealing } = note
-  const fixedBytes = FIXED_BYTES + (sealing === null ? 0 : SEALING_BYTES)
-  const bytes = new Uint8Array(fixedBytes + note.tables.length * DECLARATION_BYTES)
-  const view = new DataView(bytes.buffer)
-  view.setBigUint64(0, WAL_MAGIC, true)
-  view.setUint32(8, sealing === null ? WAL_VERSION : SEALED_VERSION, true)
-  view.setUint32(12, note.tables.length, true)
-  view.setBigUint64(16, note.previousLsn, true)
-  view.setBigUint64(24, note.time ?? 0n, true)
+export type NewNote = Omit<Note, 'version'>
+
+/** Bytes of the tail of a note's block, in the version that is written. */
+export function noteBytes({ sealing, tables }: NewNote): number {
+  return FIXED_BYTES + (sealing === null ? 0 : SEALING_BYTES) + tables.length * DECLARATION_BYTES
+}
+
+/** Writes the tail of a note's block. REQUIRES: `noteBytes` bytes are there. */
+export function writeNote(note: NewNote, view: DataView, at: number): void {
+  const { sealing, tables } = note
+  view.setBigUint64(at, WAL_MAGIC, true)
+  view.setUint32(at + 8, sealing === null ? WAL_VERSION : SEALED_VERSION, true)
+  view.setUint32(at + 12, tables.length, true)
+  view.setBigUint64(at + 16, note.previousLsn, true)
+  view.setBigUint64(at + 24, note.time ?? 0n, true)
+  let next = at + FIXED_BYTES
   if (sealing !== null) {
-    view.setUint32(FIXED_BYTES, sealing.keyId, true)
-    bytes.set(sealing.salt, FIXED_BYTES + 8)
+    view.setUint32(next, sealing.keyId, true)
+    view.setUint32(next + 4, 0, true)
+    for (let i = 0; i < SALT_BYTES; i++) view.setUint8(next + 8 + i, sealing.salt[i])
+    next += SEALING_BYTES
   }
-  note.tables.forEach(({ tableId, stride, layoutHash }, i) => {
-    const at = fixedBytes + i * DECLARATION_BYTES
-    view.setUint32(at, tableId, true)
-    view.setUint32(at + 4, stride, true)
-    view.setBigUint64(at + 8, layoutHash, true)
-  })
-  return bytes
+  for (const { tableId, stride, layoutHash } of tables) {
+    view.setUint32(next, tableId, true)
+    view.setUint32(next + 4, stride, true)
+    view.setBigUint64(next + 8, layoutHash, true)
+    next += DECLARATION_BYTES
+  }
 }
 
 /**

@@ -5,10 +5,11 @@ import type { Keyring } from '../crypt/keyring.js'
 import type { Lsn, TableId } from '../types.js'
 import { BlockBuffer, blockFrom, MAX_GROUP_BYTES } from './block.js'
 import type { TableLookup, WalPart } from './groups.js'
-import { declarationOf, encodeNote, NOTE_TABLE } from './note.js'
+import { type Declaration, declarationOf, NOTE_TABLE } from './note.js'
 import { SegmentSealer } from './sealed.js'
 
 const MAX_TABLE_ID = 2 ** 32 - 1
+const NONE: readonly Declaration[] = []
 
 export class Pending {
   /** Transactions in the buffer, in order. */
@@ -50,14 +51,9 @@ export class Pending {
     const fresh = this.undeclared(parts)
     try {
       if (fresh.length > 0 || (before === 0 && opens) || now !== this.time) {
-        const tables = fresh.map(tableId => declarationOf(tableId, this.kernelsOf(tableId)))
+        const tables = fresh.length === 0 ? NONE : fresh.map(tableId => declarationOf(tableId, this.kernelsOf(tableId)))
         const time = BigInt(Math.trunc(now)) * 1000n
-        this.buffer.addBytes(
-          lsn,
-          NOTE_TABLE,
-          encodeNote({ previousLsn, time, tables, sealing: this.sealer?.cipher ?? null }),
-          true,
-        )
+        this.buffer.addNote(lsn, { previousLsn, time, tables, sealing: this.sealer?.cipher ?? null }, true)
       }
       this.addParts(lsn, parts, before)
     } catch (error) {
