@@ -17,11 +17,14 @@ import { decodeInterval } from '../schema/interval.js'
 import { TYPES, type TypeName } from '../schema/types.js'
 import { usable } from './band.js'
 import { conjuncts } from './conditions.js'
+import { evaluate } from './eval.js'
 import type { CallExpr, ColumnExpr, Expr } from './expr.js'
 import { lower } from './lower.js'
 import { nodesOf } from './nodes.js'
+import { isClock } from './now.js'
 import { printExpr } from './print.js'
-import type { AggregateRel, JoinRel, Rel, SessionRel, TableDefinition, ViewDefinition } from './rel.js'
+import type { AggregateRel, GateRel, JoinRel, Rel, SessionRel, TableDefinition, ViewDefinition } from './rel.js'
+import { Failure } from './scalar.js'
 import { columnOf, detailed, exprKey, replaceColumns } from './substitute.js'
 
 export type Signal = { readonly kind: 'waterline'; readonly table: TableDefinition; readonly column: number }
@@ -94,6 +97,8 @@ function compute(rel: Rel): Bounds {
         c < width ? input[c] : c === width ? elementBound(rel.array, input) : null,
       )
     }
+    case 'gate':
+      return gateBounds(rel)
     default:
       return none(rel)
   }
@@ -139,6 +144,19 @@ function sessionBounds(rel: SessionRel): Bounds {
   return own.map((bound, c) => (c === own.length - 1 ? through(rel.at, [boundsOf(rel.input), []]) : bound))
 }
 
+/**
+ * A row comes (or leaves) when the threshold passes its key, whenever it was that the row itself changed; that of its key
+ * is all that is known of it. Where rows leave, it is known even if nothing is known of what comes in.
+ */
+function gateBounds({ input, key, op, threshold, schema }: GateRel): Bounds {
+  const bounds = boundsOf(input)
+  const leaves = op === 'gt' || op === 'ge'
+  return schema.columns.map((_, c) => {
+    if (key.kind !== 'column' || key.index !== c) return null
+    return leaves ? combined('greatest', [bounds[c], threshold]) : bounds[c] === null ? null : threshold
+  })
+}
+
 /** Of the windows of a time: they begin less than their size before it. */
 function elementBound(array: Expr, input: Bounds): Bound | null {
   const call = array.kind === 'column' ? null : array
@@ -164,7 +182,7 @@ function mapped(bound: Bound, f: (value: Expr) => Expr): Bound {
 }
 
 /** The one column in which the expression is monotone, not falling, and on which alone it depends; or null. */
-function monotoneIn(expr: Expr): ColumnExpr | null {
+export function monotoneIn(expr: Expr): ColumnExpr | null {
   if (expr.kind === 'column') return expr
   if (expr.kind === 'literal') return null
   const [first, ...rest] = expr.op === 'add' && expr.args[0].kind === 'literal' ? [...expr.args].reverse() : expr.args
@@ -284,6 +302,7 @@ export function limitsOf(rel: Rel): Limit[] {
 /** Whether rows of a table that has a waterline, or changes with the clock, go into `rel`. */
 export function hasSignal(rel: Rel): boolean {
   return nodesOf(rel).some(node => {
+    if (node.kind === 'gate') return true
     if (node.kind !== 'source') return false
     const { relation } = node
     if (relation.kind === 'view') return hasSignal(relation.rel)
@@ -298,11 +317,43 @@ export function printBound(bound: Bound): string {
   return printExpr(bound.value).replaceAll(quote(name), () => name)
 }
 
-const signalName = ({ table: { schema }, column }: Signal): string =>
-  `waterline(${schema.name}.${schema.columns[column].name})`
+const signalName = ({ table, column }: Signal): string => {
+  const { schema } = table
+  return isClock(table) ? 'now()' : `waterline(${schema.name}.${schema.columns[column].name})`
+}
+
+/** What a signal says now; null as long as it says nothing. */
+export type SignalValue = (signal: Signal) => number | bigint | null
+
+/** The value of a bound; null where it has none, as beyond the end of a type. */
+export function thresholdOf(bound: Bound, readOf: SignalValue): number | bigint | null {
+  if (bound.kind === 'value') {
+    const value = readOf(bound.signal)
+    return value === null ? null : evaluated(bound.value, value)
+  }
+  const values = bound.of.map(b => thresholdOf(b, readOf))
+  const isLeast = bound.kind === 'least'
+  return values.reduce((a, b) => {
+    if (a === null || b === null) return isLeast ? null : (a ?? b)
+    return a < b === isLeast ? a : b
+  })
+}
+
+function evaluated(expr: Expr, value: number | bigint): number | bigint | null {
+  try {
+    return evaluate(expr, [value]) as number | bigint | null
+  } catch (problem) {
+    if (problem instanceof Failure) return null
+    throw problem
+  }
+}
 
 /** Text that two bounds have in common if they are the same, whatever tables and columns are called. */
 export function boundKey(bound: Bound, numberOf: (table: TableDefinition) => number): string {
   if (bound.kind !== 'value') return `${bound.kind}(${bound.of.map(b => boundKey(b, numberOf)).join(',')})`
   return `${numberOf(bound.signal.table)}.${bound.signal.column}:${exprKey(bound.value)}`
 }
+
+/** The signals that a bound follows from. */
+export const signalsOf = (bound: Bound): Signal[] =>
+  bound.kind === 'value' ? [bound.signal] : bound.of.flatMap(signalsOf)

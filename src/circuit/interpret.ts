@@ -8,8 +8,10 @@
  */
 import { elementsOf } from '../schema/nested.js'
 import type { Value } from '../schema/types.js'
+import type { SignalValue } from './bounds.js'
 import { interpretAsOf, interpretSuccessor } from './interpret/asof.js'
 import { Context } from './interpret/context.js'
+import { interpretGate } from './interpret/gate.js'
 import { interpretAggregate, interpretTopK } from './interpret/groups.js'
 import { interpretJoin } from './interpret/join.js'
 import { solve, solveTimed } from './interpret/recursive.js'
@@ -48,10 +50,14 @@ export interface Interpretation {
 
 /**
  * The rows and errors of a circuit. `inputs` gives the contents of relations by definition object; a table that is
- * not there is empty, a view that is not there is computed.
+ * not there is empty, a view that is not there is computed. `signals`: waterlines, where they matter.
  */
-export function interpret(rel: Rel, inputs: ReadonlyMap<Relation, ZSet>): Interpretation {
-  const context = new Context()
+export function interpret(
+  rel: Rel,
+  inputs: ReadonlyMap<Relation, ZSet>,
+  signals: SignalValue = () => null,
+): Interpretation {
+  const context = new Context(signals)
   const [rows] = run([rel], inputs, new Map(), context)
   return { rows, errors: context.errors, overflow: context.overflow }
 }
@@ -72,7 +78,7 @@ function run(
     if (given !== undefined || relation.kind !== 'view') return given ?? new Map()
     let view = views.get(relation)
     if (view === undefined) {
-      const own = new Context()
+      const own = new Context(context.signals)
       const [rows] = run([relation.rel], inputs, views, own)
       view = { rows, errors: own.errors, overflow: own.overflow }
       views.set(relation, view)
@@ -85,7 +91,7 @@ function run(
     if (relations === undefined) {
       const parameters = program.parameters.map((p, i) => [p, visit(given[i])] as const)
       const evaluate = (variables: readonly ZSet[]) => {
-        const own = new Context()
+        const own = new Context(context.signals)
         const all = new Map<SourceRel['relation'], ZSet>([
           ...inputs,
           ...parameters,
@@ -103,7 +109,7 @@ function run(
     if (relations === undefined) {
       const outside = new Map(independent(bodies, loop.variables).map(node => [node, visit(node)]))
       const evaluate = (variables: readonly ZSet[]) => {
-        const own = new Context()
+        const own = new Context(context.signals)
         const all = new Map<SourceRel['relation'], ZSet>([
           ...inputs,
           ...loop.variables.map((v, k) => [v, variables[k]] as const),
@@ -160,6 +166,8 @@ function run(
         return interpretAsOf(node, visit(node.left), visit(node.right), context)
       case 'successor':
         return interpretSuccessor(node, visit(node.input))
+      case 'gate':
+        return interpretGate(node, visit(node.input), context.signals, context)
       case 'session':
         return interpretSession(node, visit(node.input), context)
       case 'unnest':

@@ -45,6 +45,7 @@ import {
   onto,
   replaceAll,
   replaceColumns,
+  sameExpr,
   TRUE,
   usedColumns,
   zeroOf,
@@ -112,9 +113,14 @@ interface KeyPair {
 
 /** The pairs with both sides brought to one type. Never empty. */
 function keyPairs(join: JoinRel): KeyPair[] {
-  const pairs = join.on.flatMap(([left, right], i) =>
+  const all = join.on.flatMap(([left, right], i) =>
     sameType(left, right).map(exprs => ({ exprs, nullSafe: join.nullSafe[i] })),
   )
+  const same = (a: KeyPair, b: KeyPair): boolean => a.exprs.every((e, input) => sameExpr(e, b.exprs[input]))
+  // What is said twice is said once; if NULL matches nothing in one of them, it does not.
+  const pairs = all
+    .filter((pair, i) => all.findIndex(p => same(p, pair)) === i)
+    .map(pair => ({ ...pair, nullSafe: all.every(p => p.nullSafe || !same(p, pair)) }))
   return pairs.length > 0 ? pairs : [{ exprs: [TRUE, TRUE], nullSafe: false }]
 }
 
@@ -155,7 +161,7 @@ function sidesOf(join: JoinRel): [Side, Side] {
   const pairs = keyPairs(join)
   const keyed = [join.left, join.right].map((rel, input) => {
     const own = pairs.map(p => replaceColumns(p.exprs[input], c => columnOf(rel.schema, c.index)))
-    return withColumns(rel, own, 'key')
+    return apart(withColumns(rel, own, 'key'))
   })
   const never = nullsThatNeverMatch(pairs, keyed)
   const side = (input: 0 | 1): Side => {
@@ -163,6 +169,20 @@ function sidesOf(join: JoinRel): [Side, Side] {
     return { input, all, joined: withoutNulls(all, never[input]), keys }
   }
   return [side(0), side(1)]
+}
+
+/** Key columns once each: one that stands in several pairs has copies. */
+function apart({ rel, at }: { rel: Rel; at: number[] }): { rel: Rel; at: number[] } {
+  const copies = at.filter((column, i) => at.indexOf(column) !== i)
+  if (copies.length === 0) return { rel, at }
+  const all = allColumns(rel.schema)
+  const exprs = [...all, ...copies.map(c => all[c])]
+  const schema = schemaOf(
+    rel.schema.name,
+    exprs.map(({ name, type, nullable }) => ({ name, type, nullable })),
+  )
+  let next = all.length
+  return { rel: mapOf(rel, exprs, schema), at: at.map((c, i) => (at.indexOf(c) === i ? c : next++)) }
 }
 
 /**

@@ -117,6 +117,10 @@ function lowerNode(rel: Exclude<Rel, RecursiveRel>, visit: (rel: Rel) => Rel): R
       return lowerAsOf(rel, visit(rel.left), visit(rel.right))
     case 'successor':
       return Object.freeze({ ...rel, input: visit(rel.input) })
+    case 'gate': {
+      const wide = withColumns(visit(rel.input), [rel.key], 'time')
+      return Object.freeze({ ...rel, input: wide.rel, key: columnOf(wide.rel.schema, wide.at[0]) })
+    }
     case 'session':
       return lowerSession(rel, visit(rel.input))
     case 'unnest':

@@ -164,6 +164,8 @@ export function nodeCanFail(rel: Rel): boolean {
       return [...rel.keys, ...rel.order.map(o => o.expr)].some(canFail)
     case 'window':
       return windowInputs(rel).some(canFail) || rel.functions.some(windowFnCanFail)
+    case 'gate':
+      return canFail(rel.key)
     case 'session':
       return [...rel.keys, rel.at].some(canFail)
     case 'unnest':

@@ -6,6 +6,7 @@ import { quote } from '../base/errors.js'
 import { formatInterval } from '../schema/interval.js'
 import { TYPES, type TypeName, type Value } from '../schema/types.js'
 import { formatValue } from '../schema/values.js'
+import { printBound } from './bounds.js'
 import type { CallExpr, Expr, Op } from './expr.js'
 import { inputsOf, nodesOf } from './nodes.js'
 import type { AggregateSpec, Rel } from './rel.js'
@@ -216,6 +217,8 @@ export function printNode(rel: Rel): string {
     }
     case 'successor':
       return `${rel.backwards ? 'previous' : 'next'} ${printExpr(rel.order)} by (${rel.keys.map(k => printExpr(k)).join(', ')})`
+    case 'gate':
+      return `gate ${printExpr(rel.key)} ${INFIX[rel.op]?.[0]} ${printBound(rel.threshold)}`
     case 'session': {
       const by = rel.keys.length === 0 ? '' : ` by (${rel.keys.map(k => printExpr(k)).join(', ')})`
       return `session ${printExpr(rel.at)} gap ${rel.gap}${by}`

@@ -7,6 +7,7 @@
 import type { RowSchema, TableSchema } from '../schema/schema.js'
 import type { UserAggregate } from './aggregates/definition.js'
 import type { AggregateFn } from './aggregates/index.js'
+import type { Bound } from './bounds.js'
 import type { Expr } from './expr.js'
 import type { WindowOrder, WindowSpec } from './window.js'
 
@@ -342,6 +343,20 @@ export interface SessionRel extends Base {
   readonly gap: bigint
 }
 /**
+ * The rows (with their weights) whose `key` compares as `op` with a threshold that follows from signals and never goes
+ * back: with `lt` and `le` rows come when it passes them, with `gt` and `ge` they leave. Before there is a threshold, it is
+ * less than everything.
+ */
+export interface GateRel extends Base {
+  readonly kind: 'gate'
+  readonly input: Rel
+  /** Never NULL: a whole number of 64 bits at most. */
+  readonly key: Expr
+  readonly op: 'lt' | 'le' | 'gt' | 'ge'
+  /** Of the key's type. */
+  readonly threshold: Bound
+}
+/**
  * Lateral unnest: each row once for every element of its array, with the element behind its columns, and the element's
  * number, from 1, behind that if `ordinality`. A row whose array is empty or NULL is dropped, or, if `outer`, there once
  * with NULL for both.
@@ -400,3 +415,4 @@ export type Rel =
   | AsOfRel
   | SuccessorRel
   | SessionRel
+  | GateRel

@@ -4,9 +4,7 @@
  * twice what is needed.
  */
 import { readValue } from '../../codegen/expr/plain.js'
-import { type Bound, type Limit, printBound } from '../circuit/bounds.js'
-import { evaluate } from '../circuit/eval.js'
-import { Failure } from '../circuit/scalar.js'
+import { type Bound, type Limit, printBound, type Signal, signalsOf, thresholdOf } from '../circuit/bounds.js'
 import type { Column, RowSchema } from '../schema/schema.js'
 import type { Batch } from '../zset/batch.js'
 import type { Time, WaterlineOperator } from './operators/waterline.js'
@@ -19,41 +17,19 @@ export interface LiveLimit extends Limit {
 }
 
 /** Makes a limit of a plan one of a database. */
-export function liveLimit(
-  limit: Limit,
-  waterlineOf: (bound: Bound & { kind: 'value' }) => WaterlineOperator,
-): LiveLimit {
-  const value = thresholdOf(limit.bound, waterlineOf)
+export function liveLimit(limit: Limit, waterlineOf: (signal: Signal) => WaterlineOperator): LiveLimit {
+  const value = threshold(limit.bound, waterlineOf, w => w.value)
   return { ...limit, value }
 }
 
-function thresholdOf(
+/** A bound by the waterlines of a database, which are looked up now. */
+export function threshold(
   bound: Bound,
-  waterlineOf: (bound: Bound & { kind: 'value' }) => WaterlineOperator,
+  waterlineOf: (signal: Signal) => WaterlineOperator,
+  readOf: (waterline: WaterlineOperator) => Time | null,
 ): () => Time | null {
-  if (bound.kind === 'value') {
-    const waterline = waterlineOf(bound)
-    return () => {
-      const { value } = waterline
-      return value === null ? null : evaluated(bound, value)
-    }
-  }
-  const parts = bound.of.map(b => thresholdOf(b, waterlineOf))
-  return () => {
-    const values = parts.map(part => part())
-    if (bound.kind === 'least') return values.reduce((a, b) => (a === null || b === null ? null : b < a ? b : a))
-    return values.reduce((a, b) => (a === null ? b : b === null || b < a ? a : b))
-  }
-}
-
-/** null where the bound has no value, as beyond the end of a type. */
-function evaluated(bound: Bound & { kind: 'value' }, value: Time): Time | null {
-  try {
-    return evaluate(bound.value, [value]) as Time | null
-  } catch (problem) {
-    if (problem instanceof Failure) return null
-    throw problem
-  }
+  const found = new Map(signalsOf(bound).map(signal => [signal, waterlineOf(signal)]))
+  return () => thresholdOf(bound, signal => readOf(found.get(signal) as WaterlineOperator))
 }
 
 /** Fewer rows than this are not worth a pass. */

@@ -7,7 +7,9 @@
 import { GnitzError, quote, show, UsageError } from '../base/errors.js'
 import { type ConstraintSpec, constraintDefinition, type IndexSpec, indexDefinition } from '../circuit/builder/rules.js'
 import type { RowType, ViewDef } from '../circuit/builder/types.js'
+import { CLOCK } from '../circuit/clock.js'
 import type { ColumnBuilders, InsertOf, RowOf, TableDef } from '../circuit/columns.js'
+import { isClock } from '../circuit/now.js'
 import type { IndexDefinition, TableDefinition, ViewDefinition } from '../circuit/rel.js'
 import type { Change } from '../storage/storage.js'
 import type { Batch } from '../zset/batch.js'
@@ -15,6 +17,7 @@ import { Alteration } from './alter/alteration.js'
 import { describes, differenceOf, mustAgree } from './alter/difference.js'
 import { type Altered, type AlterTable, alteredDefinition, type Renamed, type Renames } from './alter/spec.js'
 import type { Progress } from './backfill.js'
+import { type AdvanceOptions, clockTime, maxRowsOf, nextStop } from './clock.js'
 import { Commit, type Committed } from './commit.js'
 import { impliedBy, type Reservation } from './constraints/rules.js'
 import { type Changes, Definitions } from './definitions.js'
@@ -27,6 +30,7 @@ import { type KvDef, type KvKeys, type KvTypes, type KvValues, kv } from './kv/d
 import { Kv, type KvRef, kvOf } from './kv/store.js'
 import type { LateGate } from './late.js'
 import { metricsOf } from './metrics.js'
+import { GateOperator } from './operators/gate.js'
 import { type Defined, type Entry, type IndexEntry, label, type TableEntry } from './registry.js'
 import type { RelationReader } from './relation.js'
 import { Transaction } from './transaction.js'
@@ -114,7 +118,7 @@ export class Database extends Writes<Commit> {
   }
 
   get tables(): TableHandle<unknown, unknown>[] {
-    return this.entries.flatMap(e => (e.kind === 'table' && !e.isSystem ? [e.handle] : []))
+    return this.entries.flatMap(e => (e.kind === 'table' && !e.isSystem && !isClock(e.definition) ? [e.handle] : []))
   }
 
   get views(): ViewHandle<unknown>[] {
@@ -501,6 +505,40 @@ export class Database extends Writes<Commit> {
     if (found !== undefined) return found.handle
     const known = this.entries.map(e => quote(e.name)).join(', ') || 'none'
     throw new UsageError(`expected a table or view of this database, found ${label(relation)}; it has: ${known}`)
+  }
+
+  // ---- the clock
+
+  /** What `now()` says in filters: the time of the last `advance`, in microseconds since 1970; null before the first. */
+  get now(): bigint | null {
+    return (this.clock?.gate?.waterlines[0].value as bigint | null | undefined) ?? null
+  }
+
+  private get clock(): TableEntry | undefined {
+    const found = this.definitions.registry.find(CLOCK)
+    return found?.kind === 'table' ? found : undefined
+  }
+
+  /**
+   * Moves the clock on, which lets rows of filters with `now()` come and leave. With `maxRows` it does so in several
+   * transactions, each with views as they are at some time in between. Returns the last of them. Throws UsageError if the
+   * clock shows a later time already; then nothing has happened.
+   */
+  advance(to: Date | bigint | number | string, options: AdvanceOptions = {}): Commit {
+    this.mustBeIdle('advance')
+    const [time, maxRows] = [clockTime(to), maxRowsOf(options)]
+    const { now } = this
+    if (now !== null && time < now) {
+      throw new UsageError(`advance: the clock shows ${show(new Date(Number(now / 1000n)))} already`)
+    }
+    if (this.clock === undefined) this.createTable(CLOCK)
+    for (;;) {
+      const from = this.now
+      const gates = this.definitions.circuit.scheduler.list().filter(o => o instanceof GateOperator && o.isTimed)
+      const stop = from === null ? time : nextStop(gates as GateOperator[], from, time, maxRows)
+      const commit = this.insert(CLOCK, { now: stop > time ? time : stop })
+      if (stop >= time) return commit
+    }
   }
 
   // ---- snapshots

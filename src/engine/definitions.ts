@@ -5,11 +5,12 @@
 import type { Mode } from '../../codegen/build.js'
 import { type EncodeRows, rowEncoder } from '../../codegen/encode.js'
 import { GnitzError, quote, UsageError } from '../base/errors.js'
-import type { Signal } from '../circuit/bounds.js'
+import { type Signal, signalsOf } from '../circuit/bounds.js'
 import { sourceOwners } from '../circuit/builder/sources.js'
 import type { ViewDef } from '../circuit/builder/types.js'
 import type { Udf } from '../circuit/expr.js'
 import { nodesOf } from '../circuit/nodes.js'
+import { isClock } from '../circuit/now.js'
 import type {
   ConstraintDefinition,
   IndexDefinition,
@@ -147,7 +148,7 @@ export class Definitions {
     const { schema } = definition
     this.registry.mustBeFree(schema.name)
     const isSystem = stored?.isSystem === true
-    if (!isSystem && this.durability !== null && schema.name.startsWith(SYSTEM_PREFIX)) {
+    if (!isSystem && this.durability !== null && schema.name.startsWith(SYSTEM_PREFIX) && !isClock(definition)) {
       throw new UsageError(`table ${quote(schema.name)}: names that begin with ${SYSTEM_PREFIX} belong to the catalog`)
     }
     const key = keyOrAll(schema, schema.primaryKey)
@@ -291,6 +292,7 @@ export class Definitions {
 
   private addSources(rel: Rel, view: string, created: Defined[]): void {
     for (const node of nodesOf(rel)) {
+      if (node.kind === 'gate') for (const signal of signalsOf(node.threshold)) this.addSignal(signal, created)
       if (node.kind !== 'source' || this.registry.find(node.relation) !== undefined) continue
       const { relation } = node
       if (relation.schema.name === view)
@@ -298,6 +300,11 @@ export class Definitions {
       if (relation.kind === 'view') this.addView(relation, undefined, created)
       else if (relation.kind === 'table') this.addTable(relation, created)
     }
+  }
+
+  /** A clock comes with the first view that looks at it. */
+  private addSignal({ table }: Signal, created: Defined[]): void {
+    if (this.registry.find(table) === undefined) this.addTable(table, created)
   }
 
   numbered(definition: Relation, stored: Stored | null): number {

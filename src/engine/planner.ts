@@ -13,7 +13,7 @@ import { extremeCode, supportCode, topKCode } from '../../codegen/walk.js'
 import { windowCode } from '../../codegen/window.js'
 import { GnitzError } from '../base/errors.js'
 import { AGGREGATES } from '../circuit/aggregates/index.js'
-import { boundKey, hasSignal, type Limit, limitsOf, type Signal, sideLimits } from '../circuit/bounds.js'
+import { boundKey, hasSignal, type Limit, limitsOf, type Signal, sideLimits, signalsOf } from '../circuit/bounds.js'
 import { keepsFailures } from '../circuit/conditions.js'
 import type { ColumnExpr, Expr } from '../circuit/expr.js'
 import { countReaders, filterOf, mapOf, planCanFail } from '../circuit/nodes.js'
@@ -24,6 +24,7 @@ import {
   type ClampRel,
   divergence,
   type FixpointRel,
+  type GateRel,
   type JoinRel,
   type NoiseRel,
   type Rel,
@@ -39,7 +40,7 @@ import { allColumns, canFail, exprKey } from '../circuit/substitute.js'
 import { arrangedLayout, type Column, flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import { GroupTable } from '../zset/groups.js'
 import { usedLanes } from '../zset/records.js'
-import { type Cuttable, Cutter, describeLimits, liveLimit } from './bounded.js'
+import { type Cuttable, Cutter, describeLimits, liveLimit, threshold } from './bounded.js'
 import { SILENT } from './errors.js'
 import { ArrangeOperator } from './operators/arrange.js'
 import { type Clamp, ClampOperator } from './operators/clamp.js'
@@ -62,6 +63,7 @@ import {
   type SolvedVariable,
   VariableOperator,
 } from './operators/fixpoint.js'
+import { GateOperator } from './operators/gate.js'
 import { JoinOperator, type Probe } from './operators/join.js'
 import { LinearOperator } from './operators/linear.js'
 import { LoopArrange } from './operators/loop.js'
@@ -252,6 +254,8 @@ export class Planner {
         return this.successorOf(rel)
       case 'session':
         return this.sessionOf(rel)
+      case 'gate':
+        return this.gateOf(rel)
       case 'filter':
       case 'map':
       case 'negate':
@@ -286,6 +290,9 @@ export class Planner {
     purpose = `an arrangement of view ${JSON.stringify(this.context.unit)}`,
     limits: readonly Limit[] = [],
   ): ArrangeOperator {
+    if (new Set(keyColumns).size < keyColumns.length) {
+      return this.arrangementOf(rel, [...new Set(keyColumns)], order, silent, purpose, limits)
+    }
     if (limits.length > 0 && this.loops.of(rel) === null) {
       return this.boundedArrangement(rel, arrangedLayout(rel.schema, keyColumns, order), silent, limits)
     }
@@ -342,7 +349,7 @@ export class Planner {
   /** Lets an operator's state be cut off; limits speak of `schema`. */
   private bind(operator: Operator & Cuttable, limits: readonly Limit[], schema: RowSchema): void {
     if (limits.length === 0) return
-    const live = limits.map(limit => liveLimit(limit, ({ signal }) => this.catalog.waterlineOf(signal)))
+    const live = limits.map(limit => liveLimit(limit, signal => this.catalog.waterlineOf(signal)))
     operator.cutter = new Cutter(live, operator)
     operator.boundedness = describeLimits(limits, schema)
   }
@@ -516,7 +523,7 @@ export class Planner {
   private sessionOf(rel: SessionRel): SessionOperator {
     const at = columnIndex(rel.at)
     const order = [{ index: at, descending: false }]
-    const keys = rel.keys.map(columnIndex)
+    const keys = [...new Set(rel.keys.map(columnIndex))]
     const limits = limitsOf(rel)
     const input =
       limits.length === 0
@@ -529,6 +536,25 @@ export class Planner {
     const operator = new SessionOperator(input, shape, project, sources.texts)
     this.bind(operator, limits, rel.schema)
     if (limits.length === 0) this.warn(input, rel.input, `the input of ${printNode(rel)}`)
+    return this.add(operator)
+  }
+
+  private gateOf(rel: GateRel): GateOperator {
+    const { schema } = rel.input
+    const layout = arrangedLayout(schema, [columnIndex(rel.key)])
+    const sources = new SourceList()
+    const project = prefixProjector(this.context, layout, rel.schema, rel.schema.columns.length, sources)
+    const waterlineOf = (signal: Signal) => this.catalog.waterlineOf(signal)
+    const shape = {
+      op: rel.op,
+      bound: rel.threshold,
+      threshold: threshold(rel.threshold, waterlineOf, w => w.next),
+      waterlines: signalsOf(rel.threshold).map(waterlineOf),
+      schema: rel.schema,
+      text: printNode(rel),
+    }
+    const operator = new GateOperator(kernelsOf(layout, this.context.mode), shape, project, sources.texts)
+    this.attachBatch(this.feedsOf(rel.input), schema, layout, operator.raw, operator.errors, operator.feeds)
     return this.add(operator)
   }
 
@@ -559,7 +585,7 @@ export class Planner {
 
   private windowOf(rel: WindowRel): WindowOperator {
     const plan = planWindow(rel)
-    const partition = rel.partition.map(columnIndex)
+    const partition = [...new Set(rel.partition.map(columnIndex))]
     const order = rel.order.map(o => ({ index: columnIndex(o.expr), descending: o.descending }))
     const input = this.keptInput(rel, partition, order)
     const code = windowCode<WindowWalk>(this.context, { kernels: input.kernels, schema: rel.schema, partition, order })

@@ -1,5 +1,6 @@
 /** Structural identity of relational plans: two plans with one key compute the same relation. */
 
+import { boundKey } from '../circuit/bounds.js'
 import { aggregateKey, nodeCanFail } from '../circuit/nodes.js'
 import type { Rel, Relation } from '../circuit/rel.js'
 import { exprKey, identity } from '../circuit/substitute.js'
@@ -81,6 +82,8 @@ function compute(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string
     }
     case 'successor':
       return `successor(${of(rel.input)},${list(rel.keys)},${exprKey(rel.order)},${rel.backwards})`
+    case 'gate':
+      return `gate(${of(rel.input)},${exprKey(rel.key)},${rel.op},${boundKey(rel.threshold, numberOf)})`
     case 'session':
       return `session(${of(rel.input)},${list(rel.keys)},${exprKey(rel.at)},${rel.gap})`
     case 'unnest':

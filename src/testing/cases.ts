@@ -45,6 +45,8 @@ export function caseArb(options: CaseOptions = {}): fc.Arbitrary<Case> {
   })
   return genomes.map(({ tables: tableGenome, circuits, rows: rowGenome, plan: steps, negative, loaded }) => {
     const tables = decodeTables(new Choices(tableGenome), options.waterlines === true)
+    if (options.waterlines === true)
+      tables.push(table('clock', [['now', 'i64', false]], [], [{ column: 0, lateness: 0n }]))
     const choices = new Choices(rowGenome)
     const pools = tables.map(t => decodeRows(choices, t, maxRows))
     const all = steps.map(step =>

@@ -2,8 +2,9 @@
 import type fc from 'fast-check'
 import type { ArgumentRule, UserAggregate } from '../circuit/aggregates/definition.js'
 import { AGGREGATE_FNS, AGGREGATES } from '../circuit/aggregates/index.js'
+import type { Bound } from '../circuit/bounds.js'
 import type { ColumnExpr, Expr } from '../circuit/expr.js'
-import type { AggregateFn, JoinRel, Rel, Relation, SetRel } from '../circuit/rel.js'
+import type { AggregateFn, JoinRel, Rel, Relation, SetRel, TableDefinition } from '../circuit/rel.js'
 import type { Frame } from '../circuit/window.js'
 import { arrayOf, isDecimal, TYPES, type TypeName } from '../schema/types.js'
 import { Choices, genomeArb } from './choices.js'
@@ -54,6 +55,12 @@ class Circuits {
   readonly choices: Choices
   private readonly relations: readonly Relation[]
   private readonly kinds: readonly OperatorKind[]
+
+  /** Tables among the relations. */
+  get tables(): TableDefinition[] {
+    return this.relations.filter(r => r.kind === 'table')
+  }
+
   /** Nodes made so far, for use a second time. */
   private readonly made: Rel[] = []
   private readonly prefix: string
@@ -419,6 +426,26 @@ function timeWindowOperator(c: Circuits, depth: number): Rel {
   }
 }
 
+/** Rows that pass once they are final, or until the clock passes them; the input itself, if there is neither. */
+function gateOperator(c: Circuits, depth: number): Rel {
+  const input = c.relation(depth)
+  const columns = columnsOf(input)
+  const clock = c.tables.find(t => t.waterlines?.length === 1 && t.schema.columns.length === 1)
+  const bounded = columns.filter(column => n.boundOf(input, column.index) !== null)
+  if (bounded.length > 0 && c.choices.oneIn(2)) {
+    const key = c.choices.pick(bounded)
+    return n.gate(input, key, 'lt', n.boundOf(input, key.index) as Bound)
+  }
+  if (clock === undefined) return input
+  const { type } = clock.schema.columns[0]
+  const own = columns.filter(column => column.type === type && !column.nullable)
+  const key = own.length > 0 ? c.choices.pick(own) : n.literal(type, wholeOf(type, c.choices.below(24)))
+  const by = n.literal(type, wholeOf(type, c.choices.below(8)))
+  const name = c.choices.pick(['addSaturated', 'subSaturated'] as const)
+  const threshold = n.waterlineBound(clock, 0, now => n.fn(name, type, now, by))
+  return n.gate(input, key, c.choices.pick(['ge', 'lt', 'gt', 'le'] as const), threshold)
+}
+
 /** One node of each kind, over relations of the given depth. Simple ones first. */
 const OPERATORS = {
   filter: (c: Circuits, depth: number): Rel => {
@@ -458,6 +485,7 @@ const OPERATORS = {
   unnest: unnestOperator,
   asOf: asOfOperator,
   session: timeWindowOperator,
+  gate: gateOperator,
   view: (c: Circuits, depth: number): Rel => c.asView(c.relation(depth)),
   recursive: recursion,
 }

@@ -66,7 +66,7 @@ class Trial {
   verify(): void {
     if (this.overflow) return
     for (const [view, running] of this.running) {
-      this.compare(view, running, interpret(view.rel, this.tables.contents))
+      this.compare(view, running, interpret(view.rel, this.tables.contents, this.tables.signals))
     }
   }
 
@@ -75,7 +75,7 @@ class Trial {
   }
 
   private noteOverflow(views: Iterable<ViewDefinition>): void {
-    for (const { rel } of views) this.overflow ||= interpret(rel, this.tables.contents).overflow
+    for (const { rel } of views) this.overflow ||= interpret(rel, this.tables.contents, this.tables.signals).overflow
   }
 
   private compare(view: ViewDefinition, running: RunningView, expected: Interpretation): void {

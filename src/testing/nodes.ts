@@ -3,7 +3,9 @@
  * a failed property prints. They compute schemas and nullability and check nothing else.
  */
 import { aggregateColumn } from '../circuit/aggregates/index.js'
+import { type Bound, boundsOf } from '../circuit/bounds.js'
 import type { CallExpr, ColumnExpr, DatePart, Expr, Op, Udf } from '../circuit/expr.js'
+import { lower } from '../circuit/lower.js'
 import type {
   AggregateFn,
   AggregateRel,
@@ -11,6 +13,7 @@ import type {
   AsOfRel,
   ClampMode,
   FilterRel,
+  GateRel,
   JoinRel,
   MapRel,
   RecursiveProgram,
@@ -27,7 +30,7 @@ import type {
   WindowRel,
 } from '../circuit/rel.js'
 import type { FunctionName } from '../circuit/scalar.js'
-import { detailed } from '../circuit/substitute.js'
+import { columnOf as columnExpr, detailed } from '../circuit/substitute.js'
 import { DEFAULT_FRAME, type WindowOrder, type WindowSpec, windowResult } from '../circuit/window.js'
 import { type ColumnSpec, type RowSchema, rowSchema, tableSchema } from '../schema/schema.js'
 import { TYPES, type TypeName } from '../schema/types.js'
@@ -231,6 +234,21 @@ export function asOf(
   const exprs = outputs.map(o => o[1])
   return Object.freeze({ kind: 'asOf', schema: schemaOf('asOf', outputs), type, op, left, right, on, times, exprs })
 }
+
+/** Rows that pass by their key and a threshold. */
+export function gate(input: Rel, key: Expr, op: GateRel['op'], threshold: Bound): GateRel {
+  return Object.freeze({ kind: 'gate', input, key, op, threshold, schema: input.schema })
+}
+
+/** What column `column` of a relation is bounded by; null if nothing is known. */
+export const boundOf = (rel: Rel, column: number): Bound | null => boundsOf(lower(rel))[column]
+
+/** A bound that follows from the waterline of a column: `value` over column 0. */
+export const waterlineBound = (table: TableDefinition, column: number, value: (signal: Expr) => Expr): Bound => ({
+  kind: 'value',
+  signal: { kind: 'waterline', table, column },
+  value: value({ ...columnExpr(table.schema, column), index: 0 }),
+})
 
 /** `keys` and `at` of the input; adds the columns `start` and `end`. */
 export function session(

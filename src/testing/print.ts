@@ -1,4 +1,5 @@
 /** A failing case as TypeScript text that rebuilds it and runs the laws again. */
+import type { Bound as ColumnBound } from '../circuit/bounds.js'
 import type { Expr } from '../circuit/expr.js'
 import { inputsOf } from '../circuit/nodes.js'
 import type {
@@ -137,6 +138,8 @@ class Printer {
         const times = rel.times.map(expr).join(', ')
         return `n.asOf('${rel.type}', '${rel.op}', ${inputs.join(', ')}, [${on}], [${times}], ${outputs(rel.exprs)})`
       }
+      case 'gate':
+        return `n.gate(${inputs[0]}, ${expr(rel.key)}, '${rel.op}', ${this.bound(rel.threshold)})`
       case 'session': {
         const [start, end] = rel.schema.columns.slice(-2).map(c => quoted(c.name))
         return `n.session(${inputs[0]}, [${rel.keys.map(expr).join(', ')}], ${expr(rel.at)}, ${rel.gap}n, ${start}, ${end})`
@@ -162,6 +165,13 @@ class Printer {
       default:
         return `n.${rel.kind}(${inputs.join(', ')})`
     }
+  }
+
+  private bound(bound: ColumnBound): string {
+    if (bound.kind !== 'value') return `{ kind: '${bound.kind}', of: [${bound.of.map(b => this.bound(b)).join(', ')}] }`
+    const { table, column } = bound.signal
+    const text = printExpr(bound.value, ['SIGNAL']).replaceAll(/n\.column\(SIGNAL\.schema[^)]*\)/g, 'signal')
+    return `n.waterlineBound(${this.relation(table)}, ${column}, signal => ${text})`
   }
 
   private conditions(rel: JoinRel, expr: (e: Expr) => string): string {

@@ -2,11 +2,12 @@
  * What the laws need of a database: tables that take changes, views that can be read, followed and dropped. The
  * engine is one such runner; the naive one recomputes everything and tests the laws themselves.
  */
+import type { SignalValue } from '../circuit/bounds.js'
 import type { Row, ZSet } from '../circuit/interpret.js'
 import { addRow, addZSet, difference, interpret, rowText, zsetOf } from '../circuit/interpret.js'
 import { nodesOf } from '../circuit/nodes.js'
 import type { Rel, Relation, TableDefinition, ViewDefinition, Waterline } from '../circuit/rel.js'
-import type { Value } from '../schema/types.js'
+import { TYPES, type Value } from '../schema/types.js'
 import { normalise, Problem } from '../schema/values.js'
 import type { Step } from './arbitraries.js'
 
@@ -94,6 +95,13 @@ export class Tables {
     return changes.filter(c => (schema.primaryKey.length > 0 ? !keys.has(keyOf(c.row)) : !isLate(c)))
   }
 
+  /** Waterlines as circuits see them. */
+  readonly signals: SignalValue = ({ table, column }) => {
+    const waterline = table.waterlines?.find(w => w.column === column)
+    const value = waterline === undefined ? null : this.waterline(table, waterline)
+    return value !== null && TYPES[table.schema.columns[column].type].js === 'number' ? Number(value) : value
+  }
+
   private waterline(table: TableDefinition, { column, lateness }: Waterline): bigint | null {
     const greatest = this.greatest.get(table)?.get(column) ?? null
     return greatest === null ? null : BigInt(greatest as bigint) - lateness
@@ -126,10 +134,10 @@ export class NaiveRunner implements Runner {
   }
 
   createView(view: ViewDefinition): RunningView {
-    let current = interpret(view.rel, this.tables.contents)
+    let current = interpret(view.rel, this.tables.contents, this.tables.signals)
     const integral = zsetOf(current.rows.values())
     const follow = (): void => {
-      const next = interpret(view.rel, this.tables.contents)
+      const next = interpret(view.rel, this.tables.contents, this.tables.signals)
       addZSet(integral, difference(next.rows, current.rows))
       current = next
     }

@@ -1,6 +1,8 @@
 /** Bugs that were found once, each with the least that shows it. What other tests cover anyway is not repeated here. */
 import { expect, it } from 'vitest'
+import { SimulatedEnv } from '../../src/env/simulated.js'
 import { count, i32, i64, max, min, open, string, table, view } from '../../src/index.js'
+import * as n from '../../src/testing/nodes.js'
 import { expectError, expectExact, expectRefused, MAX_I64 } from '../engine/support.js'
 
 const t = table('t', { id: i64().primaryKey(), s: string() })
@@ -118,4 +120,51 @@ it('source() of a view whose code was made before shows all of it', () => {
   })
   expect(sources[0]).toContain('function compareGroupColumns')
   expect(sources[1]).toBe(sources[0])
+})
+
+it('a column that stands in several keys of a join is kept once, and a directory with it can be opened again', async () => {
+  const t = n.table('t', [
+    ['x', 'i64', true],
+    ['y', 'i64', true],
+  ])
+  const source = n.source(t)
+  const [x, y, x2, y2] = [0, 1, 0, 1].map((c, i) => n.column(source.schema, c, i < 2 ? 0 : 1))
+  const twice = n.view(
+    'twice',
+    n.join(
+      'left',
+      source,
+      source,
+      [
+        [x, x2, true],
+        [x, y2, true],
+        [x, x2, false],
+      ],
+      null,
+      [
+        ['a', x],
+        ['b', y],
+        ['c', n.column(source.schema, 1, 1, true)],
+      ],
+    ),
+  )
+  const env = new SimulatedEnv({ seed: 1 })
+  const db = await open('/db', { env })
+  db.createView(twice as never)
+  await db.insert(
+    t as never,
+    [
+      { x: 1n, y: 1n },
+      { x: 2n, y: 1n },
+      { x: null, y: null },
+    ] as never,
+  )
+  await db.close()
+  const again = await open('/db', { env })
+  expect(again.view('twice').rows()).toEqual([
+    { a: null, b: null, c: null },
+    { a: 1n, b: 1n, c: 1n },
+    { a: 2n, b: 1n, c: null },
+  ])
+  await again.close()
 })

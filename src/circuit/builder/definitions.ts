@@ -143,6 +143,7 @@ function keyOf(rel: Rel): readonly number[] | null {
     }
     case 'successor':
     case 'session':
+    case 'gate':
       return keyOf(rel.input)
     default:
       return null

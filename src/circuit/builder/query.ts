@@ -16,6 +16,7 @@ import { call, columnOf } from '../substitute.js'
 import { cast, typeText } from '../typing.js'
 import { type Aggregates, compileAggregate, type GlobalValues, type GroupValues } from './aggregates.js'
 import type { FrameSpec } from './frames.js'
+import { filterRel, finalRel } from './gates.js'
 import { cubeOf, groupingSetsRel, rollupOf } from './grouping.js'
 import { asOfRel, type JoinType, joinRel } from './joins.js'
 import { type PrivacyOptions, type PrivateAggregates, type PrivateValues, privateRel } from './privacy.js'
@@ -63,14 +64,17 @@ export class Query<R> {
     return this.rel.schema
   }
 
-  /** Keeps the rows for which `predicate` is true (not false, not NULL). */
+  /**
+   * Keeps the rows for which `predicate` is true (not false, not NULL). It may compare times with the database's clock:
+   * `.filter((r, { ago }) => r.at >= ago('1 hour'), { ago: fn.ago })`; rows come and leave as the clock goes on.
+   */
   filter<C extends Context = NoContext>(
     predicate: (row: R, ctx: Ctx<C>) => boolean | null | undefined,
     ctx?: C,
   ): Query<R> {
     const { rel } = this
-    const condition = conditionLambda({ fn: predicate, ctx, rows: [rel.schema], what: 'filter' })
-    return new Query<R>({ kind: 'filter', input: rel, predicate: condition, schema: rel.schema })
+    const condition = conditionLambda({ fn: predicate, ctx, rows: [rel.schema], what: 'filter', now: true })
+    return new Query<R>(filterRel(rel, condition))
   }
 
   /** Makes a new row of each: `r => ({ ...r, total: r.price * r.quantity })`. */
@@ -339,6 +343,14 @@ export class Query<R> {
     C extends Context = NoContext,
   >(at: (row: R, ctx: Ctx<C>) => T, gap: Span, options: SessionOptions<R, S, E, C> = {}): Query<InWindow<R, T, S, E>> {
     return new Query<InWindow<R, T, S, E>>(sessionRel(this.rel, at, gap, options))
+  }
+
+  /**
+   * Rows that will not change any more: those whose column, the end of a window mostly, lies behind the waterline that it
+   * follows from. They come once, when the waterline passes them. Throws CompileError if it follows from none.
+   */
+  emitFinal<C extends Context = NoContext>(column: (row: R, ctx: Ctx<C>) => number | bigint, ctx?: C): Query<R> {
+    return new Query<R>(finalRel(this.rel, column, ctx))
   }
 
   /** One row with counts and sums of everything, with noise: see docs/privacy.md. */

@@ -1,5 +1,6 @@
 /** What one interpretation carries along: failed rows, and whether a weight left the i64 range. */
 import { TYPES, type Value } from '../../schema/types.js'
+import type { SignalValue } from '../bounds.js'
 import { evaluate } from '../eval.js'
 import type { Expr } from '../expr.js'
 import { Failure } from '../scalar.js'
@@ -9,6 +10,8 @@ export class Context {
   /** Message → sum of the weights of the rows (pairs: products) that failed with it. */
   readonly errors = new Map<string, bigint>()
   overflow = false
+
+  constructor(readonly signals: SignalValue = () => null) {}
 
   /** The values of the expressions in order; or null, and the first failure recorded with `weight`. */
   evaluateAll(exprs: readonly Expr[], weight: bigint, left: Row, right?: Row): Value[] | null {

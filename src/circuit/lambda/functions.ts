@@ -10,6 +10,7 @@ import type { JsonValue } from '../../schema/nested.js'
 import { knownType, type TypeName, type Value } from '../../schema/types.js'
 import { ColumnBuilder } from '../columns.js'
 import type { DatePart, Expr, Udf } from '../expr.js'
+import { nowExpr } from '../now.js'
 import type { TruncUnit } from '../scalar.js'
 import {
   arithmetic,
@@ -200,6 +201,13 @@ export const fn = Object.freeze({
   floor: rounding('floor'),
   ceil: rounding('ceil'),
   trunc: rounding('trunc'),
+
+  /** The time that the clock of the database shows: see docs/time.md. In comparisons of filters only. */
+  now: builtIn<() => bigint>('now', [0, 0], nowExpr),
+  /** So long before `now()`: `ago('10 minutes')`. */
+  ago: builtIn<(span: string) => bigint>('ago', [1, 1], ([span]) =>
+    arithmetic('sub', nowExpr(), cast('interval', span)),
+  ),
 
   interval: castTo<Interval>('interval', 'interval'),
   makeInterval: builtIn<(months: number, days: number, micros: bigint) => Interval>(

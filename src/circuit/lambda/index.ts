@@ -9,6 +9,7 @@ import { CompileError, quote, show } from '../../base/errors.js'
 import type { RowSchema } from '../../schema/schema.js'
 import type { Expr } from '../expr.js'
 import { isUntypedNull } from '../literals.js'
+import { mentionsNow } from '../now.js'
 import { condition } from '../typing.js'
 import { Lowerer } from './lower.js'
 import { fieldsOf, type Meaning, rowMeaning, Scope } from './meaning.js'
@@ -23,6 +24,8 @@ export interface LambdaSource {
   readonly rows: readonly RowSchema[]
   /** For messages: "filter". */
   readonly what: string
+  /** The present time may occur. */
+  readonly now?: boolean
 }
 
 export interface NamedExpr {
@@ -64,14 +67,22 @@ export function valueLambda(source: LambdaSource): Expr {
   const { body } = lowerer.lambda
   const expr = lowerer.toExpr(result, body)
   if (isUntypedNull(expr)) lowerer.fail(body, 'the value is always null', 'give it a type with a cast from `fn`')
-  return expr
+  return timeless(lowerer, source, expr)
 }
 
 /** A lambda that gives a condition: TRUE keeps, FALSE and NULL do not. */
 export function conditionLambda(source: LambdaSource): Expr {
   const { lowerer, result } = lowerLambda(source)
   const { body } = lowerer.lambda
-  return lowerer.at(body, () => condition(lowerer.toExpr(result, body), source.what))
+  return lowerer.at(body, () => timeless(lowerer, source, condition(lowerer.toExpr(result, body), source.what)))
+}
+
+/** Everything but a filter would have to be computed again all the time. */
+function timeless(lowerer: Lowerer, { now = false }: LambdaSource, expr: Expr): Expr {
+  if (!now && mentionsNow(expr)) {
+    lowerer.fail(lowerer.lambda.body, 'now() can be used in comparisons of filters only')
+  }
+  return expr
 }
 
 /** A lambda that gives the columns of a new row. ENSURES: at least one, names distinct and not empty. */
@@ -89,6 +100,7 @@ export function columnsLambda(source: LambdaSource): NamedExpr[] {
   if (fields.length === 0) lowerer.fail(body, 'expected at least one column, found none')
   for (const { name, expr } of fields) {
     if (name === '') lowerer.fail(body, 'a column needs a non-empty name')
+    timeless(lowerer, source, expr)
     if (isUntypedNull(expr)) {
       lowerer.fail(body, `column ${quote(name)} is always null`, 'give it a type with a cast from `fn`, e.g. i64(null)')
     }

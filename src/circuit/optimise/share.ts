@@ -3,6 +3,7 @@
  * since each of them records its own failures.
  */
 
+import { boundKey } from '../bounds.js'
 import type { Expr } from '../expr.js'
 import { aggregateKey, inputsOf, nodeCanFail, nodesOf, withInputs } from '../nodes.js'
 import type { JoinRel, Rel } from '../rel.js'
@@ -76,6 +77,8 @@ function details(rel: Rel): string {
       return [rel.type, rel.op, keys(rel.on.flat()), keys(rel.times), keys(rel.exprs)].join(' | ')
     case 'successor':
       return `${rel.backwards} ${keys(rel.keys)} | ${exprKey(rel.order)}`
+    case 'gate':
+      return `${rel.op} ${exprKey(rel.key)} ${boundKey(rel.threshold, identity)}`
     case 'session':
       return `${rel.gap} ${exprKey(rel.at)} | ${keys(rel.keys)}`
     case 'unnest':

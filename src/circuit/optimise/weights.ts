@@ -45,6 +45,7 @@ function findBound(rel: Rel): WeightBound {
       return weightBound(rel.input) === 'unit' ? 'unit' : 'natural'
     case 'asOf':
       return 'any'
+    case 'gate':
     case 'session':
       return weightBound(rel.input)
     case 'unnest':

@@ -1,0 +1,46 @@
+/**
+ * Moving the clock on: in steps of which each makes no more than so many rows come or leave, where the clock's resolution
+ * allows it.
+ */
+import { show, UsageError } from '../base/errors.js'
+import { normalise, Problem } from '../schema/values.js'
+import type { GateOperator } from './operators/gate.js'
+
+export interface AdvanceOptions {
+  /**
+   * Most rows that come or leave at each filter in one transaction; all that are due unless given. Rows of one microsecond
+   * go together.
+   */
+  readonly maxRows?: number
+}
+
+/** A time as the clock has it. Throws UsageError. */
+export function clockTime(to: unknown): bigint {
+  const time = to === null || to === undefined ? new Problem('expected a time') : normalise('timestamptz', to)
+  if (typeof time === 'bigint') return time
+  throw new UsageError(`advance: expected a time like a Date or microseconds since 1970, found ${show(to)}`)
+}
+
+export function maxRowsOf({ maxRows = Number.POSITIVE_INFINITY }: AdvanceOptions): number {
+  if (maxRows === Number.POSITIVE_INFINITY || (Number.isSafeInteger(maxRows) && maxRows >= 1)) return maxRows
+  throw new UsageError(`advance: expected maxRows of 1 or more, found ${show(maxRows)}`)
+}
+
+/** The latest time up to `to` at which no gate passes more than `maxRows` rows; at least a microsecond after `from`. */
+export function nextStop(gates: readonly GateOperator[], from: bigint, to: bigint, maxRows: number): bigint {
+  let stop = to
+  if (maxRows === Number.POSITIVE_INFINITY) return stop
+  for (const gate of gates) {
+    const key = gate.keyAhead(maxRows)
+    if (key === null || !gate.reaches(key, stop)) continue
+    let [low, high] = [from, stop]
+    // `low` does not reach the row, `high` does.
+    while (high - low > 1n) {
+      const middle = (low + high) >> 1n
+      if (gate.reaches(key, middle)) high = middle
+      else low = middle
+    }
+    stop = low
+  }
+  return stop > from ? stop : from + 1n
+}
