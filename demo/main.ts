@@ -1,60 +1,14 @@
 /** `npm start`: three million flights through live views, then corrections, then proof. */
 import { GnitzError } from '../src/index.js'
 import { CorruptionError, FormatError, LockedError } from '../src/storage/index.js'
-import { type Demo, livePanels, openDemo, stateOf, whereItStands } from './database.js'
+import { type Demo, openDemo, whereItStands } from './database.js'
 import { startOver } from './directory.js'
-import { type FlightFile, FlightReader, openFlights, readAirports } from './flights.js'
-import { integer } from './format.js'
-import { ALL_RETRACTED, CORRECTIONS } from './journal.js'
+import { type FlightFile, openFlights } from './flights.js'
 import { type Options, parseOptions, USAGE } from './options.js'
-import { correct, present, replay, type Timing, type Verdict, verify } from './phases.js'
-import { sample } from './random.js'
+import { run } from './run.js'
 import { LiveScreen, PlainScreen } from './screen.js'
 import { Stage } from './stage.js'
-import { allAgree, renderSummary, type Summary } from './summary.js'
-
-const CORRECTED = 10_000
-const SEED = 20_010_101
-
-/** Goes on from where the database stands to the end of a round. */
-async function run(demo: Demo, file: FlightFile, batch: number, stage: Stage): Promise<Summary> {
-  const { journal } = demo
-  const { rows, round } = journal.place
-  stage.panels = () => livePanels(demo)
-  const airports = await readAirports()
-  const source = new FlightReader(file, rows)
-  const replayed = await replay(demo, source, batch, stage)
-
-  const chosen = sample(Math.min(CORRECTED, rows), rows, SEED + round)
-  const corrections: { name: string; timing: Timing }[] = []
-  const step = async (n: number) => {
-    const { kind, batch } = CORRECTIONS[n]
-    const timing = await correct(demo, chosen, n, stage)
-    corrections.push({ name: `${kind} ${integer(timing.rows)}, ${integer(batch)} at a time`, timing })
-    return timing
-  }
-  const judge = async (n: number) => verify(demo, await present(source, chosen, n, stage), airports, stage)
-  for (let n = 0; n <= ALL_RETRACTED; n++) await step(n)
-  const last = ALL_RETRACTED + 1
-  const isBegun = journal.doneOf(last + 1, chosen.length) > 0
-  const without: Verdict[] | null = isBegun ? null : await judge(ALL_RETRACTED)
-  await step(last)
-  const final = await judge(last)
-
-  const state = stateOf(demo)
-  await demo.db.transact(tx => journal.move(tx, { round: round + 1, step: 1, done: 0 }))
-  return {
-    state,
-    rowCount: rows,
-    batch,
-    compiled: demo.compiled,
-    directory: demo.directory,
-    replayed,
-    corrected: chosen.length,
-    corrections,
-    verdicts: { without, final },
-  }
-}
+import { allAgree, renderSummary } from './summary.js'
 
 /** Reads the arguments, opens the database, runs the demo; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
