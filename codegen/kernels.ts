@@ -85,7 +85,8 @@ function makeKernels(layout: Layout, mode: Mode, sums: Sums): CompiledKernels {
   const common: Record<string, unknown> = {
     $layout: layout,
     $words: layout.key.words,
-    $prefix: layout.key.kind === 'hash' ? layout.order.slice(0, layout.key.columns.length) : [],
+    // The order has a column once, also one that is in the key twice.
+    $prefix: layout.key.kind === 'hash' ? layout.order.slice(0, new Set(layout.key.columns).size) : [],
     $compareKeys,
     $comparePayload,
     $inlined: isShort(layout),

@@ -133,7 +133,7 @@ export function flatLayout(schema: RowSchema): Layout {
 /**
  * The layout of a relation arranged by `keyColumns`; `order` lists columns that follow the key in the order (for
  * extremes and top-k), the other columns come after in schema order.
- * REQUIRES: indexes exist and are distinct. With no key columns the key is the hash of nothing: one group.
+ * REQUIRES: indexes exist; a key may have a column twice. With no key columns the key is the hash of nothing: one group.
  */
 export function arrangedLayout(
   schema: RowSchema,

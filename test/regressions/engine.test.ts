@@ -2,10 +2,12 @@
 import { expect, it } from 'vitest'
 import { SimulatedEnv } from '../../src/env/simulated.js'
 import { count, i32, i64, max, min, open, string, table, view } from '../../src/index.js'
+import { checkIncremental } from '../../src/testing/index.js'
 import * as n from '../../src/testing/nodes.js'
 import { expectError, expectExact, expectRefused, MAX_I64 } from '../engine/support.js'
 
 const t = table('t', { id: i64().primaryKey(), s: string() })
+const u = table('u', { id: i64().primaryKey(), s: string(), s2: string() })
 const LONG = 'a text that is too long for its cell, number '
 
 it('a heavy row in the tail of a store is still counted after older rows were arranged', () => {
@@ -167,4 +169,21 @@ it('a column that stands in several keys of a join is kept once, and a directory
     { a: 2n, b: 1n, c: null },
   ])
   await again.close()
+})
+
+it('a column may be twice in a key: of groups that are ranked, of joins', () => {
+  const twice = view('twice', q =>
+    q
+      .from(t)
+      .groupBy(r => ({ x: r.s, y: r.s }))
+      .top(1, { by: r => r.id, desc: true }),
+  )
+  const pairs = view('pairs', q =>
+    q.from(t).leftJoin(
+      u,
+      (t, u) => t.s === u.s && t.s === u.s2,
+      (t, u) => ({ id: t.id, other: u.id }),
+    ),
+  )
+  for (const definition of [twice, pairs]) checkIncremental(definition as never, { runs: 60, seed: 1 })
 })
