@@ -28,14 +28,15 @@ export class Sorter {
     this.reserve(n)
     const perm = this.permutation
     for (let i = 0; i < n; i++) perm[i] = i
-    if (isSorted(n, compare)) return true
+    const rows = { keys32, lanes, compare }
+    if (isSorted(n, rows)) return true
     if (n <= INSERTION_LIMIT) {
-      insertionSort(perm, 0, n, compare)
+      insertionSort(perm, 0, n, rows)
       return false
     }
     this.findVarying(keys32, lanes, n)
     this.radix(keys32, lanes, n)
-    this.finish(keys32, lanes, n, compare)
+    this.finish(n, rows)
     return false
   }
 
@@ -97,14 +98,15 @@ export class Sorter {
     this.spare = from
   }
 
-  private finish(keys32: Uint32Array, lanes: number, n: number, compare: CompareIndex): void {
+  private finish(n: number, rows: Rows): void {
+    const { keys32, lanes } = rows
     const perm = this.permutation
     let start = 0
     for (let p = 1; p <= n; p++) {
       if (p < n && this.sameDigits(keys32, lanes, perm[start], perm[p])) continue
       const size = p - start
-      if (size > INSERTION_LIMIT) mergeSort(perm, this.spare, start, p, compare)
-      else if (size > 1) insertionSort(perm, start, p, compare)
+      if (size > INSERTION_LIMIT) mergeSort(perm, this.spare, start, p, rows)
+      else if (size > 1) insertionSort(perm, start, p, rows)
       start = p
     }
   }
@@ -118,16 +120,30 @@ export class Sorter {
   }
 }
 
-function isSorted(n: number, compare: CompareIndex): boolean {
-  for (let i = 1; i < n; i++) if (compare(i - 1, i) > 0) return false
+/** What is compared: keys here, where they lie; what they leave open by a call, which costs more. */
+interface Rows {
+  readonly keys32: Uint32Array
+  readonly lanes: number
+  readonly compare: CompareIndex
+}
+
+function order({ keys32, lanes, compare }: Rows, i: number, j: number): number {
+  for (let l = lanes - 1, a = i * lanes + l, b = j * lanes + l; l >= 0; l--, a--, b--) {
+    if (keys32[a] !== keys32[b]) return keys32[a] < keys32[b] ? -1 : 1
+  }
+  return compare(i, j)
+}
+
+function isSorted(n: number, rows: Rows): boolean {
+  for (let i = 1; i < n; i++) if (order(rows, i - 1, i) > 0) return false
   return true
 }
 
-function insertionSort(perm: Uint32Array, from: number, to: number, compare: CompareIndex): void {
+function insertionSort(perm: Uint32Array, from: number, to: number, rows: Rows): void {
   for (let p = from + 1; p < to; p++) {
     const row = perm[p]
     let q = p
-    while (q > from && compare(perm[q - 1], row) > 0) {
+    while (q > from && order(rows, perm[q - 1], row) > 0) {
       perm[q] = perm[q - 1]
       q--
     }
@@ -136,11 +152,11 @@ function insertionSort(perm: Uint32Array, from: number, to: number, compare: Com
 }
 
 /** Bottom-up merge sort of perm[from, to); `spare` has room at the same positions. */
-function mergeSort(perm: Uint32Array, spare: Uint32Array, from: number, to: number, compare: CompareIndex): void {
-  for (let a = from; a < to; a += INSERTION_LIMIT) insertionSort(perm, a, Math.min(a + INSERTION_LIMIT, to), compare)
+function mergeSort(perm: Uint32Array, spare: Uint32Array, from: number, to: number, rows: Rows): void {
+  for (let a = from; a < to; a += INSERTION_LIMIT) insertionSort(perm, a, Math.min(a + INSERTION_LIMIT, to), rows)
   for (let width = INSERTION_LIMIT; width < to - from; width *= 2) {
     for (let a = from; a + width < to; a += 2 * width) {
-      mergeHalves(perm, spare, a, a + width, Math.min(a + 2 * width, to), compare)
+      mergeHalves(perm, spare, a, a + width, Math.min(a + 2 * width, to), rows)
     }
   }
 }
@@ -151,13 +167,13 @@ function mergeHalves(
   from: number,
   middle: number,
   to: number,
-  compare: CompareIndex,
+  rows: Rows,
 ): void {
-  if (compare(perm[middle - 1], perm[middle]) <= 0) return
+  if (order(rows, perm[middle - 1], perm[middle]) <= 0) return
   for (let p = from; p < middle; p++) spare[p] = perm[p]
   let a = from
   let b = middle
   let out = from
-  while (a < middle && b < to) perm[out++] = compare(spare[a], perm[b]) <= 0 ? spare[a++] : perm[b++]
+  while (a < middle && b < to) perm[out++] = order(rows, spare[a], perm[b]) <= 0 ? spare[a++] : perm[b++]
   while (a < middle) perm[out++] = spare[a++]
 }

@@ -148,22 +148,47 @@ export class Facts extends SlotIndex {
   }
 }
 
-/** Reads the derivations of a slot's row off the runs of their arrangement. */
-export function derivationsOf(facts: Facts, slot: number, kernels: CompiledKernels, runs: readonly Batch[]) {
-  const { rows } = facts
-  const found: { time: number; weight: number }[] = []
-  const lanes = kernels.layout.key.words * 2
-  const column = kernels.layout.schema.columns.length - 1
-  const sameKey = (run: Batch, at: number): boolean => {
-    for (let l = 0; l < lanes; l++) if (run.keys32[at * lanes + l] !== rows.keys32[slot * lanes + l]) return false
-    return true
-  }
-  for (const run of runs) {
-    for (let at = kernels.seek(run, 0, rows, slot); at < run.length && sameKey(run, at); at++) {
-      if (kernels.compareGroups(run, at, rows, slot) !== 0) continue
-      const weight = (run.weights32[at * 2 + 1] | 0) * 4294967296 + run.weights32[at * 2]
-      if (weight !== 0) found.push({ time: Number(run.columns[column][at]), weight })
+/** The derivations of a row: iterations, ascending, and their weights. */
+export class Derivations {
+  length = 0
+  times = new Uint32Array(16)
+  weights = new Float64Array(16)
+
+  /** Reads those of a slot's row off the runs of their arrangement. */
+  read(facts: Facts, slot: number, kernels: CompiledKernels, runs: readonly Batch[]): void {
+    const { rows } = facts
+    const lanes = kernels.layout.key.words * 2
+    const column = kernels.layout.schema.columns.length - 1
+    this.length = 0
+    for (let r = 0; r < runs.length; r++) {
+      const run = runs[r]
+      const times = run.columns[column]
+      for (let at = kernels.seek(run, 0, rows, slot); at < run.length && sameKey(run, at, rows, slot, lanes); at++) {
+        if (kernels.compareGroups(run, at, rows, slot) !== 0) continue
+        const weight = (run.weights32[at * 2 + 1] | 0) * 4294967296 + run.weights32[at * 2]
+        if (weight !== 0) this.add(times[at] as number, weight)
+      }
     }
   }
-  return found.sort((a, b) => a.time - b.time)
+
+  /** Runs have them in order, so a place is found near the end. */
+  private add(time: number, weight: number): void {
+    if (this.length === this.times.length) {
+      this.times = extend(this.times, new Uint32Array(this.length * 2))
+      this.weights = extend(this.weights, new Float64Array(this.length * 2))
+    }
+    const { times, weights } = this
+    let at = this.length++
+    for (; at > 0 && times[at - 1] > time; at--) {
+      times[at] = times[at - 1]
+      weights[at] = weights[at - 1]
+    }
+    times[at] = time
+    weights[at] = weight
+  }
+}
+
+function sameKey(run: Batch, at: number, rows: Batch, slot: number, lanes: number): boolean {
+  for (let l = 0; l < lanes; l++) if (run.keys32[at * lanes + l] !== rows.keys32[slot * lanes + l]) return false
+  return true
 }

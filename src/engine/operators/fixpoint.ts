@@ -28,7 +28,7 @@ import { ErrorPart } from '../state/errors.js'
 import { FactsPart } from '../state/facts.js'
 import type { StatePart } from '../state/part.js'
 import { Agenda } from './agenda.js'
-import { derivationsOf, type Facts } from './facts.js'
+import { Derivations, type Facts } from './facts.js'
 import { type Gate, LoopArrange } from './loop.js'
 import { type Delta, NO_PARTS, Operator, Producer, type StateSize } from './operator.js'
 
@@ -132,6 +132,7 @@ export class FixpointOperator extends Operator {
   readonly outputs: readonly Batch[]
   private readonly factsParts: readonly FactsPart[]
   private readonly agenda: Agenda
+  private readonly found = new Derivations()
   private readonly entries: readonly { add(clock: number, slot: number): void }[]
   /** The limit is not enough: the variables are empty. */
   private diverged = false
@@ -283,28 +284,28 @@ export class FixpointOperator extends Operator {
    */
   private weigh(v: number, slot: number, clock: number): number {
     const { facts, derivations, delay } = this.loop.variables[v]
-    const found = derivationsOf(facts, slot, derivations.kernels, derivations.before())
+    const { found } = this
+    found.read(facts, slot, derivations.kernels, derivations.before())
+    const { length, times, weights } = found
     let total = 0
     let now = 0
     let later = -1
-    let latest = 0
-    for (const { time, weight } of found) {
-      total += weight
-      latest = time
-      if (time <= clock - delay) now = total
+    for (let d = 0; d < length; d++) {
+      total += weights[d]
+      if (times[d] <= clock - delay) now = total
     }
     let sum = 0
-    for (let d = 0; d < found.length && now <= 0; d++) {
-      sum += found[d].weight
-      const last = d + 1 === found.length || found[d + 1].time !== found[d].time
-      if (last && sum > 0 && found[d].time > clock - delay) {
-        later = found[d].time
+    for (let d = 0; d < length && now <= 0; d++) {
+      sum += weights[d]
+      const last = d + 1 === length || times[d + 1] !== times[d]
+      if (last && sum > 0 && times[d] > clock - delay) {
+        later = times[d]
         break
       }
     }
     facts.touch(slot)
     facts.support[slot] = total
-    facts.latest[slot] = latest
+    facts.latest[slot] = length === 0 ? 0 : times[length - 1]
     if (later >= 0) this.agenda.add(v, later + delay, slot)
     return now
   }
