@@ -7,14 +7,18 @@
  *     le      time <= t < next        lt    time < t <= next
  *     ge      previous < t <= time    gt    previous <= t < time
  *
+ * A left row meets one step at most, so those that meet none are the left rows less those of the join, weights and all.
+ *
  * A change of a right row changes the steps at its time and before (after) it, and these meet the left rows between
  * two times: a change costs by the left rows whose match it changes.
  */
+
+import type { RowSchema } from '../schema/schema.js'
 import { TYPES, type TypeName } from '../schema/types.js'
 import { allOf } from './conditions.js'
-import type { ColumnExpr, Expr } from './expr.js'
+import type { Expr } from './expr.js'
 import { lowerJoin } from './lower-join.js'
-import { filterOf, schemaOf, withColumns } from './nodes.js'
+import { filterOf, mapOf, minus, plusOf, schemaOf, specsOf, withColumns } from './nodes.js'
 import type { AsOfRel, JoinRel, Rel, SuccessorRel, TopKRel } from './rel.js'
 import { allColumns, call, columnOf, literal, onto, replaceAll, replaceColumns } from './substitute.js'
 
@@ -32,26 +36,39 @@ export function lowerAsOf(rel: AsOfRel, leftRel: Rel, rightRel: Rel): Rel {
   const t = key(left.rel, left.at, n, 0)
   const time = key(steps, right.at, n, 1)
   const beyond = columnOf(steps.schema, steps.schema.columns.length - 1, 1)
-  const join: JoinRel = {
-    ...{ kind: 'join', type: rel.type, left: left.rel, right: steps, schema: rel.schema },
-    on: rel.on.map((_, k) => [key(left.rel, left.at, k, 0), key(steps, right.at, k, 1)] as const),
-    nullSafe: rel.on.map(() => false),
-    residual: within(rel.op, t, time, beyond),
-    exprs: replaceAll(
-      rel.exprs,
-      rel.type === 'left' ? nullable(onto([left.rel.schema, steps.schema])) : onto([left.rel.schema, steps.schema]),
-    ),
+  const place = onto([left.rel.schema, steps.schema])
+  const join = (exprs: readonly Expr[], schema: RowSchema): Rel => {
+    const parts: JoinRel = {
+      ...{ kind: 'join', type: 'inner', left: left.rel, right: steps, exprs, schema },
+      on: rel.on.map((_, k) => [key(left.rel, left.at, k, 0), key(steps, right.at, k, 1)] as const),
+      nullSafe: rel.on.map(() => false),
+      residual: within(rel.op, t, time, beyond),
+    }
+    return lowerJoin(parts, left.rel, steps)
   }
-  return lowerJoin(join, left.rel, steps)
+  if (rel.type === 'inner') return join(replaceAll(rel.exprs, place), rel.schema)
+  return withUnmatched(rel, left.rel, steps, join)
 }
 
-/** Columns of the right side may be NULL. */
-const nullable =
-  (place: (column: ColumnExpr) => ColumnExpr) =>
-  (column: ColumnExpr): ColumnExpr => {
-    const placed = place(column)
-    return placed.input === 1 && !placed.nullable ? Object.freeze({ ...placed, nullable: true }) : placed
-  }
+/** The pairs, and the left rows of no pair with NULL for the right columns. */
+function withUnmatched(rel: AsOfRel, left: Rel, steps: Rel, join: (exprs: readonly Expr[], schema: RowSchema) => Rel) {
+  const columns = [...allColumns(left.schema), ...allColumns(steps.schema, 1)]
+  const pairs = join(columns, schemaOf('pairs', specsOf(columns, String)))
+  const found = allColumns(pairs.schema)
+  const width = left.schema.columns.length
+  const matched = mapOf(
+    pairs,
+    replaceAll(rel.exprs, c => (c.input === 0 ? found[c.index] : found[width + c.index])),
+    rel.schema,
+  )
+  const rest = minus(left, mapOf(pairs, found.slice(0, width), left.schema))
+  const unmatched = mapOf(
+    rest,
+    replaceAll(rel.exprs, c => (c.input === 0 ? columnOf(left.schema, c.index) : literal(c.type, null))),
+    rel.schema,
+  )
+  return plusOf([matched, unmatched], rel.schema)
+}
 
 /** One row for each key and time, with the next (or previous) time behind all columns. */
 function stepsOf(rel: AsOfRel, right: Rel, at: readonly number[]): SuccessorRel {

@@ -511,12 +511,17 @@ export class Planner {
   }
 
   private successorOf(rel: SuccessorRel): SuccessorOperator {
-    const order = [{ index: columnIndex(rel.order), descending: false }]
-    const input = this.keptInput(rel, rel.keys.map(columnIndex), order)
+    const value = columnIndex(rel.order)
+    const keys = rel.keys.map(columnIndex)
+    // One key of group and value, if it fits: then a row is found by its key.
+    const isOneKey = arrangedLayout(rel.input.schema, [...keys, value]).key.kind === 'packed'
+    const input = isOneKey
+      ? this.arrangementOf(rel.input, [...keys, value])
+      : this.arrangementOf(rel.input, keys, [{ index: value, descending: false }])
     const { layout } = input.kernels
     const sources = new SourceList()
     const project = prefixProjector(this.context, layout, rel.schema, layout.schema.columns.length, sources)
-    const shape = { value: layout.schema.columns[order[0].index], backwards: rel.backwards, schema: rel.schema }
+    const shape = { value: layout.schema.columns[value], backwards: rel.backwards, schema: rel.schema }
     return this.add(new SuccessorOperator(input, shape, project, sources.texts))
   }
 
