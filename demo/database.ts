@@ -173,7 +173,7 @@ export function livePanels({ views }: Demo): Panel[] {
       'counts',
       ['<view', '>rows'],
       [
-        ['very late flights', integer(views.veryLate.size)],
+        ['very late flights', integer(views.lateShare.rows().reduce((sum, r) => sum + r.late, 0n))],
         ['distinct routes', integer(views.routes.size)],
       ],
     ),

@@ -1,11 +1,11 @@
 /** What the demo does with a database, from where it stands to the end of a round. */
 import { type Demo, livePanels, stateOf } from './database.js'
 import { type FlightFile, FlightReader, readAirports } from './flights.js'
-import { integer } from './format.js'
+import { duration, integer } from './format.js'
 import { ALL_RETRACTED, CORRECTIONS } from './journal.js'
 import { correct, present, replay, type Timing, type Verdict, verify } from './phases.js'
 import { sample } from './random.js'
-import type { Stage } from './stage.js'
+import type { Progress, Stage } from './stage.js'
 import type { Summary } from './summary.js'
 
 const CORRECTED = 10_000
@@ -16,6 +16,8 @@ export async function run(demo: Demo, file: FlightFile, batch: number, stage: St
   const { journal } = demo
   const { rows, round } = journal.place
   stage.panels = () => livePanels(demo)
+  // What an earlier run has left is seen before anything goes on.
+  if (!demo.isNew) stage.finish(found(demo))
   const airports = await readAirports()
   const source = new FlightReader(file, rows)
   const replayed = await replay(demo, source, batch, stage)
@@ -49,4 +51,10 @@ export async function run(demo: Demo, file: FlightFile, batch: number, stage: St
     corrections,
     verdicts: { without, final },
   }
+}
+
+function found({ db, journal, openMs }: Demo): Progress {
+  const { rows } = journal.place
+  const position = `transaction ${db.lsn}`
+  return { phase: 'open', done: journal.doneOf(0, rows), total: rows, position, facts: `in ${duration(openMs)}` }
 }

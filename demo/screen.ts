@@ -18,13 +18,32 @@ export interface Output {
 }
 
 const FRAME_MS = 200
+/** Drawing takes no more than about a tenth of the time. */
+const PAUSE_PER_DRAWING = 9
+
+/** When it is time to draw again. */
+class Pace {
+  #nextAt = Number.NEGATIVE_INFINITY
+
+  get isDue(): boolean {
+    return performance.now() >= this.#nextAt
+  }
+
+  /** Draws, now. */
+  draw(work: () => void): void {
+    const start = performance.now()
+    work()
+    const end = performance.now()
+    this.#nextAt = end + Math.max(FRAME_MS, PAUSE_PER_DRAWING * (end - start))
+  }
+}
 const ENTER = '\x1b[?1049h\x1b[?25l'
 const LEAVE = '\x1b[?25h\x1b[?1049l'
 
 /** Redraws the alternate screen of a terminal at most five times a second. */
 export class LiveScreen implements Screen {
   readonly #output: Output
-  #drawnAt = Number.NEGATIVE_INFINITY
+  readonly #pace = new Pace()
   #open = true
 
   constructor(output: Output) {
@@ -33,18 +52,17 @@ export class LiveScreen implements Screen {
   }
 
   update(frame: () => Frame): void {
-    const now = performance.now()
-    if (now - this.#drawnAt < FRAME_MS) return
-    this.finish(frame)
+    if (this.#pace.isDue) this.finish(frame)
   }
 
   finish(frame: () => Frame): void {
     if (!this.#open) return
-    const { columns = 80, rows = 24 } = this.#output
-    const lines = renderFrame(frame(), columns, rows - 1, ANSI)
-    // Each line erases what was right of it, the last one everything below: nothing flickers.
-    this.#output.write(`\x1b[H${lines.map(line => `${line}\x1b[K`).join('\r\n')}\x1b[J`)
-    this.#drawnAt = performance.now()
+    this.#pace.draw(() => {
+      const { columns = 80, rows = 24 } = this.#output
+      const lines = renderFrame(frame(), columns, rows - 1, ANSI)
+      // Each line erases what was right of it, the last one everything below: nothing flickers.
+      this.#output.write(`\x1b[H${lines.map(line => `${line}\x1b[K`).join('\r\n')}\x1b[J`)
+    })
   }
 
   close(): void {
@@ -57,7 +75,7 @@ export class LiveScreen implements Screen {
 /** One line per tenth of a phase, and the tables once, when the first phase that has some is over. */
 export class PlainScreen implements Screen {
   readonly #output: Output
-  #drawnAt = Number.NEGATIVE_INFINITY
+  readonly #pace = new Pace()
   #phase = ''
   #tenth = 0
   #tablesShown = false
@@ -67,24 +85,26 @@ export class PlainScreen implements Screen {
   }
 
   update(frame: () => Frame): void {
-    const now = performance.now()
-    if (now - this.#drawnAt < FRAME_MS) return
-    this.#drawnAt = now
-    const state = frame()
-    const tenth = state.total === 0 ? 0 : Math.floor((10 * state.done) / state.total)
-    if (state.phase === this.#phase && tenth <= this.#tenth) return
-    this.#phase = state.phase
-    this.#tenth = tenth
-    this.#line(state)
+    if (!this.#pace.isDue) return
+    this.#pace.draw(() => {
+      const state = frame()
+      const tenth = state.total === 0 ? 0 : Math.floor((10 * state.done) / state.total)
+      if (state.phase === this.#phase && tenth <= this.#tenth) return
+      this.#phase = state.phase
+      this.#tenth = tenth
+      this.#line(state)
+    })
   }
 
   finish(frame: () => Frame): void {
     const state = frame()
     this.#line(state)
     this.#phase = ''
-    if (this.#tablesShown || state.panels.length === 0) return
+    if (this.#tablesShown) return
+    const { panels } = state
+    if (panels.length === 0) return
     this.#tablesShown = true
-    const tables = state.panels.map(panel => renderPanel(panel, 120, PLAIN).join('\n'))
+    const tables = panels.map(panel => renderPanel(panel, 120, PLAIN).join('\n'))
     this.#output.write(`\n${tables.join('\n\n')}\n\n`)
   }
 

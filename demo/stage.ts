@@ -32,6 +32,14 @@ export class Stage {
   }
 
   #frame(progress: Progress): Frame {
-    return { title: this.#title, ...progress, panels: this.panels() }
+    const { panels } = this
+    return {
+      title: this.#title,
+      ...progress,
+      // Whoever does not show them does not read the views.
+      get panels() {
+        return panels()
+      },
+    }
   }
 }
