@@ -516,6 +516,7 @@ export class Storage {
     context.values.keys = keys
     // Before anything is written with a key, the key is in the manifest.
     if (!this.keyIds.includes(keys.currentId)) this.publish(this.manifest)
+    this.publication.keepLogKey()
     this.wal.rekey(keys)
     context.values.roll()
     const isCurrent = (keyId: KeyId | undefined) => keyId === keys.currentId

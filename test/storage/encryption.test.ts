@@ -320,6 +320,36 @@ test('power cuts while keys are changed: what was there is there, with either ke
   expect(cuts).toBeGreaterThan(10)
 })
 
+test('power cuts while the key is changed that only the log has: the manifest lists it until the log is gone', async () => {
+  const expected = sumOf([plus(docRow(9))])
+  let cuts = 0
+  for (let at = 1, crashed = true; crashed; at++) {
+    let current = KEY
+    const encryption = { current: () => current, get: (id: number) => (id === 1 ? KEY : keyOf(2)).key }
+    const env = new SimulatedEnv()
+    const storage = await openAt(env, { encryption })
+    storage.createTable(DOCS)
+    storage.checkpoint()
+    commit(storage, [plus(docRow(9))])
+    storage.sync()
+    env.schedule.push({ at: env.operations + at, fault: 'crash' })
+    current = keyOf(2)
+    await storage.rekey().catch(error => {
+      if (!(error instanceof SimulatedCrash)) throw error
+    })
+    crashed = env.crashed
+    env.schedule.length = 0
+    if (!crashed) expect(storage.keyIds).toEqual([2])
+    await storage.close().catch(() => undefined)
+    const next = crashed ? env.crash(new Prng(at)) : env
+    const again = await openAt(next, { encryption: staticKeys(keyOf(2), KEY) })
+    expect(readAll(again)).toEqual(expected)
+    await again.close()
+    cuts++
+  }
+  expect(cuts).toBeGreaterThan(10)
+})
+
 test('random changes to sealed files give rows or an error, nothing else', async () => {
   const prng = new Prng(21)
   const files = (await filledDisk(5, { encryption })).files()

@@ -42,6 +42,12 @@ export class Publication {
     return this.nextTableId++
   }
 
+  /** The log goes on with another key: what is in it has the one that it had. */
+  keepLogKey(): void {
+    const keyId = this.wal?.keyId ?? null
+    if (keyId !== null) this.logKeys.add(keyId)
+  }
+
   /** The log has been emptied. */
   forgetLogKeys(): void {
     this.logKeys.clear()
@@ -78,7 +84,8 @@ export class Publication {
   private keysOf({ shards, valueFiles = [] }: Manifest): Manifest['keys'] {
     const { keys } = this.context
     if (keys === null) return undefined
-    const ids = [...shards, ...valueFiles].flatMap(({ keyId }) => (keyId === undefined ? [] : [keyId]))
+    const files = [...shards, ...valueFiles, { keyId: this.wal?.keyId ?? undefined }]
+    const ids = files.flatMap(({ keyId }) => (keyId === undefined ? [] : [keyId]))
     return keys.entries([keys.currentId, ...this.logKeys, ...ids])
   }
 

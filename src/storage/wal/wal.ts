@@ -16,6 +16,7 @@
 import { assert, IoError, UsageError } from '../../base/errors.js'
 import type { Env } from '../../env/env.js'
 import type { Keyring } from '../crypt/keyring.js'
+import type { KeyId } from '../crypt/keys.js'
 import type { LogEnd, Lsn } from '../types.js'
 import { MAX_LSN } from './block.js'
 import { LogFiles } from './files.js'
@@ -142,6 +143,11 @@ export class Wal {
    */
   static open(options: WalOptions): Wal {
     return new Wal(options, recover(options))
+  }
+
+  /** The key that new segments are encrypted with; null: none. */
+  get keyId(): KeyId | null {
+    return this.pending.keys?.currentId ?? null
   }
 
   /** The last transaction in the log or on its way there. */
