@@ -16,10 +16,12 @@ export {
   WeightOverflowError,
 } from './base/errors.js'
 export * from './circuit/index.js'
+export type { Altered, AlterTable } from './engine/alter/spec.js'
 export type { Commit, Committed } from './engine/commit.js'
 export { checkConstraints, checkIndexes, type Finding } from './engine/constraints/verify.js'
 export { type CreateViewOptions, Database, type OpenOptions, type TraceEvent } from './engine/database.js'
 export type { RetainOptions } from './engine/durable/retention.js'
+export type { NamedChanges, NamedOptions, SubscriptionInfo } from './engine/durable/subscriptions.js'
 export { type SubscribeOptions, TableHandle, type ViewError, ViewHandle, type ViewStats } from './engine/handles.js'
 export { IndexHandle } from './engine/indexes/handle.js'
 export type { ColumnInput, ColumnsInput } from './engine/ingest.js'

@@ -21,8 +21,10 @@ import { type AdvanceOptions, clockTime, maxRowsOf, nextStop } from './clock.js'
 import { Commit, type Committed } from './commit.js'
 import { impliedBy, type Reservation } from './constraints/rules.js'
 import { type Changes, Definitions } from './definitions.js'
+import { CATALOG } from './durable/catalog.js'
 import type { Durability, Owner } from './durable/durability.js'
 import type { Ledger } from './durable/ledger.js'
+import { type NamedChanges, type NamedOptions, type SubscriptionInfo, Subscriptions } from './durable/subscriptions.js'
 import type { TableHandle, ViewHandle } from './handles.js'
 import type { IndexHandle, IndexRead } from './indexes/handle.js'
 import { type DumpView, dumpViews } from './inspect.js'
@@ -87,6 +89,10 @@ export class Database extends Writes<Commit> {
   private readonly screened: LateGate[] = []
   private readonly belated: LateGate[] = []
   private closing: Promise<void> = Promise.resolve()
+  /** Subscriptions that have a name; null in memory. */
+  private named: Subscriptions | null = null
+  /** When the last transaction is acknowledged; null: it is. */
+  private durable: Promise<void> | null = null
   /** Keeps the catalog of a durable database; set by `open`. */
   private ledger: Ledger | null = null
 
@@ -275,6 +281,7 @@ export class Database extends Writes<Commit> {
     } finally {
       this.state = 'idle'
     }
+    this.named?.altered(entry.handle)
     if (failure !== null) throw failure
   }
 
@@ -364,10 +371,15 @@ export class Database extends Writes<Commit> {
   private record(created: readonly Defined[], removed: readonly Defined[]): GnitzError | null {
     if (this.ledger === null || this.durability === null || this.durability.silent) return null
     try {
-      this.step(this.offer(this.ledger.write(created, removed)))
+      const kept = new Set(created.flatMap(e => ('id' in e ? [e.id] : [])))
+      const gone = new Set(removed.flatMap(e => ('id' in e && !kept.has(e.id) ? [e.id] : [])))
+      const own = this.named?.forget(gone) ?? []
+      this.step(this.offer([...this.ledger.write(created, removed), ...own]))
       this.durability.sync()
+      this.named?.settle(true)
     } finally {
       this.ledger.clear()
+      this.named?.settle(false)
     }
     return this.notify()
   }
@@ -490,7 +502,70 @@ export class Database extends Writes<Commit> {
   /** Applies what a transaction has written, as one epoch. */
   private apply(tx: Transaction): Commit {
     tx.mustBeSound()
-    return this.epoch(this.offer(tx.touched as unknown as readonly TableEntry[]))
+    const touched = tx.touched as unknown as readonly TableEntry[]
+    const own = this.named === null || touched.length === 0 ? [] : this.named.offer(false)
+    if (own.length === 0) return this.epoch(this.offer(touched))
+    let committed = false
+    try {
+      const commit = this.step(this.offer([...touched, ...own]))
+      committed = true
+      this.named?.settle(true)
+      const failure = this.notify()
+      if (failure !== null) throw failure
+      return commit
+    } finally {
+      if (!committed) this.named?.settle(false)
+    }
+  }
+
+  // ---- subscriptions that have a name
+
+  /** All subscriptions that have a name, whether or not somebody is subscribed now. In memory there are none. */
+  get subscriptions(): SubscriptionInfo[] {
+    return this.named?.list(id => this.entries.find(e => e.id === id)?.name ?? `#${id}`) ?? []
+  }
+
+  /** Forgets a subscription and up to where it was told. Throws UsageError if there is none of this name. */
+  dropSubscription(name: string): void {
+    this.mustBeIdle('dropSubscription')
+    if (this.named === null) throw new UsageError(`dropSubscription: there is no subscription ${show(name)}`)
+    this.named.drop(name)
+  }
+
+  /** Internal: see `subscribe` of tables and views. */
+  subscribeAs(
+    handle: TableHandle<unknown, unknown> | ViewHandle<unknown>,
+    subscriber: (event: NamedChanges<unknown>) => void,
+    options: NamedOptions,
+  ): () => void {
+    this.mustBeIdle('subscribe')
+    if (this.named === null) {
+      throw new UsageError('subscribe: a subscription with a name needs a database in a directory')
+    }
+    return this.named.attach(handle, subscriber, options)
+  }
+
+  /** Writes what is pending in the table of subscriptions. */
+  private writeSubscriptions(entry: TableEntry): void {
+    let committed = false
+    this.state = 'building'
+    try {
+      this.step(this.offer([entry]))
+      this.durability?.sync()
+      committed = true
+    } finally {
+      this.named?.settle(committed)
+      this.state = 'idle'
+      this.durability?.settle()
+    }
+    const failure = this.notify()
+    this.state = 'idle'
+    if (failure !== null) throw failure
+  }
+
+  /** Writes down what subscribers have taken care of. */
+  private writeProgress(): void {
+    for (const entry of this.named?.offer(true) ?? []) this.writeSubscriptions(entry)
   }
 
   private writable(table: unknown): PendingTable {
@@ -671,6 +746,7 @@ export class Database extends Writes<Commit> {
       durability?.afterEpoch(rows)
     }
     if (this.history.isOpen) this.history.confirm()
+    this.durable = durable
     return new Commit(lsn, durable)
   }
 
@@ -751,6 +827,7 @@ export class Database extends Writes<Commit> {
    */
   checkpoint(): void {
     this.mustBeIdle('checkpoint')
+    this.writeProgress()
     this.durability?.checkpoint()
   }
 
@@ -758,6 +835,7 @@ export class Database extends Writes<Commit> {
   close(): Promise<void> {
     if (this.state === 'closed') return this.closing
     this.mustBeIdle('close')
+    if (this.durability?.storage.failure === null) this.writeProgress()
     this.state = 'closed'
     if (this.durability !== null) this.closing = this.durability.close()
     return this.closing
@@ -775,8 +853,39 @@ export class Database extends Writes<Commit> {
       replay: (lsn, parts) => this.replay(lsn, parts),
       setLsn: lsn => {
         this.currentLsn = lsn
+        this.openSubscriptions()
       },
     }
+  }
+
+  private openSubscriptions(): void {
+    const { registry } = this.definitions
+    const table = registry.find(CATALOG.subscriptions) as TableEntry
+    const lsn = () => this.currentLsn
+    const durable = () => this.durable
+    const logBytes = () => this.durability?.storage.walBytes ?? 0
+    this.named = new Subscriptions(
+      {
+        get lsn() {
+          return lsn()
+        },
+        get durable() {
+          return durable()
+        },
+        get logBytes() {
+          return logBytes()
+        },
+        snapshotAt: at => this.snapshotAt(at),
+        entryOf: handle => registry.find(handle) as Entry,
+        sync: () => {
+          this.durability?.sync()
+          this.durability?.settle()
+        },
+        write: () => this.writeSubscriptions(table),
+        hold: at => this.durability?.storage.holdLog(at) ?? (() => {}),
+      },
+      table,
+    )
   }
 
   /** An epoch of rows that are in the log already. */

@@ -7,6 +7,7 @@ import type { TableDefinition, ViewDefinition } from '../circuit/rel.js'
 import type { RowSchema } from '../schema/schema.js'
 import type { Commit } from './commit.js'
 import type { Database } from './database.js'
+import type { NamedChanges, NamedOptions } from './durable/subscriptions.js'
 import type { ErrorSet, Failure, FailureEntry } from './errors.js'
 import type { IndexHandle } from './indexes/handle.js'
 import { type PlanFormat, renderView, sourceOf } from './inspect.js'
@@ -102,14 +103,28 @@ abstract class Relation<R, Key = KeyInput, Bound = KeyInput> {
   /**
    * Calls `subscriber` with the consolidated change after every transaction that changes the relation; returns what
    * ends it. A subscriber must not write to the database.
+   *
+   * With a `name`, which only databases in directories have, the subscription outlives the process: see `NamedChanges`. Its
+   * subscriber is called when a transaction is acknowledged, and may write. Throws UsageError if somebody else has the name.
    */
-  subscribe(subscriber: Subscriber<R>, options: SubscribeOptions = {}): () => void {
+  subscribe(subscriber: (event: NamedChanges<R>) => void, options: NamedOptions): () => void
+  subscribe(subscriber: Subscriber<R>, options?: SubscribeOptions): () => void
+  subscribe(
+    subscriber: Subscriber<R> | ((event: NamedChanges<R>) => void),
+    options: SubscribeOptions | NamedOptions = {},
+  ): () => void {
     this.check()
-    const end = this.reader.subscribe(subscriber)
+    if ('name' in options) {
+      const end = this.database.subscribeAs(this as never, subscriber as never, options)
+      this.followed()
+      return end
+    }
+    const plain = subscriber as Subscriber<R>
+    const end = this.reader.subscribe(plain)
     this.followed()
     if (options.initial !== true) return end
     try {
-      subscriber({ lsn: this.database.lsn, changes: this.entries() })
+      plain({ lsn: this.database.lsn, changes: this.entries() })
     } catch (error) {
       end()
       throw error
@@ -234,9 +249,15 @@ export class TableHandle<R, I = R, K = AnyKey> extends Relation<R, TableKey<K>, 
     return this as unknown as TableRef<R, I>
   }
 
-  override subscribe(subscriber: Subscriber<R>, options: SubscribeOptions = {}): () => void {
-    if (this.definition.stream && options.initial !== true && !this.dropped) return this.reader.subscribe(subscriber)
-    return super.subscribe(subscriber, options)
+  override subscribe(subscriber: (event: NamedChanges<R>) => void, options: NamedOptions): () => void
+  override subscribe(subscriber: Subscriber<R>, options?: SubscribeOptions): () => void
+  override subscribe(
+    subscriber: Subscriber<R> | ((event: NamedChanges<R>) => void),
+    options: SubscribeOptions | NamedOptions = {},
+  ): () => void {
+    const isPlain = !('name' in options) && options.initial !== true
+    if (this.definition.stream && isPlain && !this.dropped) return this.reader.subscribe(subscriber as Subscriber<R>)
+    return super.subscribe(subscriber as Subscriber<R>, options as SubscribeOptions)
   }
 
   get indexes(): IndexHandle<R>[] {

@@ -5,7 +5,7 @@
 
 import { GnitzError, quote, UsageError } from '../../base/errors.js'
 import type { RowOf, TableDef } from '../../circuit/columns.js'
-import { bool, string, table, u32 } from '../../circuit/columns.js'
+import { bool, string, table, u32, u64 } from '../../circuit/columns.js'
 import type { Udf } from '../../circuit/expr.js'
 import type {
   ConstraintDefinition,
@@ -36,6 +36,8 @@ const VIEWS = { id: u32().primaryKey(), name: string(), key: string(), circuit: 
 const INDEXES = { table: u32().primaryKey(), name: string().primaryKey(), definition: string() }
 /** `definition`: what it demands, as JSON. */
 const CONSTRAINTS = { table: u32().primaryKey(), name: string().primaryKey(), kind: string(), definition: string() }
+/** `lsn`: everything up to this transaction is taken care of. */
+const SUBSCRIPTIONS = { name: string().primaryKey(), relation: u32(), lsn: u64() }
 /** Columns of tables and views. */
 const COLUMNS = {
   relation: u32().primaryKey(),
@@ -50,6 +52,7 @@ export type ViewRow = RowOf<typeof VIEWS>
 export type IndexRow = RowOf<typeof INDEXES>
 export type ConstraintRow = RowOf<typeof CONSTRAINTS>
 export type ColumnRow = RowOf<typeof COLUMNS>
+export type SubscriptionRow = RowOf<typeof SUBSCRIPTIONS>
 
 export const CATALOG = {
   tables: table('gnitz_tables', TABLES),
@@ -57,6 +60,8 @@ export const CATALOG = {
   columns: table('gnitz_columns', COLUMNS),
   indexes: table('gnitz_indexes', INDEXES),
   constraints: table('gnitz_constraints', CONSTRAINTS),
+  /** Not part of what is replayed as definitions: it goes with transactions of others. */
+  subscriptions: table('gnitz_subscriptions', SUBSCRIPTIONS),
 }
 
 export const SYSTEM_TABLES: readonly TableDef<unknown, unknown>[] = Object.values(CATALOG) as never
