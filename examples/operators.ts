@@ -67,6 +67,7 @@ export const views: readonly ViewDef<unknown>[] = [
   ),
   view('semiJoin', q => q.from(left).semiJoin(right, (l, r) => l.kind === r.kind)),
   view('antiJoin', q => q.from(left).antiJoin(right, (l, r) => l.kind === r.kind)),
+  view('notIn', q => q.from(left).notIn(right, (l, r) => l.kind === r.kind)),
   view('asOfJoin', q =>
     q.from(left).asOfJoin(
       right,
@@ -106,6 +107,7 @@ export const views: readonly ViewDef<unknown>[] = [
   ),
   view('aggregate', q => q.from(left).aggregate({ rows: count(), mean: avg(l => l.size), most: max(l => l.kind) })),
   view('top', q => q.from(left).top(1, { by: l => l.size, desc: true })),
+  view('ties', q => q.from(left).top({ limit: 1, offset: 1, ties: true }, { by: l => l.kind })),
   view('window', q =>
     q
       .from(left)

@@ -192,6 +192,10 @@ test('maps, joins, groups', () => {
   const fromHandle = view('h', q => q.from(handle).semiJoin(orders, (c, o) => c.id === o.customer))
   expectTypeOf<RowType<typeof fromHandle>>().toEqualTypeOf<{ id: bigint; region: string }>()
   expectTypeOf<RowType<typeof handle>>().toEqualTypeOf<{ id: bigint; region: string }>()
+  const outside = view('outside', q => q.from(customers).notIn(orders, (c, o) => c.id === o.customer))
+  expectTypeOf<RowType<typeof outside>>().toEqualTypeOf<{ id: bigint; region: string }>()
+  const page = view('page', q => q.from(customers).top({ limit: 3, offset: 2, ties: true }, { by: c => c.region }))
+  expectTypeOf<RowType<typeof page>>().toEqualTypeOf<{ id: bigint; region: string }>()
 })
 
 test('sums and means of decimals are decimals', () => {

@@ -1,6 +1,7 @@
 /** The typed builder. */
 export * from './aggregate-functions.js'
 export type { Aggregate, Aggregates } from './aggregates.js'
+export type { TopOptions } from './compound.js'
 export { type QueryRoot, type ViewOptions, view } from './definitions.js'
 export type { Distance, Duration, FrameBound, FrameSpec, GroupsFrame, RangeFrame, RowsFrame } from './frames.js'
 export { grouping } from './grouping.js'

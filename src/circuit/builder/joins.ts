@@ -161,6 +161,16 @@ function splitCondition(condition: Expr): JoinKeys {
 const conjunctsOf = (expr: Expr): Expr[] =>
   expr.kind === 'call' && expr.op === 'and' ? expr.args.flatMap(conjunctsOf) : [expr]
 
+/** The two sides of a condition that is one equality of values of one type or of numbers; null if it is something else. */
+export function equalityOf(condition: Expr): readonly [left: Expr, right: Expr] | null {
+  const pair = sides(condition)
+  if (pair === null) return null
+  const [a, b] = pair.map(e => e.type)
+  if (a !== b && !(isNumberType(a) && isNumberType(b))) return null
+  const [left, right] = commonType(pair)
+  return [left, right]
+}
+
 /** The two sides of an equality, left one first, or null if it is none between the sides. */
 function sides(expr: Expr): readonly [Expr, Expr] | null {
   if (expr.kind !== 'call' || expr.op !== 'is') return null

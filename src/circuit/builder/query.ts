@@ -15,6 +15,7 @@ import type { AggregateRel, Rel, SetRel, TopKRel, UnnestRel } from '../rel.js'
 import { call, columnOf } from '../substitute.js'
 import { cast, typeText } from '../typing.js'
 import { type Aggregates, compileAggregate, type GlobalValues, type GroupValues } from './aggregates.js'
+import { notInRel, type TopOptions, topOfOptions } from './compound.js'
 import type { FrameSpec } from './frames.js'
 import { filterRel, finalRel } from './gates.js'
 import { cubeOf, groupingSetsRel, rollupOf } from './grouping.js'
@@ -253,6 +254,18 @@ export class Query<R> {
     return this.#join('anti', right, on, undefined, ctx)
   }
 
+  /**
+   * Rows for which SQL's `x NOT IN (SELECT y …)` is true: `(row, other) => row.x === other.y`. Unlike `antiJoin`, it
+   * knows NULL: where the other side has one, no row is there, and a row whose x is NULL only if that side is empty.
+   */
+  notIn<S, C extends Context = NoContext>(
+    right: Source<S>,
+    on: (left: R, right: S, ctx: Ctx<C>) => boolean,
+    ctx?: C,
+  ): Query<R> {
+    return new Query<R>(notInRel(this.rel, relOf(right, 'notIn'), on, ctx))
+  }
+
   #join<T>(type: JoinType, right: unknown, on: unknown, select: unknown, ctx: unknown): Query<T> {
     return new Query<T>(joinRel({ type, left: this.rel, right: relOf(right, 'join'), on, select, ctx }))
   }
@@ -368,9 +381,12 @@ export class Query<R> {
     return new Query<R>(sampleRel(this.rel, [], limit, options))
   }
 
-  /** The first `limit` rows in the order given; ties go by all columns, ascending. */
-  top<C extends Context = NoContext>(limit: number, ...order: readonly Order<R, C>[]): Query<R> {
-    return new Query<R>(topRel(this.rel, [], limit, order))
+  /**
+   * The first `limit` rows in the order given; ties go by all columns, ascending. `{ limit, offset, ties }` leaves out
+   * some rows before them, and with `ties: true` takes in those that the order leaves level with the last.
+   */
+  top<C extends Context = NoContext>(limit: number | TopOptions, ...order: readonly Order<R, C>[]): Query<R> {
+    return new Query<R>(topQuery(this.rel, [], limit, order))
   }
 }
 
@@ -433,9 +449,9 @@ export class Grouped<R, K> {
     return new Query<R>(sampleRel(this.#rel, this.#keys, limit, options))
   }
 
-  /** The first `limit` rows of each group. */
-  top<C extends Context = NoContext>(limit: number, ...order: readonly Order<R, C>[]): Query<R> {
-    return new Query<R>(topRel(this.#rel, this.#keys, limit, order))
+  /** The first rows of each group, as for `query.top`. */
+  top<C extends Context = NoContext>(limit: number | TopOptions, ...order: readonly Order<R, C>[]): Query<R> {
+    return new Query<R>(topQuery(this.#rel, this.#keys, limit, order))
   }
 }
 
@@ -525,6 +541,11 @@ function unnestRel(input: Rel, fn: unknown, as: unknown, options: UnnestOptions,
 }
 
 const MAX_LIMIT = 2 ** 31 - 1
+
+function topQuery(input: Rel, keys: readonly NamedExpr[], given: unknown, order: readonly unknown[]): Rel {
+  if (typeof given !== 'object' || given === null) return topRel(input, keys, given, order)
+  return topOfOptions(given, limit => topRel(input, keys, limit, order))
+}
 
 function topRel(
   input: Rel,
