@@ -315,7 +315,11 @@ export class Tree implements ZStore {
       }
       if (!done) return false
       this.running = null
-      this.replace(inputs, work.outputs)
+      try {
+        this.replace(inputs, work.outputs)
+      } finally {
+        work.settle()
+      }
       if (fuelRows !== Number.POSITIVE_INFINITY) return !this.isCompactionDue()
       this.running = this.nextCompaction()
     }

@@ -175,6 +175,43 @@ test('what a live ratio of 1 moves stays what it was', async () => {
   expect((await verifyDirectory(optionsOf(env))).faults).toEqual([])
 })
 
+test('values that a compaction under way has moved stay, whatever is published meanwhile', async () => {
+  const env = new SimulatedEnv()
+  const options = {
+    valueLiveRatio: 1,
+    valueFileBytes: 20_000,
+    guardBytes: 500,
+    windowRows: 2,
+    amplificationThreshold: 2,
+  }
+  let storage = await openAt(env, options)
+  const table = storage.createTable(DOCS)
+  const rows = Array.from({ length: 40 }, (_, id) => plus(docRow(id)))
+  for (let n = 0; n < 40; n += 10) {
+    commit(storage, rows.slice(n, n + 10))
+    storage.checkpoint()
+  }
+  const left = rows.filter((_, id) => id % 3 === 1)
+  commit(
+    storage,
+    rows.filter(r => !left.includes(r)).map(r => minus(r.row)),
+  )
+  storage.checkpoint()
+  let slices = 0
+  while (!table.compact(1)) {
+    storage.checkpoint()
+    slices++
+  }
+  expect(slices).toBeGreaterThan(10)
+  storage.checkpoint()
+  expect(readAll(storage)).toEqual(sumOf(left))
+  await storage.close()
+  storage = await openAt(env, options)
+  expect(readAll(storage)).toEqual(sumOf(left))
+  await storage.close()
+  expect((await verifyDirectory(optionsOf(env))).faults).toEqual([])
+})
+
 test('a power cut at any operation of a checkpoint loses nothing and leaves nothing behind', async () => {
   const first = await filledDisk(6)
   const start = first.files()

@@ -14,7 +14,7 @@ import { weightBound } from '../../zset/trace.js'
 import type { Keyring } from '../crypt/keyring.js'
 import type { Shard } from '../shard/reader.js'
 import { writeShard } from '../shard/writer.js'
-import { type FileId, type Lsn, type ShardEntry, shardFile, type TableId } from '../types.js'
+import { type FileId, type Lsn, type ShardEntry, shardFile, type TableId, type ValueReference } from '../types.js'
 import { referencesOf, type Separation, separate } from '../values/separate.js'
 import { Merger } from './merger.js'
 
@@ -66,6 +66,8 @@ export class Compaction {
   private readonly guardBytes: number
   private readonly minLsn: Lsn
   private readonly maxLsn: Lsn
+  /** What outputs refer to in value logs. */
+  private pinned: readonly ValueReference[] = []
 
   constructor(private readonly options: CompactionOptions) {
     const { kernels, inputs } = options
@@ -169,6 +171,8 @@ export class Compaction {
     const { heap } = out
     separate(out, separation)
     const references = referencesOf(out, separation.values)
+    separation.values.pin(references.references ?? [])
+    this.pinned = [...this.pinned, ...(references.references ?? [])]
     const fileId = this.options.newFileId()
     const cipher = this.options.keys?.create('shard', fileId) ?? null
     const summary = writeShard(env, joinPath(directory, shardFile(fileId)), tableId, out, { sync: false, cipher })
@@ -183,10 +187,17 @@ export class Compaction {
     this.out.release()
   }
 
+  /** To be called when the outputs are open, or are not wanted after all. */
+  settle(): void {
+    this.options.separation.values.unpin(this.pinned)
+    this.pinned = []
+  }
+
   /** Gives up: lets go of the inputs and removes the outputs. */
   abort(): void {
     const { env, directory } = this.options
     this.releaseInputs()
+    this.settle()
     for (const { fileId } of this.outputs.splice(0)) {
       try {
         env.remove(joinPath(directory, shardFile(fileId)))

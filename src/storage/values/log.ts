@@ -42,6 +42,8 @@ interface ValueFile {
   count: bigint
   /** Shards that are open and refer to it. */
   holders: number
+  /** Shards that are being made and refer to it. */
+  pins: number
   /** To be removed when the last holder lets go. */
   isDiscarded: boolean
 }
@@ -213,6 +215,20 @@ export class ValueLog extends ValueReader {
     }
   }
 
+  /** Shards that are being made refer to these files: no manifest lists them yet, and they stay until `unpin`. */
+  pin(references: readonly ValueReference[]): void {
+    this.retain(references)
+    for (const { fileId } of references) (this.known.get(Number(fileId)) as ValueFile).pins++
+  }
+
+  unpin(references: readonly ValueReference[]): void {
+    for (const { fileId } of references) {
+      const file = this.known.get(Number(fileId))
+      if (file !== undefined) file.pins--
+    }
+    this.release(references)
+  }
+
   /** The files that these shards refer to, as a manifest lists them. */
   listed(shards: readonly ShardEntry[]): ValueFileEntry[] {
     return [...liveBytes(shards).keys()]
@@ -223,11 +239,11 @@ export class ValueLog extends ValueReader {
       })
   }
 
-  /** The manifest on disk lists these files: others may go, but the current one. */
+  /** The manifest on disk lists these files: others may go, but the current one, and those that are pinned. */
   published(listed: readonly ValueFileEntry[]): void {
     const live = new Set(listed.map(f => Number(f.fileId)))
     for (const file of [...this.known.values()]) {
-      if (live.has(file.fileId) || file === this.current) continue
+      if (live.has(file.fileId) || file === this.current || file.pins > 0) continue
       file.isDiscarded = true
       if (file.holders === 0) this.remove(file)
     }
@@ -281,7 +297,7 @@ export class ValueLog extends ValueReader {
 }
 
 function newFile(fileId: number, file: EnvFile | null, end: number, cipher: FileCipher | null): ValueFile {
-  const counts = { syncedEnd: 0, isDoubtful: false, count: 0n, holders: 0, isDiscarded: false }
+  const counts = { syncedEnd: 0, isDoubtful: false, count: 0n, holders: 0, pins: 0, isDiscarded: false }
   return { fileId, file, end, cipher, keyId: cipher?.keyId ?? null, ...counts }
 }
 
