@@ -108,6 +108,11 @@ export class RelationReader<R> {
     for (const { batch, row, weight } of rows) yield { row: this.decode(batch, row), weight }
   }
 
+  /** Rows where they lie: not to be kept. */
+  refs(bounds: Bounds): Generator<RowRef> {
+    return this.reader.range(bounds)
+  }
+
   entries(bounds: Bounds = EVERYTHING): Generator<Entry<R>> {
     return this.entriesIn(this.reader.range(bounds))
   }

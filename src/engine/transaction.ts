@@ -19,7 +19,7 @@ import {
 } from './transactions/by-key.js'
 import type { History, Pin } from './transactions/history.js'
 import { collect, type PendingTable, pendingRows, putColumns, putRows, putWeighted } from './transactions/pending.js'
-import { type Access, mustHaveBeen, type Readable, Reads, type TableRef } from './transactions/reads.js'
+import { type Access, type Layered, mustHaveBeen, type Readable, Reads, type TableRef } from './transactions/reads.js'
 import { Seen } from './transactions/seen.js'
 
 /** What a transaction needs of its database. */
@@ -225,6 +225,11 @@ export class Transaction extends Reads {
     if (pin !== null) mustHaveBeen(readable, pin.lsn)
     readable.check(errors => (pin === null ? errors.list() : history.failures(pin, errors)))
     return this.seenOf(readable.relation)
+  }
+
+  protected override layered(relation: unknown): Layered {
+    const handle = this.host.readable(relation)
+    return { handle, runs: this.seenOf(handle.relation).runs() }
   }
 
   protected override get exclusive(): boolean {

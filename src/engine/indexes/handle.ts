@@ -95,7 +95,8 @@ export class IndexHandle<R> {
     return this.definition.name
   }
 
-  private check(operation: IndexRead['operation'], key: unknown): void {
+  /** Internal: throws if it cannot be read, and tells who traces that it is. */
+  check(operation: IndexRead['operation'], key: unknown): void {
     const { owner, name } = this
     if (this.dropped || owner.dropped) {
       throw new UsageError(`index ${quote(name)} of table ${quote(owner.name)} was dropped`)

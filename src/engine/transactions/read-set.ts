@@ -15,6 +15,8 @@ const MAX_EXCLUSIVE_READS = 1 << 14
 export class ReadSet {
   private readonly keys: (readonly Value[])[] = []
   private readonly ranges: Bounds[] = []
+  /** Of rows that were looked for otherwise: by an index. */
+  private readonly tests: ((ref: RowRef) => boolean)[] = []
   private whole = false
 
   addKey(key: readonly Value[], exclusive: boolean): void {
@@ -37,8 +39,16 @@ export class ReadSet {
     }
   }
 
+  /** Adds what an index was asked for: rows for which the test holds. */
+  addTest(test: (ref: RowRef) => boolean, exclusive: boolean): void {
+    if (this.whole) return
+    if (exclusive && this.tests.length === MAX_EXCLUSIVE_READS) this.addEverything()
+    else this.tests.push(test)
+  }
+
   addEverything(): void {
     this.whole = true
+    this.tests.length = 0
     this.keys.length = 0
     this.ranges.length = 0
   }
@@ -49,6 +59,9 @@ export class ReadSet {
     for (const bounds of this.whole ? [EVERYTHING] : this.ranges) {
       const { value, done } = changes.range(bounds).next()
       if (!done) return keyOf(value)
+    }
+    if (this.tests.length > 0) {
+      for (const ref of changes.range(EVERYTHING)) if (this.tests.some(test => test(ref))) return keyOf(ref)
     }
     return null
   }

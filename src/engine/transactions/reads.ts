@@ -4,11 +4,14 @@ import { UsageError } from '../../base/errors.js'
 import type { ViewDef } from '../../circuit/builder/types.js'
 import type { TableDef } from '../../circuit/columns.js'
 import type { Relation } from '../../circuit/rel.js'
+import type { Batch } from '../../zset/batch.js'
 import type { ErrorSet, FailureEntry } from '../errors.js'
+import type { TableHandle } from '../handles.js'
 import type { KeyInput, RangeOptions, TableBound, TableKey } from '../keys.js'
 import type { KvDef } from '../kv/definition.js'
 import { type KvAccess, KvReads, type KvRef, kvOf } from '../kv/store.js'
 import type { Entry, RelationReader } from '../relation.js'
+import { IndexView } from './index-view.js'
 import type { ReadSet } from './read-set.js'
 
 /** A `TableHandle` or `ViewHandle`, as far as types go. */
@@ -50,6 +53,12 @@ export interface Access {
   readonly reads: ReadSet | null
 }
 
+/** A relation as it is, and what lies over it to make it what is seen. */
+export interface Layered {
+  readonly handle: Readable
+  readonly runs: readonly Batch[]
+}
+
 export abstract class Reads {
   /** A key-value store, to be read here. Throws UsageError if there is none. */
   kv<K, V>(store: KvRef<K, V>): KvReads<K, V> {
@@ -58,11 +67,31 @@ export abstract class Reads {
   }
 
   protected kvAccess({ table }: KvDef<unknown, unknown>): KvAccess {
-    return { ...this.access(table), exclusive: this.exclusive }
+    const { reader, reads } = this.access(table)
+    return { reader, reads, exclusive: this.exclusive }
+  }
+
+  /**
+   * A secondary index of a table, as this sees it: the rows that were written show, those of others since do not. Throws
+   * UsageError if there is no such table or index.
+   */
+  index<R>(table: TableRef<R, unknown>, name: string): IndexView<R> {
+    this.access(table)
+    const { handle } = this.layered(table)
+    if (handle.definition.kind !== 'table') {
+      throw new UsageError(`index: expected a table, found ${handle.relation.what}, which has no indexes`)
+    }
+    const index = (handle as unknown as TableHandle<R>).index(name)
+    return new IndexView<R>(index, handle.relation, () => {
+      const { reads } = this.access(table)
+      return { reads, runs: this.layered(table).runs, exclusive: this.exclusive }
+    })
   }
 
   /** Throws where the relation cannot be read. */
   protected abstract access(relation: unknown): Access
+  /** REQUIRES: `access` does not throw. */
+  protected abstract layered(relation: unknown): Layered
   /** Nobody else can write meanwhile. */
   protected abstract get exclusive(): boolean
 

@@ -7,7 +7,7 @@ import type { RelationReader } from '../relation.js'
 import type { TransactionHost } from '../transaction.js'
 import type { Pin } from './history.js'
 import type { Past } from './past.js'
-import { type Access, mustHaveBeen, type Readable, Reads } from './reads.js'
+import { type Access, type Layered, mustHaveBeen, type Readable, Reads } from './reads.js'
 
 export interface SnapshotOptions {
   /** A name by which `db.snapshotAt` finds it. The snapshot is then kept until it is released. */
@@ -72,6 +72,11 @@ export class Snapshot extends Reads {
     mustHaveBeen(readable, this.lsn)
     readable.check(errors => this.host.history.failures(this.pin, errors))
     return { reader: this.readerOf(readable), reads: null }
+  }
+
+  protected override layered(ref: unknown): Layered {
+    const handle = this.host.readable(ref)
+    return { handle, runs: this.layerOf(handle.relation).runs() }
   }
 
   private readerOf({ relation }: Readable): RelationReader<unknown> {
