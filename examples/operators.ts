@@ -20,6 +20,8 @@ import {
 const left = table('left', { id: u32().primaryKey(), kind: string(), size: i32() })
 const right = table('right', { id: u32().primaryKey(), kind: string(), size: i32() })
 
+const timed = table('timed', { at: u32().lateness(1) })
+
 export const views: readonly ViewDef<unknown>[] = [
   view('filter', q => q.from(left).filter(l => l.size > 1)),
   view('map', q => q.from(left).map(l => ({ ...l, twice: l.size * 2 }))),
@@ -116,11 +118,17 @@ export const views: readonly ViewDef<unknown>[] = [
         { place: rank(), up: lag(l => l.size) },
       ),
   ),
+  view('tumble', q => q.from(left).tumble(l => l.size, 2)),
+  view('hop', q => q.from(left).hop(l => l.size, 4, 2)),
+  view('session', q => q.from(left).session(l => l.size, 1, { by: l => ({ kind: l.kind }) })),
+  view('rolling', q => q.from(left).rolling({ at: l => l.size, range: 1 }, { total: sum(l => l.size) })),
+  view('emitFinal', q => q.from(timed).emitFinal(t => t.at)),
 ]
 
 const db = open()
 db.createTable(left)
 db.createTable(right)
+db.createTable(timed)
 db.insert(left, [
   { id: 1, kind: 'a', size: 1 },
   { id: 2, kind: 'a', size: 2 },
@@ -130,4 +138,5 @@ db.insert(right, [
   { id: 1, kind: 'a', size: 1 },
   { id: 4, kind: 'a', size: 9 },
 ])
+db.insert(timed, [{ at: 1 }, { at: 2 }, { at: 3 }])
 for (const definition of views) console.log(definition.schema.name, db.createView(definition).rows())

@@ -17,6 +17,7 @@ export {
 } from './base/errors.js'
 export * from './circuit/index.js'
 export type { Altered, AlterTable } from './engine/alter/spec.js'
+export type { AdvanceOptions, ClockOptions } from './engine/clock.js'
 export type { Commit, Committed } from './engine/commit.js'
 export { checkConstraints, checkIndexes, type Finding } from './engine/constraints/verify.js'
 export { type CreateViewOptions, Database, type OpenOptions, type TraceEvent } from './engine/database.js'

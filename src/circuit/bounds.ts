@@ -14,7 +14,7 @@
  */
 import { quote } from '../base/errors.js'
 import { decodeInterval } from '../schema/interval.js'
-import { TYPES, type TypeName } from '../schema/types.js'
+import { isFloat, TYPES, type TypeName } from '../schema/types.js'
 import { usable } from './band.js'
 import { conjuncts } from './conditions.js'
 import { evaluate } from './eval.js'
@@ -23,9 +23,19 @@ import { lower } from './lower.js'
 import { nodesOf } from './nodes.js'
 import { isClock } from './now.js'
 import { printExpr } from './print.js'
-import type { AggregateRel, GateRel, JoinRel, Rel, SessionRel, TableDefinition, ViewDefinition } from './rel.js'
+import type {
+  AggregateRel,
+  GateRel,
+  JoinRel,
+  Rel,
+  SessionRel,
+  TableDefinition,
+  ViewDefinition,
+  WindowRel,
+} from './rel.js'
 import { Failure } from './scalar.js'
-import { columnOf, detailed, exprKey, replaceColumns } from './substitute.js'
+import { columnOf, detailed, exprKey, literal, replaceColumns } from './substitute.js'
+import { isFrameAggregate } from './window.js'
 
 export type Signal = { readonly kind: 'waterline'; readonly table: TableDefinition; readonly column: number }
 
@@ -87,7 +97,7 @@ function compute(rel: Rel): Bounds {
     case 'successor':
       return keysOnly(rel, rel.keys)
     case 'window':
-      return keysOnly(rel, rel.partition)
+      return windowBounds(rel)
     case 'session':
       return sessionBounds(rel)
     case 'unnest': {
@@ -145,16 +155,51 @@ function sessionBounds(rel: SessionRel): Bounds {
 }
 
 /**
- * A row comes (or leaves) when the threshold passes its key, whenever it was that the row itself changed; that of its key
- * is all that is known of it. Where rows leave, it is known even if nothing is known of what comes in.
+ * A row comes (or leaves) when the threshold passes its key, whenever it was that the row itself changed: of its key alone
+ * something is known. Where rows leave, what comes in is not behind the threshold either, or it would not be there.
  */
 function gateBounds({ input, key, op, threshold, schema }: GateRel): Bounds {
   const bounds = boundsOf(input)
   const leaves = op === 'gt' || op === 'ge'
   return schema.columns.map((_, c) => {
     if (key.kind !== 'column' || key.index !== c) return null
-    return leaves ? combined('greatest', [bounds[c], threshold]) : bounds[c] === null ? null : threshold
+    return leaves ? threshold : combined('least', [bounds[c], threshold])
   })
+}
+
+/**
+ * Where all frames reach so far from a row and no further, a changed row changes those around it, which read those around
+ * themselves: how far back from a change that is, for rows that change and for rows that are read.
+ */
+function windowReach({ order, functions }: WindowRel): { readonly changed: bigint; readonly needed: bigint } | null {
+  let [changed, needed] = [0n, 0n]
+  const [by] = order
+  if (order.length !== 1 || by.expr.nullable || !isWhole(by.expr.type) || isFloat(by.expr.type)) return null
+  for (const { fn, frame } of functions) {
+    if (!isFrameAggregate(fn) || frame.mode !== 'range' || frame.start === null || frame.end === null) return null
+    const [a, b] = [BigInt(frame.start), BigInt(frame.end)]
+    const [start, end] = by.descending ? [-b, -a] : [a, b]
+    changed = greater(changed, end)
+    needed = greater(needed, greater(end, end - start))
+  }
+  return { changed, needed }
+}
+
+const greater = (a: bigint, b: bigint): bigint => (a > b ? a : b)
+
+function windowBounds(rel: WindowRel): Bounds {
+  const bounds = keysOnly(rel, rel.partition)
+  const own = earlier(rel, windowReach(rel)?.changed ?? null)
+  return own === null ? bounds : bounds.map((bound, c) => (c === own.column ? (bound ?? own.bound) : bound))
+}
+
+/** What is known of the order of a window, so much earlier. */
+function earlier({ order, input }: WindowRel, by: bigint | null): Limit | null {
+  const expr = order[0]?.expr
+  if (by === null || expr?.kind !== 'column') return null
+  const distance = literal(expr.type, TYPES[expr.type].js === 'number' ? Number(by) : by)
+  const bound = through(detailed('function', 'subSaturated', [expr, distance], expr.type), [boundsOf(input), []])
+  return bound === null ? null : { column: expr.index, bound }
 }
 
 /** Of the windows of a time: they begin less than their size before it. */
@@ -288,8 +333,11 @@ export function limitsOf(rel: Rel): Limit[] {
     case 'topK':
     case 'successor':
       return limitsIn(keysOnly(rel, rel.keys).slice(0, rel.input.schema.columns.length))
-    case 'window':
-      return limitsIn(keysOnly(rel, rel.partition).slice(0, rel.input.schema.columns.length))
+    case 'window': {
+      const partition = limitsIn(keysOnly(rel, rel.partition).slice(0, rel.input.schema.columns.length))
+      const needed = earlier(rel, windowReach(rel)?.needed ?? null)
+      return needed === null ? partition : [...partition, needed]
+    }
     case 'aggregate':
       return limitsIn(boundsOf(rel))
     case 'session':

@@ -44,3 +44,28 @@ export function nextStop(gates: readonly GateOperator[], from: bigint, to: bigin
   }
   return stop > from ? stop : from + 1n
 }
+
+/** A clock that goes by itself. */
+export interface ClockOptions extends AdvanceOptions {
+  /** Milliseconds from one tick to the next: 1 or more. */
+  readonly everyMs: number
+}
+
+/** Moves the clock of a database on to the time of day, again and again. It does not keep a process alive. */
+export class Ticker {
+  private readonly timer: ReturnType<typeof setInterval>
+
+  /** `tick` is called with the time. Throws UsageError on options that cannot be. */
+  constructor(options: ClockOptions, tick: (time: bigint, options: AdvanceOptions) => void) {
+    if (typeof options !== 'object' || options === null || !(options.everyMs >= 1 && options.everyMs < 2 ** 31)) {
+      throw new UsageError(`option clock: expected { everyMs: 1000 }, found ${show(options)}`)
+    }
+    maxRowsOf(options)
+    this.timer = setInterval(() => tick(BigInt(Date.now()) * 1000n, options), options.everyMs)
+    this.timer.unref()
+  }
+
+  stop(): void {
+    clearInterval(this.timer)
+  }
+}

@@ -17,7 +17,7 @@ import { Alteration } from './alter/alteration.js'
 import { describes, differenceOf, mustAgree } from './alter/difference.js'
 import { type Altered, type AlterTable, alteredDefinition, type Renamed, type Renames } from './alter/spec.js'
 import type { Progress } from './backfill.js'
-import { type AdvanceOptions, clockTime, maxRowsOf, nextStop } from './clock.js'
+import { type AdvanceOptions, type ClockOptions, clockTime, maxRowsOf, nextStop, Ticker } from './clock.js'
 import { Commit, type Committed } from './commit.js'
 import { impliedBy, type Reservation } from './constraints/rules.js'
 import { type Changes, Definitions } from './definitions.js'
@@ -51,6 +51,8 @@ export interface OpenOptions {
   readonly mode?: 'compiled' | 'generic'
   /** How many rows may change while a transaction is open: 1,000,000 unless said otherwise. Older ones are given up. */
   readonly historyRows?: number
+  /** Moves the clock of `now()` on by itself; without it only `advance` does. */
+  readonly clock?: ClockOptions
 }
 
 export interface CreateViewOptions {
@@ -85,6 +87,7 @@ export class Database extends Writes<Commit> {
   private currentLsn = 0n
   /** Some subscriber is to be called after the running epoch. */
   private captured = false
+  private readonly ticker: Ticker | null
   /** Tables of the running transaction that kept late rows out, and those whose late rows somebody is to be told of. */
   private readonly screened: LateGate[] = []
   private readonly belated: LateGate[] = []
@@ -104,6 +107,7 @@ export class Database extends Writes<Commit> {
   ) {
     super()
     const mode = options.mode ?? 'compiled'
+    this.ticker = options.clock === undefined ? null : new Ticker(options.clock, (time, o) => this.tick(time, o))
     this.history = new History(options.historyRows, open => {
       for (const view of this.views) view.observe(open)
     })
@@ -616,6 +620,12 @@ export class Database extends Writes<Commit> {
     }
   }
 
+  /** A tick that comes when something else goes on, or before a clock is wanted, is left out. */
+  private tick(time: bigint, options: AdvanceOptions): void {
+    if (this.state !== 'idle' || this.durability?.silent === true || this.clock === undefined) return
+    if (this.now === null || this.now < time) this.advance(time, options)
+  }
+
   // ---- snapshots
 
   /** A read-only snapshot of the present state; it stays as it is until it is released. */
@@ -837,6 +847,7 @@ export class Database extends Writes<Commit> {
     this.mustBeIdle('close')
     if (this.durability?.storage.failure === null) this.writeProgress()
     this.state = 'closed'
+    this.ticker?.stop()
     if (this.durability !== null) this.closing = this.durability.close()
     return this.closing
   }

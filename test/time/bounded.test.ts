@@ -199,6 +199,6 @@ describe('state behind waterlines', () => {
   })
 
   it('is not missed: random circuits over tables with waterlines', () => {
-    checkCircuits({ runs: 5, seed: 4, waterlines: true, maxDepth: 3, maxSteps: 4 })
+    checkCircuits({ runs: 3, seed: 4, waterlines: true, maxDepth: 3, maxSteps: 4 })
   })
 })

@@ -22,7 +22,7 @@ export {
 export type { SampleOptions } from './sample.js'
 export { sourceOwners } from './sources.js'
 export type { Span } from './spans.js'
-export type { InWindow, SessionOptions, TimeWindowOptions, TumbleOptions } from './time-windows.js'
+export type { InWindow, RollingOptions, SessionOptions, TimeWindowOptions, TumbleOptions } from './time-windows.js'
 export type {
   Cell,
   Cells,

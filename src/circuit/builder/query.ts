@@ -16,7 +16,7 @@ import { call, columnOf } from '../substitute.js'
 import { cast, typeText } from '../typing.js'
 import { type Aggregates, compileAggregate, type GlobalValues, type GroupValues } from './aggregates.js'
 import { notInRel, type TopOptions, topOfOptions } from './compound.js'
-import type { FrameSpec } from './frames.js'
+import type { Distance, FrameSpec } from './frames.js'
 import { filterRel, finalRel } from './gates.js'
 import { cubeOf, groupingSetsRel, rollupOf } from './grouping.js'
 import { asOfRel, type JoinType, joinRel } from './joins.js'
@@ -28,6 +28,9 @@ import type { Span } from './spans.js'
 import {
   hopRel,
   type InWindow,
+  type RollingFrame,
+  type RollingOptions,
+  rollingRel,
   type SessionOptions,
   sessionRel,
   type TumbleOptions,
@@ -356,6 +359,18 @@ export class Query<R> {
     C extends Context = NoContext,
   >(at: (row: R, ctx: Ctx<C>) => T, gap: Span, options: SessionOptions<R, S, E, C> = {}): Query<InWindow<R, T, S, E>> {
     return new Query<InWindow<R, T, S, E>>(sessionRel(this.rel, at, gap, options))
+  }
+
+  /**
+   * Every row with aggregates over the rows of its key shortly before it, itself included:
+   * `.rolling({ at: t => t.at, by: t => ({ sensor: t.sensor }), range: '1 minute' }, { mean: avg(t => t.value) })`, or
+   * `rows: 5` for the last five.
+   */
+  rolling<const W extends WindowFunctions<R>, C extends Context = NoContext>(
+    options: RollingOptions<R, Distance, C>,
+    functions: W,
+  ): Query<WithWindow<R, W, RollingFrame>> {
+    return new Query<WithWindow<R, W, RollingFrame>>(rollingRel(this.rel, options, functions))
   }
 
   /**

@@ -18,7 +18,8 @@ import { MAX_WINDOW } from '../scalar/time-windows.js'
 import { allColumns, call, detailed, literal } from '../substitute.js'
 import { typeText } from '../typing.js'
 import { isTimeType, type Span, spanOf } from './spans.js'
-import type { Cells, Context, Ctx } from './types.js'
+import type { Cell, Cells, Context, Ctx, NoContext } from './types.js'
+import { windowRel } from './windows.js'
 
 export interface TimeWindowOptions<S extends string, E extends string, C extends Context> {
   /** Names of the new columns, `windowStart` and `windowEnd` unless given. */
@@ -178,6 +179,39 @@ function unnested(parts: Parts, size: bigint, step: bigint, offset: bigint): Rel
   })
   const columns = allColumns(unnest.schema)
   return mapOf(unnest, [...columns, endOf(columns[width], size)], schema)
+}
+
+export interface RollingOptions<R, D, C extends Context = NoContext> {
+  /** The time of a row. */
+  readonly at: (row: R, ctx: Ctx<C>) => Cell
+  /** Rows of different keys have nothing to do with each other; without it all rows are of one key. */
+  readonly by?: (row: R, ctx: Ctx<C>) => Cells
+  /** Rows at most so long before the row, and those of its own time: text like `'10 minutes'` for times. */
+  readonly range?: D
+  /** So many rows, the row itself being the last. */
+  readonly rows?: number
+  readonly ctx?: C
+}
+
+/** Frames of `rolling` hold the row itself. */
+export type RollingFrame = { readonly rows: readonly ['unbounded', 'current'] }
+
+export function rollingRel(rel: Rel, options: unknown, functions: unknown): Rel {
+  if (typeof options !== 'object' || options === null) {
+    throw new CompileError(`rolling: expected { at, by?, range | rows }, found ${show(options)}`)
+  }
+  const { at, by, range, rows, ctx } = options as RollingOptions<never, unknown>
+  if ((range === undefined) === (rows === undefined)) {
+    throw new CompileError('rolling: expected either range or rows', {
+      hint: "give it range: '10 minutes' for rows of that time, or rows: 5 for the last five",
+    })
+  }
+  if (rows !== undefined && !(Number.isSafeInteger(rows) && rows >= 1)) {
+    throw new CompileError(`rolling: expected rows of 1 or more, found ${show(rows)}`)
+  }
+  const bounds = [{ preceding: rows === undefined ? range : rows - 1 }, 'current']
+  const frame = rows === undefined ? { range: bounds } : { rows: bounds }
+  return windowRel(rel, { partitionBy: by, orderBy: [{ by: at, ctx }], frame, ctx }, functions)
 }
 
 export function sessionRel(rel: Rel, at: unknown, gap: unknown, options: object): Rel {
