@@ -346,19 +346,35 @@ function statistics(gnitz, { bid }) {
     ...distinct('auctions', () => countDistinct(b => b.auction)),
   })
   return [
-    query(gnitz, 'q15', 'bidding statistics', ['bid'], q =>
-      q
-        .from(bid)
-        .groupBy((b, { date }) => ({ day: date(b.dateTime) }), { date: fn.date })
-        .aggregate(report())
-        .map((r, { text }) => ({ ...r, day: text(r.day) }), { text: fn.text }),
+    query(
+      gnitz,
+      'q15',
+      'bidding statistics',
+      ['bid'],
+      q =>
+        q
+          .from(bid)
+          .groupBy((b, { date }) => ({ day: date(b.dateTime) }), { date: fn.date })
+          .aggregate(report()),
+      'the day is a date, not its text',
     ),
-    query(gnitz, 'q16', 'channel statistics', ['bid'], q =>
-      q
-        .from(bid)
-        .groupBy((b, { date }) => ({ channel: b.channel, day: date(b.dateTime) }), { date: fn.date })
-        .aggregate({ minute: max((b, { time }) => time(b.dateTime), { time: fn.time }), ...report() })
-        .map((r, { text }) => ({ ...r, day: text(r.day), minute: text(r.minute).slice(0, 5) }), { text: fn.text }),
+    query(
+      gnitz,
+      'q16',
+      'channel statistics',
+      ['bid'],
+      q =>
+        q
+          .from(bid)
+          .groupBy((b, { date }) => ({ channel: b.channel, day: date(b.dateTime) }), { date: fn.date })
+          .aggregate({
+            minute: max((b, { hour, minute }) => hour(b.dateTime) * 60 + minute(b.dateTime), {
+              hour: fn.hour,
+              minute: fn.minute,
+            }),
+            ...report(),
+          }),
+      'the day is a date and the minute its number in the day, not their texts',
     ),
     query(
       gnitz,
@@ -375,9 +391,8 @@ function statistics(gnitz, { bid }) {
             max_price: max(b => b.price),
             avg_price: avg(b => b.price),
             sum_price: sum(b => b.price),
-          })
-          .map((r, { text }) => ({ ...r, day: text(r.day) }), { text: fn.text }),
-      'the average is not truncated',
+          }),
+      'the day is a date, not its text; the average is not truncated',
     ),
   ]
 }

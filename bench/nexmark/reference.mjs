@@ -7,6 +7,8 @@ const HOP = 2 * SECOND
 
 const start = (at, size) => at - (at % size)
 const day = at => new Date(at / 1000).toISOString().slice(0, 10)
+/** Days since 1970. */
+const dayNumber = at => Math.floor(at / 86_400e6)
 const minute = at => new Date(at / 1000).toISOString().slice(11, 16)
 /** price * 0.908 with three digits. */
 const euros = cents => {
@@ -164,18 +166,19 @@ export const REFERENCE = {
         const type = hour >= 8 && hour <= 18 ? 'dayTime' : hour <= 6 || hour >= 20 ? 'nightTime' : 'otherTime'
         return [b.auction, b.bidder, euros(b.price), type, b.dateTime, b.extra, b.extra.split('c').length - 1]
       }),
-  q15: ({ bid }) => [...groups(bid, b => day(b.dateTime))].map(([d, bids]) => [d, ...report(bids)]),
+  q15: ({ bid }) => [...groups(bid, b => dayNumber(b.dateTime))].map(([d, bids]) => [d, ...report(bids)]),
   q16: ({ bid }) =>
     [...groups(bid, b => `${b.channel} ${day(b.dateTime)}`).values()].map(bids => {
       const last = bids.reduce((m, b) => Math.max(m, b.dateTime), 0)
-      return [bids[0].channel, day(last), minute(last), ...report(bids)]
+      const minuteOfDay = Math.floor((last / 60e6) % 1440)
+      return [bids[0].channel, dayNumber(last), minuteOfDay, ...report(bids)]
     }),
   q17: ({ bid }) =>
     [...groups(bid, b => `${b.auction} ${day(b.dateTime)}`).values()].map(bids => {
       const prices = bids.map(b => b.price).sort((a, b) => a - b)
       const sum = prices.reduce((a, b) => a + b)
       const ranks = counts(bids).map(rank => rank.length)
-      const at = [bids[0].auction, day(bids[0].dateTime)]
+      const at = [bids[0].auction, dayNumber(bids[0].dateTime)]
       return [...at, ...ranks, prices[0], prices[prices.length - 1], sum / prices.length, sum]
     }),
   q18: ({ bid }) =>

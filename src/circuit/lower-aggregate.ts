@@ -20,7 +20,7 @@ import type { RowSchema } from '../schema/schema.js'
 import type { Source } from './aggregates/definition.js'
 import { AGGREGATES } from './aggregates/index.js'
 import type { ColumnExpr, Expr } from './expr.js'
-import { clampOf, mapOf, plusOf, schemaOf, specsOf } from './nodes.js'
+import { clampOf, filterOf, mapOf, plusOf, schemaOf, specsOf } from './nodes.js'
 import type { AggregateRel, AggregateSpec, OrderTerm, Rel } from './rel.js'
 import { allColumns, call, columnOf, exprKey, FALSE, literal, TRUE } from './substitute.js'
 
@@ -120,7 +120,7 @@ function narrowed(rows: Rel, keys: readonly ColumnExpr[], spec: AggregateSpec) {
   const places = exprs.map((e, i) => (i < keys.length ? columns.exprs.push(e) - 1 : columns.add(e, '')))
   const schema = schemaOf(rows.schema.name, specsOf(columns.exprs, String))
   const mapped = mapOf(rows, columns.exprs, schema)
-  const rel = spec.distinct ? clampOf(mapped, 'one') : mapped
+  const rel = spec.distinct ? clampOf(taking(spec, mapped, places[keys.length]), 'one') : mapped
   let next = keys.length
   const take = (): Expr => columnOf(rel.schema, places[next++])
   const narrow: AggregateSpec = {
@@ -135,6 +135,12 @@ function narrowed(rows: Rel, keys: readonly ColumnExpr[], spec: AggregateSpec) {
     spec: narrow,
     key: places.slice(keys.length).join() + columns.exprs.slice(keys.length).map(exprKey).join(),
   }
+}
+
+/** Without rows that take no part, if that is to be seen by the only argument: they need not be made distinct. */
+function taking(spec: AggregateSpec, rows: Rel, place: number): Rel {
+  if (AGGREGATES[spec.fn].plan.kind !== 'linear' || spec.args.length !== 1 || !spec.args[0].nullable) return rows
+  return filterOf(rows, call('not', [call('isNull', [columnOf(rows.schema, place)], 'bool')], 'bool'))
 }
 
 /** The columns that a definition makes of a spec's arguments. */
