@@ -39,7 +39,7 @@ export {
 } from './engine/kv/definition.js'
 export { Kv, type KvRangeOptions, KvReads, type KvRef, KvTransaction } from './engine/kv/store.js'
 export { LateRows } from './engine/late.js'
-export { type OpenDirectoryOptions, open } from './engine/open.js'
+export { type OpenDirectoryOptions, open, type Recovery, type StorageEvent } from './engine/open.js'
 export type { OperatorStats } from './engine/operators/operator.js'
 export type { Changes, Entry, Subscriber } from './engine/relation.js'
 export type { Change, Expected, Transaction } from './engine/transaction.js'

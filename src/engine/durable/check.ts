@@ -23,7 +23,7 @@ export interface CheckReport {
   readonly tables: number
   readonly views: number
   readonly indexes: number
-  /** Views that read a stream, whose rows are not there to be computed with. */
+  /** Views that read a stream, whose rows are not there to be computed with, and views with noise, which is drawn anew. */
   readonly skipped: readonly string[]
 }
 
@@ -33,7 +33,7 @@ export function checkDatabase(database: Database, progress: (what: string) => vo
   const constraints = checkConstraints(database).map(f => ({ kind: 'constraint' as const, ...f }))
   progress('indexes')
   const indexes = checkIndexes(database).map(f => ({ kind: 'index' as const, ...f }))
-  const skipped = database.views.filter(view => readsStream(view.definition)).map(view => view.name)
+  const skipped = database.views.filter(view => !isRepeatable(view.definition)).map(view => view.name)
   const checked = database.views.filter(view => !skipped.includes(view.name))
   const views = checked.flatMap(view => {
     progress(`view ${view.name}`)
@@ -59,7 +59,15 @@ function tablesUnder({ rel }: ViewDefinition, found = new Set<TableDefinition>()
   return found
 }
 
-const readsStream = (view: ViewDefinition): boolean => [...tablesUnder(view)].some(table => table.stream)
+/** Does a view follow from what tables hold? */
+const isRepeatable = (view: ViewDefinition): boolean =>
+  !hasNoise(view) && ![...tablesUnder(view)].some(table => table.stream)
+
+const hasNoise = ({ rel }: ViewDefinition): boolean =>
+  nodesOf(rel).some(
+    node =>
+      node.kind === 'noise' || (node.kind === 'source' && node.relation.kind === 'view' && hasNoise(node.relation)),
+  )
 
 /** What is wrong with a view, or null. */
 function viewProblem(database: Database, view: ViewHandle<unknown>): string | null {
