@@ -507,7 +507,7 @@ export class Storage {
     this.mustBeWritable()
     const { context, options } = this
     const path = joinPath(options.directory, MANIFEST_FILE)
-    const keys = await Keyring.load(options.encryption, this.manifest.keys ?? [], path)
+    const keys = await Keyring.load(options.encryption, this.publication.keysInUse(this.shards), path)
     // A sync under way would keep parts of the log.
     await this.wal.flush()
     this.mustBeWritable()

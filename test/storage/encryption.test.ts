@@ -1,7 +1,7 @@
 /** Encryption at rest: rows are what they were, nothing of them can be seen in files, and every wrong key is named. */
 import { expect, test } from 'vitest'
 import { kernelsOf } from '../../codegen/kernels.js'
-import { CorruptionError, FormatError, GnitzError, KeyError, UsageError } from '../../src/base/errors.js'
+import { CorruptionError, FormatError, GnitzError, IoError, KeyError, UsageError } from '../../src/base/errors.js'
 import { Prng } from '../../src/base/prng.js'
 import { CountingEnv } from '../../src/env/counting.js'
 import { SimulatedCrash, SimulatedEnv } from '../../src/env/simulated.js'
@@ -348,6 +348,34 @@ test('power cuts while the key is changed that only the log has: the manifest li
     cuts++
   }
   expect(cuts).toBeGreaterThan(10)
+})
+
+test('a change of keys that fails is followed by another one, to a third key', async () => {
+  let current = KEY
+  const keyring = [KEY, keyOf(2), keyOf(3)]
+  const encryption = { current: () => current, get: (id: number) => keyring.find(k => k.id === id)?.key ?? null }
+  const env = new SimulatedEnv()
+  const storage = await openAt(env, { encryption, memTableBytes: 9000 })
+  storage.createTable(DOCS)
+  const rows = Array.from({ length: 12 }, (_, id) => plus(docRow(id)))
+  commit(storage, rows.slice(0, 2))
+  storage.checkpoint()
+  current = keyOf(2)
+  const { syncDirectory } = env
+  env.syncDirectory = path => {
+    throw new IoError(path, 'EIO', 'not now')
+  }
+  await expect(storage.rekey()).rejects.toThrow('not now')
+  env.syncDirectory = syncDirectory
+  // In files that no manifest lists yet.
+  commit(storage, rows.slice(2))
+  current = keyOf(3)
+  await storage.rekey()
+  expect(storage.keyIds).toEqual([3])
+  await storage.close()
+  const again = await openAt(env, { encryption: staticKeys(keyOf(3)) })
+  expect(readAll(again)).toEqual(sumOf(rows))
+  await again.close()
 })
 
 test('random changes to sealed files give rows or an error, nothing else', async () => {

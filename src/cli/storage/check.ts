@@ -42,7 +42,8 @@ export const check: Command = {
       for (const { kind, table, name, problem } of findings) {
         await output.line(`${kind} ${name}${table === null ? '' : ` of table ${table}`}: ${problem}`)
       }
-      for (const name of skipped) await output.line(`note: view ${name} cannot be computed again: it reads a stream, or draws noise`)
+      for (const name of skipped)
+        await output.line(`note: view ${name} cannot be computed again: it reads a stream, or draws noise`)
       const { tables, views, indexes } = counts
       await output.line(
         `${directory}: transaction ${database.lsn}; checked ${plural(tables, 'table')}, ${plural(views, 'view')}, ` +

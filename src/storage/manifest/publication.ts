@@ -4,7 +4,7 @@
  */
 import type { KeyId } from '../crypt/keys.js'
 import type { TreeContext } from '../tree.js'
-import type { FileId, Manifest, ShardEntry, TableId } from '../types.js'
+import type { FileId, KeyEntry, Manifest, ShardEntry, TableId } from '../types.js'
 import type { Wal } from '../wal/wal.js'
 import { MANIFEST_VERSION } from './format.js'
 import { type Progress, publishManifest } from './manifest.js'
@@ -78,6 +78,15 @@ export class Publication {
       if (progress.renamed) this.mayBePublished(next.shards)
     }
     this.current = manifest
+  }
+
+  /** Keys that anything may be encrypted with that is there now: listed, or not yet. */
+  keysInUse(shards: readonly ShardEntry[]): readonly KeyEntry[] {
+    const { keys, values } = this.context
+    if (keys === null) return []
+    const files = [...shards.map(({ keyId }) => keyId), ...values.keyIds]
+    const ids = [...this.keyIds, ...this.logKeys, this.wal?.keyId, keys.currentId, ...files]
+    return keys.entries(ids.flatMap(id => (id == null ? [] : [id])))
   }
 
   /** Keys that the files of a manifest, and the log, may be encrypted with. */

@@ -215,6 +215,11 @@ export class ValueLog extends ValueReader {
     }
   }
 
+  /** Keys that its files are encrypted with. */
+  get keyIds(): readonly KeyId[] {
+    return [...this.known.values()].flatMap(({ keyId }) => (keyId === null ? [] : [keyId]))
+  }
+
   /** Shards that are being made refer to these files: no manifest lists them yet, and they stay until `unpin`. */
   pin(references: readonly ValueReference[]): void {
     this.retain(references)
