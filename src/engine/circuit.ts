@@ -70,6 +70,8 @@ export interface StateKeeper {
 
 export class Circuit {
   readonly scheduler = new Scheduler()
+  /** While a table is altered: gives new operators what others hold; false if they are to begin otherwise. */
+  heir: ((operators: readonly Operator[]) => boolean) | null = null
   private readonly arrangements = new Map<string, { operator: ArrangeOperator; shared: SharedArrangement | null }>()
 
   constructor(
@@ -144,6 +146,7 @@ export class Circuit {
 
   /** New operators go on from the state that they find, or see what is there as if it had just come in. */
   private catchUp(operators: readonly Operator[], progress: Progress | undefined): void {
+    if (this.heir?.(operators) === true) return
     const { state } = this.host
     if (state?.bind(operators) === true) return
     backfill(this.scheduler, operators, (done, total) => {

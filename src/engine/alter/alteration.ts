@@ -1,8 +1,8 @@
 /**
  * Altering a table in place. The circuit stays: operators know the columns of a table by their place, and new ones come
  * last, so the table's own operator goes on with another store, and what reads it does not notice. Rows in memory and in
- * shards are shown with the new columns and not written again (`zset/widen.ts`). What is made anew: constraints and
- * indexes, which show whole rows.
+ * shards are shown with the new columns and not written again (`zset/widen.ts`). Indexes and constraints are made anew,
+ * since they show whole rows; their arrangements go on with the rows of those that there were in the same way.
  *
  * Everything is done first and undone if it does not come to be: between `begin` and `finish`, the catalog is written.
  */
@@ -18,11 +18,14 @@ import type { Store } from '../../zset/store.js'
 import { type Fill, fillAt, Widening } from '../../zset/widen.js'
 import type { BuiltTable } from '../circuit.js'
 import type { ForeignKey } from '../constraints/foreign-key.js'
+import { ArrangedGroups } from '../constraints/groups.js'
 import type { TableRules } from '../constraints/table-rules.js'
 import type { Definitions } from '../definitions.js'
 import { constraintsOf, indexesOf, keyOrAll, udfIn } from '../definitions.js'
 import type { Durability } from '../durable/durability.js'
 import { buildIndex } from '../indexes/build.js'
+import { ArrangeOperator } from '../operators/arrange.js'
+import type { Operator } from '../operators/operator.js'
 import type { Defined, TableEntry, ViewEntry } from '../registry.js'
 import { referringTo, renamedConstraint, renamedIndex } from './spec.js'
 
@@ -91,11 +94,11 @@ export class Alteration {
     for (const { handle, definition } of given.indexes) this.remakeIndex(handle, definition)
     this.detach(rules)
     for (const { definition } of given.constraints) {
-      const changed = renamedConstraint(definition, now.schema)
-      definitions.rules.addConstraint(
-        entry.rules,
-        own.has(definition.name) ? referringTo(changed, old, now) : changed,
-        true,
+      const renamed = renamedConstraint(definition, now.schema)
+      const changed = own.has(definition.name) ? referringTo(renamed, old, now) : renamed
+      const groups = rules.uniques.find(u => u.definition.name === definition.name)?.groups
+      this.inheriting(groups instanceof ArrangedGroups ? groups.operator : null, () =>
+        definitions.rules.addConstraint(entry.rules, changed, true),
       )
     }
     for (const { table, definition } of referring) {
@@ -169,8 +172,10 @@ export class Alteration {
     const empty = next ?? storage.createTable(named(built.layout, definitions.free(now.schema.name)))
     if (next === null) this.undos.push(() => storage.doom(empty))
     if (!this.isInPlace(built.layout)) {
+      const tree = storage.retype(empty, built.layout, empty.name)
+      this.undos.push(() => storage.doom(tree))
       this.endings.push(() => storage.doom(old))
-      return storage.retype(empty, built.layout, empty.name)
+      return tree
     }
     const name = now.schema.name === entry.name ? old.name : empty.name
     const wide = storage.successor(old, empty, built.layout, this.places, this.fills(now), name)
@@ -195,10 +200,7 @@ export class Alteration {
 
   /** Do the rows stay where and as they are? Not if the key has got more columns, since there is no primary key. */
   private isInPlace(layout: Layout): boolean {
-    const text = ({ key, order }: Layout, count: number) =>
-      `${key.kind} ${key.columns} ${order.flatMap(o => (o.column.index < count ? [`${o.column.index} ${o.descending}`] : []))}`
-    const count = this.old.schema.columns.length
-    return text(layout, count) === text(this.entry.layout, count)
+    return goesOn(this.entry.layout, layout, this.places)
   }
 
   /** Rows in memory, as they will be; those in shards too, unless they are there already. */
@@ -250,8 +252,43 @@ export class Alteration {
     const { definitions, entry, now } = this
     const { operator } = entry.handle
     const renamed = renamedIndex(definition, now.schema)
-    const face = handle.become(buildIndex<unknown>(definitions.circuit, now, renamed, () => operator.version))
+    const build = () => buildIndex<unknown>(definitions.circuit, now, renamed, () => operator.version)
+    const face = handle.become(this.inheriting(handle.operator, build))
     this.undos.push(() => void handle.become(face))
+  }
+
+  /** Builds what shows whole rows; if it is an arrangement like `old`, it goes on with the rows of that. */
+  private inheriting<T>(old: ArrangeOperator | null, build: () => T): T {
+    const { circuit } = this.definitions
+    // What views join with has to stay as it is.
+    if (old === null || old.consumers.length > 0 || old.errors.list().length > 0) return build()
+    circuit.heir = operators => this.inherit(old, operators)
+    try {
+      return build()
+    } finally {
+      circuit.heir = null
+    }
+  }
+
+  private inherit(old: ArrangeOperator, operators: readonly Operator[]): boolean {
+    const [heir] = operators
+    if (operators.length !== 1 || !(heir instanceof ArrangeOperator)) return false
+    const [from, to] = [old.kernels.layout, heir.kernels.layout]
+    const added = to.schema.columns.length - from.schema.columns.length
+    const count = this.old.schema.columns.length
+    // Behind the columns of the table come those of the terms.
+    const columns = from.schema.columns.map(({ index }) => (index < count ? index : index + added))
+    if (added !== this.now.schema.columns.length - count || !goesOn(from, to, columns)) return false
+    const fills = to.schema.columns.map(({ index }) => this.fills(this.now)[index] ?? null)
+    const { durability } = this.definitions
+    if (durability !== null) {
+      const inherited = durability.parts.inherit(heir, old, columns, fills)
+      this.undos.push(inherited.undo)
+      this.endings.push(inherited.finish)
+    }
+    const hot = old.trace.compactHot()
+    if (hot !== null) heir.trace.putBack(widened(hot, to, columns, fills))
+    return true
   }
 
   /** Takes the foreign keys of a table, and those to it, out of the tables at their other ends. */
@@ -267,6 +304,24 @@ export class Alteration {
       end.groups = groups.filter(g => !gone.includes(g as never))
     }
   }
+}
+
+/** Do rows of one layout, with more columns, lie as those of another? `columns`: where its columns are in that. */
+function goesOn(from: Layout, to: Layout, columns: readonly number[]): boolean {
+  const place = (index: number): number => columns[index]
+  const shape = (layout: Layout, at: (index: number) => number) => {
+    const { kind, words, columns: key } = layout.key
+    const order = layout.order.filter(o => layout === from || columns.includes(o.column.index))
+    const types = columns.map((to_, n) => layout.schema.columns[layout === from ? n : to_])
+    return JSON.stringify([
+      kind,
+      words,
+      key.map(at),
+      order.map(o => [at(o.column.index), o.descending]),
+      types.map(c => [c.type, c.nullable]),
+    ])
+  }
+  return shape(from, place) === shape(to, index => index)
 }
 
 const named = (layout: Layout, name: string): Layout => ({ ...layout, schema: { ...layout.schema, name } })

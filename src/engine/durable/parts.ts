@@ -10,9 +10,10 @@ import type { Layout } from '../../schema/schema.js'
 import type { Storage } from '../../storage/storage.js'
 import type { Tree } from '../../storage/tree.js'
 import type { Kernels } from '../../zset/kernels.js'
+import type { Fill } from '../../zset/widen.js'
 import type { Operator } from '../operators/operator.js'
 import type { SourceOperator } from '../operators/source.js'
-import type { StatePart } from '../state/part.js'
+import { type StatePart, TracePart } from '../state/part.js'
 import { TreeCold } from './cold.js'
 
 interface Bound {
@@ -100,6 +101,40 @@ export class Parts {
       operator.parts().map(part => ({ part, tree })),
     )
     return () => void this.bound.set(operator, before)
+  }
+
+  /**
+   * An arrangement goes on with the rows of another one, which has fewer columns (`Storage.successor`); one of both is to
+   * be called in the end. Throws IoError; then nothing has changed.
+   */
+  inherit(
+    operator: Operator,
+    from: Operator,
+    columns: readonly number[],
+    fills: readonly Fill[],
+  ): { readonly undo: () => void; readonly finish: () => void } {
+    const { storage } = this
+    const rows = (this.bound.get(from) ?? []).find(b => b.part instanceof TracePart)
+    let finish = () => {}
+    let undo = () => {}
+    const bound = operator.parts().map(part => {
+      const name = `~${operator.stateName()}/${part.name}`
+      this.forget(name)
+      const tree = this.make(part, name)
+      if (rows === undefined || !(part instanceof TracePart))
+        return { part, tree: storage.retype(tree, part.layout, name) }
+      const wide = storage.successor(rows.tree, tree, part.layout, columns, fills, name)
+      finish = () => storage.succeed(wide, rows.tree, tree)
+      undo = () => {
+        wide.close()
+        storage.doom(tree)
+      }
+      return { part, tree: wide }
+    })
+    this.attach(operator, bound)
+    operator.restored()
+    this.restored++
+    return { undo, finish }
   }
 
   /** Operators were removed: their state goes with the next checkpoint. */
