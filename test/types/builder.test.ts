@@ -194,6 +194,15 @@ test('maps, joins, groups', () => {
   expectTypeOf<RowType<typeof handle>>().toEqualTypeOf<{ id: bigint; region: string }>()
   const outside = view('outside', q => q.from(customers).notIn(orders, (c, o) => c.id === o.customer))
   expectTypeOf<RowType<typeof outside>>().toEqualTypeOf<{ id: bigint; region: string }>()
+  const star = view('star', q =>
+    q.joinAll(
+      [customers, orders, customers],
+      [c => ({ id: c.id }), o => ({ id: o.customer }), c => ({ id: c.id })],
+      (c, o, d, { x }) => ({ region: c.region, customer: o.customer, again: d.id, x }),
+      { x: 1 },
+    ),
+  )
+  expectTypeOf<RowType<typeof star>>().toEqualTypeOf<{ region: string; customer: bigint; again: bigint; x: number }>()
   const page = view('page', q => q.from(customers).top({ limit: 3, offset: 2, ties: true }, { by: c => c.region }))
   expectTypeOf<RowType<typeof page>>().toEqualTypeOf<{ id: bigint; region: string }>()
 })

@@ -1,17 +1,32 @@
 /** Views as a program writes them: `view(name, q => …)`. */
 import { CompileError, quote, SchemaError, show } from '../../base/errors.js'
 import { type RowSchema, rowSchema } from '../../schema/schema.js'
-import { type ColumnBuilders, columnSpecs, type RowOf, type Simplify } from '../columns.js'
+import { type ColumnBuilders, columnSpecs, type ROW, type RowOf, type Simplify } from '../columns.js'
 import { emptyOf } from '../nodes.js'
 import type { JoinRel, Rel, ViewDefinition } from '../rel.js'
 import { Grouped, Query, relOf } from './query.js'
 import { type RecursiveOptions, recursive } from './recursive.js'
-import type { Source, ViewDef } from './types.js'
+import { starRel } from './star.js'
+import type { Cells, Context, Ctx, NoContext, RowFrom, RowType, Source, ViewDef } from './types.js'
+
+/** A table, view or query, or a handle of one, of any rows. */
+type AnySource = { readonly [ROW]: unknown } | { readonly definition: { readonly [ROW]: unknown } }
 
 /** What the callback of `view` gets. */
 export interface QueryRoot {
   /** Begins a query with a table, a view, or a handle of one; may be called several times. */
   from<R>(source: Source<R>): Query<R>
+
+  /**
+   * Rows of several relations that agree in a key: `q.joinAll([bids, people, auctions], [b => ({ id: b.bidder }), p =>
+   * ({ id: p.id }), a => ({ id: a.seller })], (b, p, a) => ({ … }))`. Keys are matched by name; two NULLs are equal.
+   */
+  joinAll<const Q extends readonly AnySource[], T extends Cells, C extends Context = NoContext>(
+    sources: Q,
+    keys: { readonly [I in keyof Q]: (row: RowType<Q[I]>, ctx: Ctx<C>) => Cells },
+    select: (...rows: [...{ -readonly [I in keyof Q]: RowType<Q[I]> }, ctx: Ctx<C>]) => T,
+    ctx?: C,
+  ): Query<RowFrom<T>>
 
   /** A relation without rows: where a relation of a recursion begins that has no rows from outside. */
   empty<C extends ColumnBuilders>(columns: C): Query<Simplify<RowOf<C>>>
@@ -36,6 +51,11 @@ export interface QueryRoot {
 
 const ROOT: QueryRoot = Object.freeze({
   from: <R>(source: Source<R>): Query<R> => new Query<R>(relOf(source, 'from')),
+  joinAll: (sources: unknown, keys: unknown, select: unknown, ctx?: unknown) => {
+    if (!Array.isArray(sources)) throw new CompileError(`joinAll: expected an array of sources, found ${show(sources)}`)
+    const rels = sources.map((source: unknown) => relOf(source, 'joinAll'))
+    return new Query<never>(starRel(rels, keys, select, ctx))
+  },
   empty: <C extends ColumnBuilders>(columns: C) =>
     new Query<Simplify<RowOf<C>>>(emptyOf(rowSchema('empty', columnSpecs('empty', columns)))),
   recursive: recursive as QueryRoot['recursive'],

@@ -132,14 +132,14 @@ const nullableSchema = (schema: RowSchema): RowSchema =>
     schema.columns.map(c => ({ name: c.name, type: c.type, nullable: true })),
   )
 
-interface JoinKeys {
+export interface JoinKeys {
   readonly on: readonly (readonly [Expr, Expr])[]
   readonly nullSafe: readonly boolean[]
   readonly residual: Expr | null
 }
 
 /** The conjuncts `left-only === right-only` as keys, all others as the residual, in order. */
-function splitCondition(condition: Expr): JoinKeys {
+export function splitCondition(condition: Expr): JoinKeys {
   const on: (readonly [Expr, Expr])[] = []
   const nullSafe: boolean[] = []
   const rest: Expr[] = []

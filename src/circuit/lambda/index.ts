@@ -20,7 +20,7 @@ export interface LambdaSource {
   readonly fn: unknown
   /** The ctx object, or undefined. */
   readonly ctx: unknown
-  /** Schemas of the row parameters: one, or two for joins. */
+  /** Schemas of the row parameters: one, two for joins, or more, whose columns the caller finds by `input`. */
   readonly rows: readonly RowSchema[]
   /** For messages: "filter". */
   readonly what: string
@@ -46,7 +46,7 @@ function lowerLambda(source: LambdaSource): Lowered {
     throw new CompileError(`${what}: expected the ctx object after the lambda, found ${show(ctx)}`)
   }
   const lowerer = new Lowerer(lambda, new Scope())
-  const expected = `${rows.length === 2 ? 'two rows' : 'the row'} and ctx`
+  const expected = `${rows.length === 1 ? 'the row' : rows.length === 2 ? 'two rows' : `${rows.length} rows`} and ctx`
   for (const [i, param] of lambda.params.entries()) {
     if (i > rows.length) lowerer.fail(param, `expected at most ${rows.length + 1} parameters: ${expected}`)
     const row = i < rows.length ? rowMeaning(rows[i], i as 0 | 1) : null
