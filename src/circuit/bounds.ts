@@ -34,7 +34,7 @@ import type {
   WindowRel,
 } from './rel.js'
 import { Failure } from './scalar.js'
-import { columnOf, detailed, exprKey, literal, replaceColumns } from './substitute.js'
+import { columnOf, detailed, exprKey, literal, replaceColumns, sameExpr } from './substitute.js'
 import { isFrameAggregate } from './window.js'
 
 export type Signal = { readonly kind: 'waterline'; readonly table: TableDefinition; readonly column: number }
@@ -289,9 +289,27 @@ function implied(rel: JoinRel): readonly [Bounds, Bounds] {
       if (big.input !== input || small.input === input) continue
       carried[big.index].push(bounds[small.input][small.index] ?? null)
     }
-    return carried.map((all, c) => (side.schema.columns[c].nullable ? null : combined('greatest', all)))
+    const direct = carried.map((all, c) => (side.schema.columns[c].nullable ? null : combined('greatest', all)))
+    return withBases(side, direct)
   })
   return [found[0], found[1]]
+}
+
+/** If x + c is at least b, x is at least b − c: the ends of intervals tell of what they are made of. */
+function withBases(side: Rel, bounds: Bounds): Bounds {
+  if (side.kind !== 'map') return bounds
+  return bounds.map((own, c) => {
+    const base = side.exprs[c]
+    if (base.kind !== 'column' || base.nullable) return own
+    const others = side.exprs.map((e, j): Bound | null => {
+      const bound = bounds[j]
+      if (bound === null || e.kind !== 'call' || e.detail !== 'addSaturated' || !sameExpr(e.args[0], base)) return null
+      const [, by] = e.args
+      if (by.kind !== 'literal' || (by.value as number) < 0) return null
+      return mapped(bound, value => detailed('function', 'subSaturated', [value, by], e.type))
+    })
+    return combined('greatest', [own, ...others])
+  })
 }
 
 /** Pairs of columns of which the one is at most the other wherever two rows meet. */

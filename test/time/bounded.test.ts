@@ -63,6 +63,14 @@ const bounded: Record<string, ViewDef<unknown>> = {
       { near: fn.near },
     ),
   ),
+  outer: view('outer', q =>
+    q.from(bids).leftJoin(
+      asks,
+      (b, a, { near }) => b.who === a.who && near(a.at, b.at, 1_000_000n),
+      (b, a) => ({ who: b.who, at: b.at, ask: a.price }),
+      { near: fn.near },
+    ),
+  ),
   keyed: view('keyed', q =>
     q
       .from(bids)
@@ -196,6 +204,37 @@ describe('state behind waterlines', () => {
       db = await open('/db', options())
       for (const one of [v, w]) expect(db.view(one).entries()).toEqual(mirror.view(one).entries())
     }
+  })
+
+  it('waits until no transaction can be taken back', async () => {
+    const env = new SimulatedEnv({ seed: 4 })
+    const db = await open('/db', { env, checkpointMs: Number.POSITIVE_INFINITY })
+    const [v, w] = [db.createView(bounded.tumbling), db.createView(bounded.sessions)]
+    db.createTable(users)
+    const row = (at: number) => ({ at: BigInt(at) * second, who: 1, price: 1 })
+    await db.insert(bids, [row(100), row(101)])
+    const before = [v.entries(), w.entries()]
+    env.capacityBytes = env.usedBytes
+    // What it brings is behind the waterline that it brings, and has to be taken back all the same.
+    const commit = db.transact(tx => {
+      tx.insert(bids, [row(102), row(1000)])
+      tx.insert(users, { id: 1, name: 'x'.repeat(1 << 20) })
+    })
+    db.cutOff(true)
+    await expect(commit).rejects.toThrow('disk is full')
+    expect([v.entries(), w.entries()]).toEqual(before)
+    env.capacityBytes = Number.POSITIVE_INFINITY
+    // The waterline stays where it was seen.
+    await db.insert(bids, row(102))
+    expect(db.table(bids).late.count).toBe(1)
+    await db.insert(bids, row(996))
+    db.cutOff(true)
+    await db.insert(bids, row(997))
+    expect(v.rows()).toMatchObject([
+      { windowStart: 100n * second, bids: 2n },
+      { windowStart: 990n * second, bids: 2n },
+    ])
+    await db.close()
   })
 
   it('is not missed: random circuits over tables with waterlines', () => {
