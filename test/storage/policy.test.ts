@@ -39,7 +39,7 @@ function merged(inputs: readonly ShardEntry[], level: number, nextId: () => numb
 describe.each(['write-heavy', 'read-heavy'] as PolicyName[])('%s', policy => {
   test('nothing to do for no shards, one shard, and shards side by side at a guard level', () => {
     expect(pickCompaction(policy, [], 4)).toBeNull()
-    expect(pickCompaction(policy, [shard(1, 0, 9)], 4)).toBeNull()
+    for (const threshold of [1, 4]) expect(pickCompaction(policy, [shard(1, 0, 9)], threshold)).toBeNull()
     const guards = Array.from({ length: 20 }, (_, n) => shard(n + 1, n * 10, n * 10 + 9, 1))
     expect(pickCompaction(policy, guards, 4)).toBeNull()
   })

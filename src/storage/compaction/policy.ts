@@ -22,13 +22,16 @@ const READ_HEAVY_NEW = 2
 
 const POLICIES: Readonly<Record<PolicyName, CompactionPolicy>> = { 'write-heavy': tiered, 'read-heavy': levelled }
 
-/** What to do next, or null if the table is in shape. `threshold`: overlapping shards on one key that are allowed. */
+/**
+ * What to do next, or null if the table is in shape. `threshold`: overlapping shards on one key that are allowed; at least
+ * 2, since one that is alone would be merged for ever.
+ */
 export function pickCompaction(
   policy: PolicyName,
   shards: readonly ShardEntry[],
   threshold: number,
 ): CompactionJob | null {
-  return POLICIES[policy](shards, threshold)
+  return POLICIES[policy](shards, Math.max(2, threshold))
 }
 
 function depth(shards: readonly ShardEntry[]): number {
