@@ -15,6 +15,7 @@ import type { Change } from '../storage/storage.js'
 import type { Batch } from '../zset/batch.js'
 import { Alteration } from './alter/alteration.js'
 import { describes, differenceOf, mustAgree } from './alter/difference.js'
+import { renameView } from './alter/rename.js'
 import { type Altered, type AlterTable, alteredDefinition, type Renamed, type Renames } from './alter/spec.js'
 import type { Progress } from './backfill.js'
 import { type AdvanceOptions, type ClockOptions, clockTime, maxRowsOf, nextStop, Ticker } from './clock.js'
@@ -262,6 +263,56 @@ export class Database extends Writes<Commit> {
     const entry = this.tableEntry(table, 'alterTable')
     this.alter(entry, alteredDefinition(entry.definition, change as AlterTable<object, object>))
     return entry.handle as never
+  }
+
+  /** Gives a view another name; views that read it go on. Throws UsageError if the name is taken. */
+  renameView<R>(view: ViewHandle<R> | ViewDefinition | string, name: string): ViewHandle<R> {
+    this.mustBeIdle('renameView')
+    const entry = this.definitions.registry.find(view)
+    if (entry?.kind !== 'view') throw new UsageError(`renameView: there is no view ${label(view)}`)
+    if (typeof name !== 'string' || name === '')
+      throw new UsageError(`renameView: expected a name, found ${show(name)}`)
+    let failure: GnitzError | null
+    this.state = 'building'
+    const renaming = (() => {
+      try {
+        return renameView(this.definitions, entry, name)
+      } finally {
+        this.state = 'idle'
+      }
+    })()
+    try {
+      failure = this.record(renaming.after, renaming.before)
+    } catch (error) {
+      renaming.undo()
+      this.durability?.settle()
+      throw error
+    } finally {
+      this.state = 'idle'
+    }
+    if (failure !== null) throw failure
+    return entry.handle as ViewHandle<R>
+  }
+
+  /**
+   * Gives an index another name, and the constraint that a unique one implies. Its rows stay. Throws UsageError if there is
+   * none, the name is taken, or a foreign key needs the constraint.
+   */
+  renameIndex<R, I>(table: TableRef<R, I> | string, name: string, to: string): IndexHandle<R> {
+    this.mustBeIdle('renameIndex')
+    const entry = this.tableEntry(table, 'renameIndex')
+    const handle = entry.handle.index(name)
+    if (typeof to !== 'string' || to === '') throw new UsageError(`renameIndex: expected a name, found ${show(to)}`)
+    const definition = Object.freeze({ ...handle.definition, name: to })
+    const made = this.define(({ created, removed }) => {
+      for (const implied of impliedBy(definition)) this.definitions.addConstraint(entry, implied, created)
+      const index = this.definitions.addIndex(entry, definition)
+      created.push(index)
+      const old = { kind: 'index', name, table: entry, definition: handle.definition, handle } as const
+      removed.push(...this.definitions.unregister(old))
+      return index
+    })
+    return made.handle as unknown as IndexHandle<R>
   }
 
   private alter(entry: TableEntry, definition: TableDefinition): void {

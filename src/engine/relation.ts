@@ -43,7 +43,7 @@ export class RelationReader<R> {
   private captured: Changes<R> | null = null
 
   /** Kind and name, for messages. */
-  readonly what: string
+  what: string
   private readonly flat: Layout
   private overlays: OverlayShape | null = null
   /** Iterations go on when something has changed: where they were, or, where rows may be written, after the key. */
@@ -357,6 +357,11 @@ export class RelationReader<R> {
     const own: Subscriber<R> = delta => subscriber(delta)
     this.subscribers.add(own)
     return () => void this.subscribers.delete(own)
+  }
+
+  /** Goes by another name in messages. */
+  rename(name: string): void {
+    this.what = `${this.definition.kind} ${quote(name)}`
   }
 
   /** Goes on serving the subscribers of another reader. */

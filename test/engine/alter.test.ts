@@ -401,3 +401,37 @@ const columnsOfRenamed = {
   more: i64(),
   'and more': f64().nullable(),
 }
+
+describe.each([
+  ['in memory', () => new Memory()],
+  ['in a directory', () => new Directory()],
+])('%s', (_, place) => {
+  it('renames views and indexes', () => {
+    const at = place()
+    at.db.createView(totals)
+    at.db.createView(view('grand', q => q.from(totals).aggregate({ total: sum(t => t.total) })))
+    at.db.createIndex(orders, 'amounts', { on: ['amount'], unique: true })
+    at.db.insert(orders, [order(1), order(2)])
+    at.settle()
+    const handle = at.db.renameView(totals, 'per customer')
+    const begun = at.db.durability?.parts.begun
+    at.db.renameIndex(orders, 'amounts', 'by amount')
+    expect(at.db.durability?.parts.begun).toBe(begun)
+    expect(handle.name).toBe('per customer')
+    at.db.insert(orders, order(3))
+    for (let n = 0; n < 3; n++) {
+      expect(at.db.views.map(v => v.name).sort()).toEqual(['grand', 'per customer'])
+      expect(at.db.view('grand').rows()).toEqual([{ total: 60n }])
+      expect(at.db.view('per customer').size).toBe(3)
+      expect(() => at.db.dropView('per customer')).toThrow('is read by view "grand"')
+      expect(() => at.db.renameView('grand', 'orders')).toThrow('the name "orders" is taken by a table')
+      expect(at.db.table('orders').indexes.map(i => i.name)).toEqual(['by amount'])
+      expect(() => at.db.table('orders').insert({ ...order(9), amount: 10 } as never)).toThrow('constraint "by amount"')
+      if (n === 1) at.settle()
+      at.again()
+      if (at.db.durability !== null) expect(at.db.durability.parts.begun).toBe(0)
+      sound(at.db)
+    }
+    if (at.db.durability !== null) expect(at.db.createView(totals).name).toBe('totals')
+  })
+})

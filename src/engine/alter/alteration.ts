@@ -8,9 +8,7 @@
  */
 
 import { writeValue } from '../../../codegen/expr/plain.js'
-import { GnitzError, quote } from '../../base/errors.js'
-import type { Rel, Relation, TableDefinition } from '../../circuit/rel.js'
-import { circuitOf, circuitText } from '../../circuit/serialise/circuit.js'
+import type { TableDefinition } from '../../circuit/rel.js'
 import { flatLayout, type Layout } from '../../schema/schema.js'
 import type { Tree } from '../../storage/tree.js'
 import { Batch } from '../../zset/batch.js'
@@ -21,12 +19,13 @@ import type { ForeignKey } from '../constraints/foreign-key.js'
 import { ArrangedGroups } from '../constraints/groups.js'
 import type { TableRules } from '../constraints/table-rules.js'
 import type { Definitions } from '../definitions.js'
-import { constraintsOf, indexesOf, keyOrAll, udfIn } from '../definitions.js'
+import { constraintsOf, indexesOf, keyOrAll } from '../definitions.js'
 import type { Durability } from '../durable/durability.js'
 import { buildIndex } from '../indexes/build.js'
 import { ArrangeOperator } from '../operators/arrange.js'
 import type { Operator } from '../operators/operator.js'
 import type { Defined, TableEntry, ViewEntry } from '../registry.js'
+import { rebase } from './rename.js'
 import { referringTo, renamedConstraint, renamedIndex } from './spec.js'
 
 /** Rows that are copied at once where all have to be. */
@@ -90,7 +89,7 @@ export class Alteration {
     const given = { indexes: indexesOf(entry), constraints: constraintsOf(entry) }
     const own = new Set(rules.children.filter(k => k.parentTable === rules).map(k => k.definition.name))
     this.become(next)
-    for (const view of readers) this.rebase(view)
+    for (const view of readers) this.undos.push(rebase(definitions, view, old, now))
     for (const { handle, definition } of given.indexes) this.remakeIndex(handle, definition)
     this.detach(rules)
     for (const { definition } of given.constraints) {
@@ -231,21 +230,6 @@ export class Alteration {
         store.flush()
       }
     }
-  }
-
-  /** A view that reads the table has the columns that it had, and reads what the table is now. */
-  private rebase(view: ViewEntry): void {
-    const { definitions, old, now } = this
-    const before = view.definition
-    const relation = (name: string): Relation => {
-      if (name === old.schema.name) return now
-      const found = definitions.registry.named(name)
-      if (found !== undefined) return found.definition
-      throw new GnitzError('INTERNAL', `view ${quote(view.name)} reads ${quote(name)}, which is not there`)
-    }
-    const text = circuitText(before.rel, r => definitions.registry.known(r)?.name ?? r.schema.name)
-    const rel = circuitOf(text, { relation, udf: name => udfIn(before.rel, name) }) as Rel
-    this.undos.push(definitions.redefine(view, Object.freeze({ ...before, rel })))
   }
 
   private remakeIndex(handle: TableEntry['handle']['indexes'][number], definition: typeof handle.definition): void {

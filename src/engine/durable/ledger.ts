@@ -10,6 +10,7 @@ import type { Tree } from '../../storage/tree.js'
 import { appendRows } from '../../zset/append.js'
 import { Batch } from '../../zset/batch.js'
 import { Alteration } from '../alter/alteration.js'
+import { renameView } from '../alter/rename.js'
 import { constraintsOf, type Definitions, indexesOf } from '../definitions.js'
 import type { Defined, TableEntry } from '../registry.js'
 import {
@@ -112,6 +113,10 @@ export class Ledger {
     this.definitions.remove(gone)
     const known = new Set(registry.all().map(e => e.id))
     for (const row of tables) if (known.has(row.id)) this.alterTable(row)
+    for (const { id, name } of views) {
+      const view = registry.all().find(e => e.id === id)
+      if (view?.kind === 'view' && view.name !== name) renameView(this.definitions, view, name)
+    }
     for (const row of tables) if (!known.has(row.id)) this.addTable(row)
     this.followIndexes(tables)
     this.followConstraints(tables)
@@ -142,7 +147,6 @@ export class Ledger {
       if (table?.kind !== 'table') continue
       const listed = new Map(rows.filter(r => r.table === id).map(r => [r.name, r]))
       const gone = indexesOf(table).filter(i => !listed.has(i.name))
-      this.definitions.remove(gone)
       for (const [index, row] of listed) {
         if (!table.handle.indexMap.has(index))
           this.definitions.addIndex(
@@ -150,6 +154,8 @@ export class Ledger {
             indexOf(row, name => this.udfs.get(name)),
           )
       }
+      // Afterwards: one that goes by another name now has the same rows.
+      this.definitions.remove(gone)
     }
   }
 
