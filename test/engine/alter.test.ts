@@ -1,5 +1,6 @@
 /** Tables that get columns and names while they hold rows, and are read, indexed, constrained and followed. */
 import { beforeAll, describe, expect, expectTypeOf, it } from 'vitest'
+import { Prng } from '../../src/base/prng.js'
 import { checkDatabase } from '../../src/engine/durable/check.js'
 import { openLoaded } from '../../src/engine/open.js'
 import { SimulatedEnv } from '../../src/env/simulated.js'
@@ -326,6 +327,61 @@ describe.each([
     expect(at.db.table('orders').get({ id: 3n } as never)).toMatchObject({ note: 'none' })
     sound(at.db)
   })
+})
+
+it('happens as a whole or not at all, whatever operation fails', () => {
+  const lines = table(
+    'lines',
+    { id: u64().primaryKey({ unique: true }), size: i64() },
+    { indexes: { 'by size': { on: ['size'], unique: true } } },
+  )
+  const sums = view('sums', q => q.from(lines).aggregate({ sum: sum(l => l.size) }))
+  const names = ['id', 'size', 'more', 'text']
+  // Every seventh of them, to save time.
+  for (const [n, fault] of (['crash', 'error', 'no-space'] as const).entries()) {
+    for (let skip = n * 2, done = false; !done; skip += 7) {
+      const env = new SimulatedEnv({ seed: skip })
+      const db = openLoaded('/db', { env, checkpointMs: Number.POSITIVE_INFINITY })
+      db.createView(sums)
+      db.insert(
+        lines,
+        [1, 2, 3].map(id => ({ id, size: id })),
+      )
+      db.checkpoint()
+      db.insert(lines, { id: 4, size: 4 })
+      db.durability?.sync()
+      env.schedule.push({ at: env.operations + skip, fault })
+      let isAltered = false
+      try {
+        db.alterTable(lines, {
+          add: { more: i64().default(7n), text: string().default('longer than a cell has room') },
+        })
+        isAltered = true
+      } catch {}
+      done = env.schedule.length > 0
+      env.schedule = []
+      if (fault !== 'crash' && db.durability?.storage.failure === null) {
+        expect(db.table('lines').schema.columns.map(c => c.name)).toEqual(names.slice(0, isAltered ? 4 : 2))
+        sound(db)
+        db.table('lines').insert({ id: 5, size: 5 } as never)
+        db.durability.sync()
+        db.checkpoint()
+      }
+      const again = openLoaded('/db', {
+        env: env.crash(new Prng(skip), { rates: {} }),
+        checkpointMs: Number.POSITIVE_INFINITY,
+      })
+      const columns = again.table('lines').schema.columns.map(c => c.name)
+      if (isAltered) expect(columns).toEqual(names)
+      else expect([2, 4]).toContain(columns.length)
+      const added = columns.length === 4 ? { more: 7n, text: 'longer than a cell has room' } : {}
+      expect(again.table('lines').get({ id: 1n } as never)).toEqual({ id: 1n, size: 1n, ...added })
+      expect(again.table('lines').size).toBeGreaterThanOrEqual(4)
+      sound(again)
+      again.checkpoint()
+      sound(again)
+    }
+  }
 })
 
 it('compares definitions with what is stored, and migrates', async () => {
