@@ -16,22 +16,21 @@ const STEP = 1_000
 /** How much of the stream comes in steps. */
 const STEPPED = 0.1
 const SIDE_ROWS = 10_000
+/** What the process sees before it is measured. */
+const WARM_EVENTS = 100_000
+const WARM_STEPS = 20
 
 /** Thousands of events a second on one core that are to be beaten. */
 const GUIDES = { q4: 265, q7: 196, q9: 57, q15: 221, q16: 51, q17: 242, q18: 85, q19: 75, q20: 85 }
 
 const sideInput = Array.from({ length: SIDE_ROWS }, (_, key) => ({ key, value: String(key) }))
 
-/** One query over `events` events, measured. */
-function run({ name, events }) {
-  const { tables, queries } = nexmark(gnitz)
-  const query = queries.find(q => q.name === name)
+/** A database with a query's view, and what feeds it: `feed(from, to)` gives the milliseconds that these events take. */
+function start({ tables, query, generator }) {
   const streams = ['person', 'auction', 'bid'].filter(s => query.reads.includes(s))
-  const generator = new Generator()
   const db = gnitz.open()
   const view = db.createView(query.view())
   if (query.reads.includes('sideInput')) db.insert(tables.sideInput, sideInput)
-  /** Milliseconds that the events from `from` to `to` take. */
   const feed = (from, to) => {
     const rows = generator.events(from, to)
     const begun = performance.now()
@@ -40,6 +39,21 @@ function run({ name, events }) {
     })
     return performance.now() - begun
   }
+  return { db, view, feed }
+}
+
+/** One query over `events` events, measured. */
+function run({ name, events }) {
+  const { tables, queries } = nexmark(gnitz)
+  const query = queries.find(q => q.name === name)
+  const generator = new Generator()
+  // As the suites of others do: a first run, in a database that is thrown away; what is compiled for a view is shared.
+  const warm = start({ tables, query, generator })
+  for (let n = 0; n < Math.min(events, WARM_EVENTS); n += BATCH) warm.feed(n, Math.min(n + BATCH, events))
+  for (let n = 0; n < WARM_STEPS; n++) warm.feed(n * STEP, (n + 1) * STEP)
+  warm.db.close()
+  globalThis.gc?.()
+  const { view, feed } = start({ tables, query, generator })
   const loaded = Math.floor((events * (1 - STEPPED)) / BATCH) * BATCH
   const progress = ticker(name, events)
   let loadMs = 0
@@ -57,7 +71,8 @@ function run({ name, events }) {
   answer({
     workload: name,
     correct: digest(rows.map(comparable)) === digest(expected),
-    loadRowsPerS: Math.round((loaded / loadMs) * 1000),
+    // Fewer than a batch of events come in steps alone.
+    loadRowsPerS: Math.round(((loaded || events) / (loaded > 0 ? loadMs : steps.reduce((a, b) => a + b))) * 1000),
     batchP50Ms: quantile(steps, 0.5),
     batchP99Ms: quantile(steps, 0.99),
     stateBytes: heldBytes(view.stats()),
