@@ -5,14 +5,14 @@
  * difference goes out. So a change costs by the rows of the sessions that it changes, as does what it puts out.
  */
 import type { ProjectRow } from '../../../codegen/decode.js'
-import { readValue, writeValue } from '../../../codegen/expr/plain.js'
+import { writeValue } from '../../../codegen/expr/plain.js'
 import { sumSaturated } from '../../circuit/scalar/time-windows.js'
 import type { Column, Layout, RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { TYPES } from '../../schema/types.js'
 import { Batch } from '../../zset/batch.js'
 import type { Kernels } from '../../zset/kernels.js'
-import type { Cuttable, Threshold } from '../bounded.js'
+import { type Cuttable, type Threshold, timeReader } from '../bounded.js'
 import type { ArrangeOperator } from './arrange.js'
 import { type Delta, NO_PARTS, type Operator, Producer } from './operator.js'
 import type { Time } from './waterline.js'
@@ -52,20 +52,18 @@ class Times {
 
   constructor(
     private readonly kernels: Kernels,
-    private readonly column: Column,
     /** The delta last. */
     private readonly runs: readonly Batch[],
+    /** By run: the time of a row. */
+    private readonly timeAt: readonly ((row: number) => Time)[],
     /** A row of the group. */
     private readonly probe: Batch,
     private readonly row: number,
     from: Time,
     private readonly backwards: boolean,
   ) {
-    this.at = runs.map(run => this.place(run, from) - (backwards ? 1 : 0))
-  }
-
-  timeAt(run: Batch, row: number): Time {
-    return readValue(run, this.column, row) as Time
+    this.at = new Array<number>(runs.length)
+    for (let r = 0; r < runs.length; r++) this.at[r] = this.place(runs[r], timeAt[r], from) - (backwards ? 1 : 0)
   }
 
   private isIn(run: Batch, row: number): boolean {
@@ -73,20 +71,19 @@ class Times {
   }
 
   /** The first row of the group in the run whose time is not before `from`, or the row behind the group. */
-  private place(run: Batch, from: Time): number {
+  private place(run: Batch, timeAt: (row: number) => Time, from: Time): number {
     let low = this.kernels.seek(run, 0, this.probe, this.row)
     // Hashed keys: other groups may share the words.
     while (low < run.length && this.kernels.compareGroups(run, low, this.probe, this.row) < 0) low++
-    const before = (row: number): boolean => this.isIn(run, row) && this.timeAt(run, row) < from
     let high = low
-    for (let step = 1; high < run.length && before(high); step *= 2) {
+    for (let step = 1; high < run.length && this.isIn(run, high) && timeAt(high) < from; step *= 2) {
       low = high + 1
       high += step
     }
     high = Math.min(high, run.length)
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (before(middle)) low = middle + 1
+      if (this.isIn(run, middle) && timeAt(middle) < from) low = middle + 1
       else high = middle
     }
     return low
@@ -98,23 +95,23 @@ class Times {
     let nearest: Time | null = null
     for (let r = 0; r < runs.length; r++) {
       if (!this.isIn(runs[r], at[r])) continue
-      const time = this.timeAt(runs[r], at[r])
+      const time = this.timeAt[r](at[r])
       if (nearest === null || (backwards ? time > nearest : time < nearest)) nearest = time
     }
     return nearest === null ? null : this.take(nearest)
   }
 
   private take(time: Time): Moment {
-    const { runs, at, backwards, kernels } = this
+    const { runs, at, backwards, kernels, timeAt } = this
     const units: Unit[] = []
     for (let r = 0; r < runs.length; r++) {
       const run = runs[r]
-      for (; this.isIn(run, at[r]) && this.timeAt(run, at[r]) === time; at[r] += backwards ? -1 : 1) {
+      for (; this.isIn(run, at[r]) && timeAt[r](at[r]) === time; at[r] += backwards ? -1 : 1) {
         const weight = run.weights[at[r]]
         units.push({ run, row: at[r], old: r === runs.length - 1 ? 0n : weight, now: weight })
       }
     }
-    units.sort((a, b) => kernels.compareRows(a.run, a.row, b.run, b.row))
+    if (units.length > 1) units.sort((a, b) => kernels.compareRows(a.run, a.row, b.run, b.row))
     return momentOf(kernels, time, units)
   }
 }
@@ -170,31 +167,32 @@ export class SessionOperator extends Producer implements Cuttable {
     this.rowsIn += delta.length
     const runs = [...this.input.before(), delta]
     const { kernels } = this.input
+    const timeAt = runs.map(run => timeReader(run, this.shape.at))
     for (let row = 0; row < delta.length; ) {
-      const end = this.stepFrom(runs, delta, row)
+      const end = this.stepFrom(runs, timeAt, delta, row)
       const first = row
       do row++
       while (
         row < delta.length &&
         kernels.compareGroups(delta, row, delta, first) === 0 &&
-        this.timeOf(delta, row) <= end
+        timeAt[runs.length - 1](row) <= end
       )
     }
     this.rowsOut += this.out.length
     if (this.out.length > 0) this.wakeConsumers()
   }
 
-  private timeOf(batch: Batch, row: number): Time {
-    return readValue(batch, this.shape.at, row) as Time
-  }
-
   /** Puts out what changes around the first changed row that was not looked at; returns the time up to which it looked. */
-  private stepFrom(runs: readonly Batch[], delta: Batch, row: number): Time {
-    const time = this.timeOf(delta, row)
-    const timesFrom = (backwards: boolean) =>
-      new Times(this.input.kernels, this.shape.at, runs, delta, row, time, backwards)
-    const before = this.reach(timesFrom(true), time)
-    const after = this.reach(timesFrom(false), time)
+  private stepFrom(
+    runs: readonly Batch[],
+    timeAt: readonly ((row: number) => Time)[],
+    delta: Batch,
+    row: number,
+  ): Time {
+    const { kernels } = this.input
+    const time = timeAt[runs.length - 1](row)
+    const before = this.reach(new Times(kernels, runs, timeAt, delta, row, time, true), time)
+    const after = this.reach(new Times(kernels, runs, timeAt, delta, row, time, false), time)
     const region = [...before.reverse(), ...after].filter(m => m.old || m.now)
     const old = this.sessions(region, m => m.old)
     const now = this.sessions(region, m => m.now)
@@ -270,22 +268,23 @@ export class SessionOperator extends Producer implements Cuttable {
   private goneSessions(rows: Batch, least: Time): Uint8Array {
     const { kernels } = this.input
     const { type } = this.shape.at
+    const timeAt = timeReader(rows, this.shape.at)
     const gone = new Uint8Array(rows.length)
     let begin = 0
     let last: Time | null = null
     const close = (end: number): void => {
       const isOver = last === null || sumSaturated(type, last, this.shape.gap) < least
       // Rows at times that do not count go when no row can come beside them.
-      for (let row = begin; row < end; row++) if (isOver && this.timeOf(rows, row) < least) gone[row] = 1
+      for (let row = begin; row < end; row++) if (isOver && timeAt(row) < least) gone[row] = 1
       begin = end
       last = null
     }
     for (let row = 0; row < rows.length; ) {
-      const time = this.timeOf(rows, row)
+      const time = timeAt(row)
       const first = row
       let weight = 0n
       const sameGroup = (): boolean => kernels.compareGroups(rows, row, rows, first) === 0
-      for (; row < rows.length && sameGroup() && this.timeOf(rows, row) === time; row++) weight += rows.weights[row]
+      for (; row < rows.length && sameGroup() && timeAt(row) === time; row++) weight += rows.weights[row]
       const begins = first === 0 || kernels.compareGroups(rows, first - 1, rows, first) !== 0
       if (begins || (last !== null && weight > 0n && this.between(last, time) > this.gap)) close(first)
       if (weight > 0n) last = time
