@@ -4,13 +4,14 @@
  */
 import { UsageError } from '../base/errors.js'
 import { Arranger } from '../zset/arrange.js'
-import type { Batch } from '../zset/batch.js'
+import { Batch } from '../zset/batch.js'
 import type { Kernels } from '../zset/kernels.js'
 import { sameKey } from '../zset/keys.js'
 import type { RemoteValues } from '../zset/remote.js'
 import { weightBound } from '../zset/trace.js'
-import { MergeCursor } from './compaction/cursor.js'
+import { boundsIn, MergeCursor, WindowCursor } from './compaction/cursor.js'
 import type { Shard } from './shard/reader.js'
+import { showRows } from './shard/views.js'
 import type { Lsn } from './types.js'
 import type { Cursor, KeyBounds, Snapshot } from './zstore.js'
 
@@ -151,13 +152,40 @@ export class RunSet {
   cursor(bounds: KeyBounds = {}): Cursor {
     for (const shard of this.shards) shard.retain()
     const shards = [...this.shards]
-    const cursor = new MergeCursor(this.kernels, this.runs(), bounds, this.remote)
+    const cursor = this.begin(bounds)
     return {
       next: () => cursor.next(),
       close: () => {
         for (const shard of shards.splice(0)) shard.release()
       },
     }
+  }
+
+  private begin(bounds: KeyBounds): Cursor {
+    const { kernels, shards, memory } = this
+    // Which rows of one hash come first their columns say, so these are needed.
+    if (kernels.layout.key.kind === 'hash' || shards.every(s => s.rowCount === 0 || s.isAtHand)) {
+      return new MergeCursor(kernels, this.runs(), bounds, this.remote)
+    }
+    const parts = [
+      ...shards.map(shard => ({ keys: shard.keys(), near: (from: number, to: number) => shard.rowsNear(from, to) })),
+      ...memory.flatMap(m => m.runs()).map(run => ({ keys: run, near: (first: number) => ({ batch: run, first }) })),
+    ]
+    const inputs = parts.map(({ keys, near }) => ({
+      ...boundsIn(kernels, keys, bounds),
+      readRows: (from: number, to: number) => {
+        const { batch, first } = near(from, to)
+        if (first === 0 && batch.length === to - from) return batch
+        const view = new Batch(batch.layout)
+        showRows(batch, first, first + to - from, view)
+        return view
+      },
+    }))
+    return new WindowCursor(
+      kernels,
+      inputs.filter(({ from, to }) => from < to),
+      this.remote,
+    )
   }
 
   private open(): this {

@@ -290,6 +290,39 @@ test('a look-up decrypts chunks, not regions', async () => {
   await again.close()
 })
 
+test('a cursor decrypts what it comes to', async () => {
+  const disk = new SimulatedEnv()
+  const options = { encryption, valueThreshold: Infinity, memTableBytes: 1 << 24, amplificationThreshold: 9 }
+  const storage = await openAt(disk, options)
+  const row = (id: number, n = 0) => [BigInt(id), `a title that is longer than a cell, number ${id} ${n}`, null, null]
+  storage.createTable(DOCS)
+  const all: Weighted[] = []
+  for (let n = 0; n < 3; n++) {
+    const part = Array.from({ length: 8000 }, (_, id) => plus(row(id * 3 + n)))
+    // Rows that cancel, and a key with many rows.
+    if (n > 0) part.push(...Array.from({ length: 2000 }, (_, id) => minus(row(id * 3))))
+    else part.push(...Array.from({ length: 1500 }, (_, k) => plus(row(9999, k + 1))))
+    all.push(...part)
+    commit(storage, part)
+    storage.checkpoint()
+  }
+  await storage.close()
+  const env = new CountingEnv(disk)
+  const again = await openAt(env, { ...options, decryptedBytes: 1000 })
+  commit(again, [plus(row(50_000)), minus(row(23_000))])
+  all.push(plus(row(50_000)), minus(row(23_000)))
+  const table = again.table('docs') as Tree
+  table.cursor().close()
+  const total = disk.files().reduce((sum, f) => sum + f.bytes.length, 0)
+  env.reset()
+  const cursor = table.cursor({ from: runOf(DOCS, [plus(row(20_000))]) })
+  expect(contents(cursor.next() as Batch)[0]).toEqual(plus(row(20_000)))
+  cursor.close()
+  expect(env.bytesRead()).toBeLessThan(total / 2)
+  expect(readAll(again)).toEqual(sumOf(all))
+  await again.close()
+})
+
 test('power cuts while keys are changed: what was there is there, with either key', async () => {
   const first = await filledDisk(5, { encryption })
   const start = first.files()

@@ -1,15 +1,12 @@
 /**
  * One compaction: overlapping shards of a table become guard shards that do not overlap (specification §7). It runs a
- * slice at a time and holds a bounded number of rows: a window of each input, and one guard in the making.
- *
- * A slice merges the rows whose key is below the last key of every window that is not its shard's last, so the parts of
- * one row always meet. Inputs stay as they are; nothing is visible before the caller takes the outputs.
+ * slice at a time (windows.ts) and holds a bounded number of rows: a window of each input, and one guard in the making.
+ * Inputs stay as they are; nothing is visible before the caller takes the outputs.
  */
 import { assert, IoError } from '../../base/errors.js'
 import { type Env, joinPath } from '../../env/env.js'
 import { Batch } from '../../zset/batch.js'
 import type { Kernels } from '../../zset/kernels.js'
-import { compareKeys } from '../../zset/keys.js'
 import { weightBound } from '../../zset/trace.js'
 import type { Keyring } from '../crypt/keyring.js'
 import type { Shard } from '../shard/reader.js'
@@ -17,6 +14,7 @@ import { writeShard } from '../shard/writer.js'
 import { type FileId, type Lsn, type ShardEntry, shardFile, type TableId, type ValueReference } from '../types.js'
 import { referencesOf, type Separation, separate } from '../values/separate.js'
 import { Merger } from './merger.js'
+import { WindowMerge } from './windows.js'
 
 export interface CompactionInput {
   readonly entry: ShardEntry
@@ -45,22 +43,10 @@ export interface CompactionOptions {
 const GUARD_BYTES = 32 * 1024 * 1024
 const WINDOW_ROWS = 16384
 
-/** A shard and the part of it at hand. */
-interface Source {
-  readonly shard: Shard
-  window: Batch
-  /** Row of the shard where the window begins. */
-  windowFrom: number
-  /** First row of the shard that is not yet merged. */
-  from: number
-  /** Rows of the next window; grows where one key has more rows than that. */
-  rows: number
-}
-
 export class Compaction {
   readonly outputs: ShardEntry[] = []
-  private readonly sources: Source[]
-  private readonly ranges: Merger
+  private readonly shards: Shard[]
+  private readonly merge: WindowMerge
   private readonly out: Batch
   private readonly guardRows: number
   private readonly guardBytes: number
@@ -75,19 +61,13 @@ export class Compaction {
     this.guardBytes = options.guardBytes ?? GUARD_BYTES
     const total = inputs.reduce((sum, input) => sum + input.entry.rowCount, 0)
     this.guardRows = Math.max(1, Math.min(total, Math.floor(this.guardBytes / rowBytes(kernels))))
-    const window = new Batch(kernels.layout)
-    this.sources = inputs.map(({ shard }) => ({
-      shard: shard.retain(),
-      window,
-      windowFrom: 0,
-      from: 0,
-      rows: options.windowRows ?? WINDOW_ROWS,
-    }))
+    this.shards = inputs.map(({ shard }) => shard.retain())
     const bound = inputs.reduce((sum, { entry }) => sum + entry.weightBound, 0n)
-    this.ranges = new Merger(
+    this.merge = new WindowMerge(
       kernels,
-      inputs.map(() => window),
-      bound < MAX_BOUND,
+      this.shards.map(shard => ({ readRows: (from, to) => shard.readRows(from, to), from: 0, to: shard.rowCount })),
+      options.windowRows ?? WINDOW_ROWS,
+      runs => new Merger(kernels, runs, bound < MAX_BOUND),
     )
     this.out = new Batch(kernels.layout)
     // Pointers are copied, not what they lead to.
@@ -118,50 +98,11 @@ export class Compaction {
 
   /** Merges one slice; returns how many rows of the inputs it used up, 0 at the end. */
   private slice(): number {
-    const { ranges, sources, out } = this
-    for (const source of sources) refill(source)
-    for (let bounding = this.setRanges(); !this.hasRange(); bounding = this.setRanges()) {
-      if (bounding === null) return 0
-      // The window that bounds the others holds rows of a single key.
-      bounding.rows *= 2
-      refill(bounding)
-    }
+    const { out } = this
     if (out.capacity < this.guardRows) out.reserve(this.guardRows, true)
-    ranges.mergeInto(out, this.guardRows)
-    let used = 0
-    for (const [s, source] of sources.entries()) {
-      const from = source.windowFrom + ranges.at[s]
-      used += from - source.from
-      source.from = from
-    }
-    if (out.length >= this.guardRows || out.heap.length >= this.guardBytes) this.writeGuard()
+    const used = this.merge.slice(out, this.guardRows)
+    if (used > 0 && (out.length >= this.guardRows || out.heap.length >= this.guardBytes)) this.writeGuard()
     return used
-  }
-
-  /** Sets the ranges that can be merged now; returns the source whose window bounds them, if one does. */
-  private setRanges(): Source | null {
-    const { ranges, sources } = this
-    let bounding: Source | null = null
-    for (const source of sources) {
-      if (isLast(source)) continue
-      const last = source.window.length - 1
-      if (bounding === null || compareKeys(source.window, last, bounding.window, bounding.window.length - 1) < 0) {
-        bounding = source
-      }
-    }
-    for (const [s, { window, windowFrom, from }] of sources.entries()) {
-      ranges.runs[s] = window
-      ranges.at[s] = from - windowFrom
-      ranges.ends[s] =
-        bounding === null
-          ? window.length
-          : this.options.kernels.seek(window, ranges.at[s], bounding.window, bounding.window.length - 1)
-    }
-    return bounding
-  }
-
-  private hasRange(): boolean {
-    return this.ranges.at.some((at, s) => at < this.ranges.ends[s])
   }
 
   private writeGuard(): void {
@@ -183,7 +124,7 @@ export class Compaction {
   }
 
   private releaseInputs(): void {
-    for (const { shard } of this.sources.splice(0)) shard.release()
+    for (const shard of this.shards.splice(0)) shard.release()
     this.out.release()
   }
 
@@ -207,18 +148,6 @@ export class Compaction {
       }
     }
   }
-}
-
-function isLast({ shard, window, windowFrom }: Source): boolean {
-  return windowFrom + window.length === shard.rowCount
-}
-
-/** Reads on when less than half a window is left. ENSURES: the window is not empty while rows are left. */
-function refill(source: Source): void {
-  const { shard, window, windowFrom, from, rows } = source
-  if (windowFrom + window.length - from > rows / 2 || (isLast(source) && window.length > 0)) return
-  source.window = shard.readRows(from, Math.min(shard.rowCount, from + rows))
-  source.windowFrom = from
 }
 
 /** Bytes of a row in its regions, long strings left out. */

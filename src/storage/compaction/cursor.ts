@@ -3,6 +3,7 @@ import { Batch } from '../../zset/batch.js'
 import type { Kernels } from '../../zset/kernels.js'
 import type { RemoteValues } from '../../zset/remote.js'
 import type { Cursor, KeyBounds } from '../zstore.js'
+import { type WindowInput, WindowMerge } from './windows.js'
 
 /** Rows in a cursor's batch. */
 const CURSOR_ROWS = 1024
@@ -42,11 +43,9 @@ export class MergeCursor implements Cursor {
     this.out = new Batch(kernels.layout, CURSOR_ROWS + 1)
     this.out.heap.remote = remote
     runs.forEach((run, r) => {
-      if (bounds.from !== undefined) this.ranges.at[r] = firstOfGroup(kernels, run, bounds.from)
-      if (bounds.after !== undefined) {
-        this.ranges.at[r] = Math.max(this.ranges.at[r], firstAfterGroup(kernels, run, bounds.after))
-      }
-      if (bounds.to !== undefined) this.ranges.ends[r] = firstOfGroup(kernels, run, bounds.to)
+      const { from, to } = boundsIn(kernels, run, bounds)
+      this.ranges.at[r] = from
+      this.ranges.ends[r] = to
     })
   }
 
@@ -54,6 +53,36 @@ export class MergeCursor implements Cursor {
     this.out.clear()
     this.ranges.mergeInto(this.out, CURSOR_ROWS)
     return this.out.length > 0 ? this.out : null
+  }
+
+  close(): void {}
+}
+
+/** Rows from..to of a run that lie within bounds. */
+export function boundsIn(kernels: Kernels, run: Batch, bounds: KeyBounds): { from: number; to: number } {
+  let from = bounds.from === undefined ? 0 : firstOfGroup(kernels, run, bounds.from)
+  if (bounds.after !== undefined) from = Math.max(from, firstAfterGroup(kernels, run, bounds.after))
+  return { from, to: bounds.to === undefined ? run.length : firstOfGroup(kernels, run, bounds.to) }
+}
+
+/** The same of runs that are read a part at a time. */
+export class WindowCursor implements Cursor {
+  private readonly merge: WindowMerge
+  private readonly out: Batch
+
+  constructor(kernels: Kernels, inputs: readonly WindowInput[], remote: RemoteValues | null) {
+    this.merge = new WindowMerge(kernels, inputs, CURSOR_ROWS, runs => new Ranges(kernels, runs))
+    this.out = new Batch(kernels.layout, CURSOR_ROWS + 1)
+    this.out.heap.remote = remote
+  }
+
+  next(): Batch | null {
+    const { out, merge } = this
+    out.clear()
+    while (out.length < CURSOR_ROWS && merge.slice(out, CURSOR_ROWS) > 0) {
+      // Rows that cancel leave nothing.
+    }
+    return out.length > 0 ? out : null
   }
 
   close(): void {}

@@ -105,6 +105,11 @@ export class ShardBody {
     return this.source.isMapped && this.sealing === null
   }
 
+  /** Do all rows lie in memory, or in a mapped file? */
+  get isAtHand(): boolean {
+    return this.isMapped || this.isComplete()
+  }
+
   /** The smallest and the largest key, 0 if there are no rows. Reads the keys. */
   get keyRange(): { readonly minKey: bigint; readonly maxKey: bigint } {
     const { keys } = this.keys()

@@ -128,6 +128,11 @@ export class Shard {
     return this.body.isMapped
   }
 
+  /** Do all of its rows lie in memory, or in a mapped file that is not encrypted? */
+  get isAtHand(): boolean {
+    return this.body.isAtHand
+  }
+
   /** Is it encrypted with a key that was not given? Then keys and weights are all that can be read. */
   get isLocked(): boolean {
     return this.sealing !== null && (this.context.keys ?? null) === null
