@@ -5,7 +5,9 @@ import { kernelsOf } from '../../codegen/kernels.js'
 import { WeightOverflowError } from '../../src/base/errors.js'
 import { arrangedLayout, type Layout } from '../../src/schema/schema.js'
 import type { Value } from '../../src/schema/types.js'
-import type { Batch } from '../../src/zset/batch.js'
+import { appendRows } from '../../src/zset/append.js'
+import { Arranger } from '../../src/zset/arrange.js'
+import { Batch } from '../../src/zset/batch.js'
 import { HEAD_ROWS, Trace } from '../../src/zset/trace.js'
 import {
   batchOf,
@@ -205,5 +207,41 @@ describe('weights near the ends of i64', () => {
     // Afterwards the bound is low again.
     add(trace, rangeOf(0, 500), true)
     expect(trace.rowCount).toBe(500)
+  })
+})
+
+describe('long strings', () => {
+  const layout = arrangedLayout(schemaOf('long', 'id:u32', 'text:string'), [0])
+  const kernels = kernelsOf(layout)
+  const text = (id: number) => `${id} is a number, and this is a text that does not fit a cell`
+  const rows = (from: number, to: number, weight: bigint): Weighted[] =>
+    Array.from({ length: to - from }, (_, i) => ({ row: [from + i, text(from + i)], weight }))
+
+  /** Raw rows, arranged as operators do it. */
+  function arranged(list: readonly Weighted[], raw: Arranger['raw'], arranger: Arranger): Batch {
+    appendRows(batchOf(layout, list), 0, list.length, raw)
+    const out = new Batch(layout)
+    arranger.arrange(out)
+    raw.clear()
+    return out
+  }
+
+  test('are the same whoever shares a heap, and do not pile up', () => {
+    const trace = new Trace(kernels, 'trace')
+    const arranger = new Arranger(kernels)
+    const { raw } = arranger
+    const first = arranged(rows(0, 600, 1n), raw, arranger)
+    for (let part = 1; part < 8; part++)
+      add(trace, arranged(rows(part * 600, (part + 1) * 600, 1n), raw, arranger), true)
+    // What was handed out stays readable after the memory it shared was used again.
+    expect(contents(first)).toEqual(rows(0, 600, 1n))
+    add(trace, first, true)
+    expect(read(trace)).toEqual(sumOf(rows(0, 4800, 1n)))
+    for (let part = 0; part < 7; part++)
+      add(trace, arranged(rows(part * 600, (part + 1) * 600, -1n), raw, arranger), true)
+    expect(sumOf(...trace.batches().map(contents))).toEqual(sumOf(rows(4200, 4800, 1n)))
+    const hot = trace.takeHot() as Batch
+    expect(contents(hot)).toEqual(rows(4200, 4800, 1n))
+    expect(hot.heap.length).toBe(hot.stringBytes())
   })
 })
