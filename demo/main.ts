@@ -10,6 +10,8 @@ import { LiveScreen, PlainScreen } from './screen.js'
 import { Stage } from './stage.js'
 import { allAgree, renderSummary } from './summary.js'
 
+const SAME_SIGNAL_MS = 1000
+
 /** Reads the arguments, opens the database, runs the demo; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
   let options: Options
@@ -55,8 +57,14 @@ async function show(demo: Demo, file: FlightFile, options: Options): Promise<num
   const stop = new AbortController()
   const live = process.stdout.isTTY === true && !options.plain
   const screen = live ? new LiveScreen(process.stdout) : new PlainScreen(process.stdout)
-  // A second Ctrl-C does not wait for the step at hand.
-  const interrupt = () => (stop.signal.aborted ? process.exit(130) : stop.abort())
+  // A second Ctrl-C does not wait for the step at hand. npm hands on a signal that the terminal has sent already: that is one.
+  let exitsFrom = Number.POSITIVE_INFINITY
+  const interrupt = () => {
+    if (performance.now() > exitsFrom) process.exit(130)
+    if (stop.signal.aborted) return
+    exitsFrom = performance.now() + SAME_SIGNAL_MS
+    stop.abort()
+  }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
   process.on('exit', () => screen.close())
   try {

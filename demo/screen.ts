@@ -18,8 +18,9 @@ export interface Output {
 }
 
 const FRAME_MS = 200
-/** Drawing takes no more than about a tenth of the time. */
+/** Drawing takes no more than about a tenth of the time, if that leaves a frame a second. */
 const PAUSE_PER_DRAWING = 9
+const MAX_PAUSE_MS = 1000
 
 /** When it is time to draw again. */
 class Pace {
@@ -34,7 +35,7 @@ class Pace {
     const start = performance.now()
     work()
     const end = performance.now()
-    this.#nextAt = end + Math.max(FRAME_MS, PAUSE_PER_DRAWING * (end - start))
+    this.#nextAt = end + Math.min(MAX_PAUSE_MS, Math.max(FRAME_MS, PAUSE_PER_DRAWING * (end - start)))
   }
 }
 const ENTER = '\x1b[?1049h\x1b[?25l'

@@ -39,8 +39,14 @@ function run(args: readonly string[], onOutput: (text: string, kill: (signal: Si
 }
 
 /** Sends `signal` as soon as there is a line of the phase. */
-const at = (phase: string, signal: Signal) => (text: string, kill: (signal: Signal) => void) => {
-  if (new RegExp(`^${phase} `, 'm').test(text)) kill(signal)
+function at(phase: string, signal: Signal) {
+  let sent = false
+  return (text: string, kill: (signal: Signal) => void): void => {
+    if (sent || !new RegExp(`^${phase} `, 'm').test(text)) return
+    sent = true
+    // As npm does.
+    for (let n = 0; n < 2; n++) kill(signal)
+  }
 }
 
 /** How many flights the last line of the phase says are on the disk, at least. */
