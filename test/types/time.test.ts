@@ -1,6 +1,6 @@
 /** The types of time operators. Checked by tsc. */
 import { expect, expectTypeOf, test } from 'vitest'
-import { date, fn, i32, type RowType, string, table, timestamp, u64, view } from '../../src/circuit/index.js'
+import { count, date, fn, i32, open, type RowType, string, sum, table, timestamp, u64, view } from '../../src/index.js'
 
 const bids = table('bids', { id: u64(), who: string(), at: timestamp().nullable(), day: date(), n: i32() })
 
@@ -32,4 +32,29 @@ test('columns of windows', () => {
   // @ts-expect-error -- text is no time
   expect(() => view('bad', q => q.from(bids).tumble(b => b.who, 1))).toThrow('column "who" is a string')
   void sessions
+})
+
+test('columns of rolling aggregates, late rows, and what emitFinal leaves', () => {
+  const times = table('times', { at: timestamp().lateness('1 s'), n: i32() })
+  const rolling = view('rolling', q =>
+    q
+      .from(times)
+      .rolling({ at: t => t.at, range: '1 minute' }, { total: sum(t => t.n), rows: count() })
+      .map(t => ({ total: t.total, rows: t.rows })),
+  )
+  expectTypeOf<RowType<typeof rolling>>().toEqualTypeOf<{ total: number; rows: bigint }>()
+  const final = view('final', q =>
+    q
+      .from(times)
+      .emitFinal(t => t.at)
+      .map(t => ({ at: t.at })),
+  )
+  expectTypeOf<RowType<typeof final>>().toEqualTypeOf<{ at: bigint }>()
+  const db = open()
+  const { late } = db.createTable(times)
+  expectTypeOf(late.entries()).toEqualTypeOf<{ readonly row: { at: bigint; n: number }; readonly weight: bigint }[]>()
+  // @ts-expect-error -- there is no such column
+  expect(() => db.table(times).waterline('m')).toThrow('has no waterline "m"')
+  // @ts-expect-error -- a nullable column has no waterline
+  expect(() => table('bad', { at: timestamp().nullable().lateness(1) })).toThrow('found a nullable one')
 })
