@@ -118,9 +118,9 @@ export class ColumnBuilder<
     this: ColumnBuilder<T, false, Input, Key, Optional>,
     span: Span,
   ): ColumnBuilder<T, false, Input, Key, Optional> {
-    const { type, isPrimaryKey, isUniqueKey, defaultValue } = this
+    const { type, isNullable, isPrimaryKey, isUniqueKey, defaultValue } = this
     return new ColumnBuilder<T, false, Input, Key, Optional>(
-      ...([type, false, isPrimaryKey, isUniqueKey, defaultValue, span] as const),
+      ...([type, isNullable, isPrimaryKey, isUniqueKey, defaultValue, span] as const),
     )
   }
 }

@@ -181,7 +181,7 @@ function opCanFail(expr: CallExpr): boolean {
       return !isFloat(expr.type)
     case 'div':
     case 'rem':
-      return !isFloat(expr.type) && !(isWhole(expr.type) && isDivisor(expr.args[1]))
+      return !isFloat(expr.type) && !dividesAlways(expr)
     case 'cast':
       return !castIsTotal(expr.args[0].type, expr.type)
     case 'function':
@@ -197,11 +197,16 @@ function opCanFail(expr: CallExpr): boolean {
   }
 }
 
-const isWhole = (type: TypeName): boolean => type === 'i64' || type === 'u64'
-
-/** A constant by which every integer can be divided, -1 being none: the least one overflows. */
-const isDivisor = (expr: Expr): boolean =>
-  expr.kind === 'literal' && typeof expr.value === 'bigint' && expr.value !== 0n && expr.value !== -1n
+/**
+ * Division of 64-bit integers of one kind by a constant of that kind: not 0, and not -1, by which the least one overflows.
+ */
+function dividesAlways({ type, args: [dividend, divisor] }: CallExpr): boolean {
+  const { storage, min, max } = TYPES[type]
+  if ((type !== 'i64' && type !== 'u64') || TYPES[dividend.type].storage !== storage) return false
+  if (divisor.kind !== 'literal' || typeof divisor.value !== 'bigint' || min === null || max === null) return false
+  const { value } = divisor
+  return value !== 0n && value !== -1n && value >= min && value <= max
+}
 
 function castIsTotal(from: TypeName, to: TypeName): boolean {
   if (from === to) return true

@@ -56,5 +56,5 @@ test('columns of rolling aggregates, late rows, and what emitFinal leaves', () =
   // @ts-expect-error -- there is no such column
   expect(() => db.table(times).waterline('m')).toThrow('has no waterline "m"')
   // @ts-expect-error -- a nullable column has no waterline
-  expect(() => table('bad', { at: timestamp().nullable().lateness(1) })).toThrow('found a nullable one')
+  expect(() => table('bad', { at: timestamp().nullable().lateness('1 s') })).toThrow('found a nullable one')
 })
