@@ -1,13 +1,15 @@
 /** The typed builder. */
 export * from './aggregate-functions.js'
 export type { Aggregate, Aggregates } from './aggregates.js'
+export type { Order } from './calls.js'
 export type { TopOptions } from './compound.js'
 export { type QueryRoot, type ViewOptions, view } from './definitions.js'
 export type { Distance, Duration, FrameBound, FrameSpec, GroupsFrame, RangeFrame, RowsFrame } from './frames.js'
+export { Grouped, GroupingSets } from './grouped.js'
 export { grouping } from './grouping.js'
 export * from './ordered-functions.js'
 export { noisyCount, noisySum, type PrivacyOptions, type PrivateAggregate } from './privacy.js'
-export { Grouped, GroupingSets, type Order, Query } from './query.js'
+export { Query } from './query.js'
 export {
   type CheckSpec,
   type ConstraintSpec,

@@ -1,27 +1,16 @@
-/**
- * Queries: immutable descriptions of circuits, typed from the tables they begin with.
- *
- * Every method gives a new query. Lambdas are read when the method is called, so a mistake shows at its line. Weights:
- * `filter`, `map`, joins, `unionAll`, `minus` and `negate` are linear (duplicates stay duplicates); `distinct` and the
- * set operations are SQL's.
- */
-import { CompileError, quote, show } from '../../base/errors.js'
-import { type ColumnSpec, type RowSchema, rowSchema } from '../../schema/schema.js'
-import { TYPES } from '../../schema/types.js'
+import type { RowSchema } from '../../schema/schema.js'
 import type { ROW, Simplify } from '../columns.js'
-import type { Expr } from '../expr.js'
-import { columnsLambda, conditionLambda, type NamedExpr, valueLambda } from '../lambda/index.js'
-import type { AggregateRel, Rel, SetRel, TopKRel, UnnestRel } from '../rel.js'
-import { call, columnOf } from '../substitute.js'
-import { cast, typeText } from '../typing.js'
-import { type Aggregates, compileAggregate, type GlobalValues, type GroupValues } from './aggregates.js'
-import { notInRel, type TopOptions, topOfOptions } from './compound.js'
+import { columnsLambda, conditionLambda } from '../lambda/index.js'
+import type { Rel, SetRel } from '../rel.js'
+import type { Aggregates, GlobalValues } from './aggregates.js'
+import { aggregateRel, mapRel, type Order, sampleRel, topQuery, type UnnestOptions, unnestRel } from './calls.js'
+import { notInRel, type TopOptions } from './compound.js'
 import type { Distance, FrameSpec } from './frames.js'
 import { filterRel, finalRel } from './gates.js'
-import { cubeOf, groupingSetsRel, rollupOf } from './grouping.js'
+import { Grouped } from './grouped.js'
 import { asOfRel, type JoinType, joinRel } from './joins.js'
 import { type PrivacyOptions, type PrivateAggregates, type PrivateValues, privateRel } from './privacy.js'
-import { hashOrder, type SampleOptions } from './sample.js'
+import type { SampleOptions } from './sample.js'
 import { alignSchemas } from './sets.js'
 import { refuseSource, sourceRel } from './sources.js'
 import type { Span } from './spans.js'
@@ -36,16 +25,8 @@ import {
   type TumbleOptions,
   tumbleRel,
 } from './time-windows.js'
-import type { Alike, Both, Cell, Cells, Context, Ctx, Joined, NoContext, Nullable, RowFrom, Source } from './types.js'
+import type { Alike, Both, Cells, Context, Ctx, Joined, NoContext, Nullable, RowFrom, Source } from './types.js'
 import { type WindowFunctions, type WindowOptions, type WithWindow, windowRel } from './windows.js'
-
-/** One term of the order of `top`. NULL comes first, in descending order last, unless `nulls` says otherwise. */
-export interface Order<R, C extends Context = NoContext> {
-  readonly by: (row: R, ctx: Ctx<C>) => Cell
-  readonly desc?: boolean
-  readonly nulls?: 'first' | 'last'
-  readonly ctx?: C
-}
 
 /** The relation that `source` stands for. Throws CompileError if it is none. */
 export function relOf(source: unknown, what: string): Rel {
@@ -405,192 +386,4 @@ export class Query<R> {
   }
 }
 
-export interface UnnestOptions<N extends string = string, Outer extends boolean = boolean> {
-  /** Name of a column for the element's number. */
-  readonly ordinality?: N
-  /** Keep rows without elements. */
-  readonly outer?: Outer
-}
-
 type If<Outer> = Outer extends true ? null : never
-
-/** A grouped query: becomes a query again by `aggregate` or `top`. */
-export class Grouped<R, K> {
-  declare readonly [ROW]: readonly [R, K]
-  readonly kind = 'grouped'
-  readonly #rel: Rel
-  readonly #keys: readonly NamedExpr[]
-
-  constructor(rel: Rel, keys: readonly NamedExpr[]) {
-    this.#rel = rel
-    this.#keys = keys
-    Object.freeze(this)
-  }
-
-  /** One row a group: its keys and the aggregates. */
-  aggregate<A extends Aggregates<R>>(aggregates: A): Query<Simplify<K & GroupValues<A>>> {
-    return new Query<Simplify<K & GroupValues<A>>>(aggregateRel(this.#rel, this.#keys, aggregates))
-  }
-
-  /** Aggregates of every prefix of the keys, down to none: totals, subtotals and details. */
-  rollup(): GroupingSets<R, K> {
-    return new GroupingSets<R, K>(this.#rel, this.#keys, rollupOf(this.#names))
-  }
-
-  /** Aggregates of every subset of the keys. */
-  cube(): GroupingSets<R, K> {
-    return new GroupingSets<R, K>(this.#rel, this.#keys, cubeOf(this.#names))
-  }
-
-  /** Aggregates of each of these sets of keys: `.sets(['region', 'day'], ['region'], [])`. */
-  sets(...sets: readonly (readonly (keyof K & string)[])[]): GroupingSets<R, K> {
-    return new GroupingSets<R, K>(this.#rel, this.#keys, sets)
-  }
-
-  get #names(): string[] {
-    return this.#keys.map(k => k.name)
-  }
-
-  /** One row a group, with noise on its counts and sums: see docs/privacy.md. */
-  privateAggregate<A extends PrivateAggregates<R>>(
-    aggregates: A,
-    options: PrivacyOptions<R>,
-  ): Query<Simplify<K & PrivateValues<A>>> {
-    return new Query<Simplify<K & PrivateValues<A>>>(privateRel(this.#rel, this.#keys, aggregates, options))
-  }
-
-  /** A random sample of `limit` rows of each group. */
-  sample(limit: number, options: SampleOptions = {}): Query<R> {
-    return new Query<R>(sampleRel(this.#rel, this.#keys, limit, options))
-  }
-
-  /** The first rows of each group, as for `query.top`. */
-  top<C extends Context = NoContext>(limit: number | TopOptions, ...order: readonly Order<R, C>[]): Query<R> {
-    return new Query<R>(topQuery(this.#rel, this.#keys, limit, order))
-  }
-}
-
-/** Several groupings of one query: becomes a query by `aggregate`. */
-export class GroupingSets<R, K> {
-  declare readonly [ROW]: readonly [R, K]
-  readonly kind = 'groupingSets'
-  readonly #rel: Rel
-  readonly #keys: readonly NamedExpr[]
-  readonly #sets: readonly (readonly string[])[]
-
-  constructor(rel: Rel, keys: readonly NamedExpr[], sets: readonly (readonly string[])[]) {
-    this.#rel = rel
-    this.#keys = keys
-    this.#sets = sets
-    Object.freeze(this)
-  }
-
-  /** One row a group of each set; keys that are not in the set are NULL. */
-  aggregate<A extends Aggregates<R>>(aggregates: A): Query<Simplify<Nullable<K> & GlobalValues<A>>> {
-    return new Query<Simplify<Nullable<K> & GlobalValues<A>>>(
-      groupingSetsRel(this.#rel, this.#keys, this.#sets, aggregates, aggregateRel),
-    )
-  }
-}
-
-function sampleRel(input: Rel, keys: readonly NamedExpr[], limit: unknown, options: SampleOptions): TopKRel {
-  return Object.freeze({ ...topRel(input, keys, limit, [], 'sample'), order: hashOrder(input, options) })
-}
-
-const specOf = ({ name, expr }: NamedExpr): ColumnSpec => ({ name, type: expr.type, nullable: expr.nullable })
-
-function mapRel(input: Rel, columns: readonly NamedExpr[]): Rel {
-  const schema = rowSchema('map', columns.map(specOf))
-  return Object.freeze({ kind: 'map', input, exprs: Object.freeze(columns.map(c => c.expr)), schema })
-}
-
-function aggregateRel(input: Rel, keys: readonly NamedExpr[], aggregates: unknown): Rel {
-  if (typeof aggregates !== 'object' || aggregates === null) {
-    throw new CompileError(
-      `aggregate: expected an object like { total: sum(r => r.amount) }, found ${show(aggregates)}`,
-    )
-  }
-  const clash = keys.find(k => Object.hasOwn(aggregates, k.name))
-  if (clash !== undefined) throw new CompileError(`aggregate: ${quote(clash.name)} is the name of a key already`)
-  const compiled = Object.entries(aggregates).map(([name, given]) =>
-    compileAggregate(name, given, input.schema, keys.length === 0),
-  )
-  if (keys.length + compiled.length === 0)
-    throw new CompileError('aggregate: expected at least one aggregate, found none')
-  const rel: AggregateRel = Object.freeze({
-    kind: 'aggregate',
-    input,
-    keys: Object.freeze(keys.map(k => k.expr)),
-    aggregates: Object.freeze(compiled.map(c => c.spec)),
-    schema: rowSchema('aggregate', [...keys.map(specOf), ...compiled.map(c => c.column)]),
-  })
-  if (!compiled.some(c => c.toNumber)) return rel
-  const converted = rel.schema.columns.map((column, i): NamedExpr => {
-    const plain = columnOf(rel.schema, i)
-    return { name: column.name, expr: compiled[i - keys.length]?.toNumber ? cast('f64', plain) : plain }
-  })
-  return mapRel(rel, converted)
-}
-
-function unnestRel(input: Rel, fn: unknown, as: unknown, options: UnnestOptions, ctx: unknown): UnnestRel {
-  const array = valueLambda({ fn, ctx, rows: [input.schema], what: 'unnest' })
-  const { shape } = TYPES[array.type]
-  if (shape?.kind !== 'array') throw new CompileError(`unnest needs an array, found ${typeText(array)}`)
-  const { ordinality } = options
-  const outer = options.outer === true
-  const names = [as, ...(ordinality === undefined ? [] : [ordinality])]
-  for (const [i, name] of names.entries()) {
-    if (typeof name !== 'string' || name === '')
-      throw new CompileError(`unnest: expected the name of a column, found ${show(name)}`)
-    if (input.schema.columns.some(c => c.name === name) || names.indexOf(name) !== i) {
-      throw new CompileError(`unnest: there is a column ${quote(name)} already`)
-    }
-  }
-  const { type, nullable } = shape.element
-  const specs: ColumnSpec[] = [...input.schema.columns, { name: as as string, type, nullable: nullable || outer }]
-  if (ordinality !== undefined) specs.push({ name: ordinality, type: 'u32', nullable: outer })
-  return Object.freeze({
-    ...{ kind: 'unnest', input, array, outer, ordinality: ordinality !== undefined },
-    schema: rowSchema('unnest', specs),
-  })
-}
-
-const MAX_LIMIT = 2 ** 31 - 1
-
-function topQuery(input: Rel, keys: readonly NamedExpr[], given: unknown, order: readonly unknown[]): Rel {
-  if (typeof given !== 'object' || given === null) return topRel(input, keys, given, order)
-  return topOfOptions(given, limit => topRel(input, keys, limit, order))
-}
-
-function topRel(
-  input: Rel,
-  keys: readonly NamedExpr[],
-  limit: unknown,
-  order: readonly unknown[],
-  what = 'top',
-): TopKRel {
-  if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
-    throw new CompileError(`${what}: expected a limit from 1 to ${MAX_LIMIT}, found ${show(limit)}`)
-  }
-  const terms = order.flatMap((term): { expr: Expr; descending: boolean }[] => {
-    if (typeof term !== 'object' || term === null) {
-      throw new CompileError(`top: expected { by: row => …, desc?: boolean }, found ${show(term)}`)
-    }
-    const { by, desc, nulls, ctx } = term as { by?: unknown; desc?: unknown; nulls?: unknown; ctx?: unknown }
-    if (nulls !== undefined && nulls !== 'first' && nulls !== 'last') {
-      throw new CompileError(`top order: expected nulls: 'first' or 'last', found ${show(nulls)}`)
-    }
-    const expr = valueLambda({ fn: by, ctx, rows: [input.schema], what: 'top order' })
-    const plain = Object.freeze({ expr, descending: desc === true })
-    if (nulls === undefined || !expr.nullable || (nulls === 'first') !== plain.descending) return [plain]
-    return [Object.freeze({ expr: call('isNull', [expr], 'bool'), descending: plain.descending }), plain]
-  })
-  return Object.freeze({
-    kind: 'topK',
-    input,
-    keys: Object.freeze(keys.map(k => k.expr)),
-    order: Object.freeze(terms),
-    limit,
-    schema: input.schema,
-  })
-}
