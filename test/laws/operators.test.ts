@@ -8,7 +8,7 @@ describe('each operator', () => {
   it.each(OPERATOR_KINDS)(
     '%s',
     kind => {
-      checkCircuits({ kinds: [kind], maxDepth: 2, maxViews: 1, runs: 6, seed: 1 })
+      checkCircuits({ kinds: [kind], maxDepth: 2, maxViews: 1, runs: 5, seed: 1 })
     },
     TIMEOUT_MS,
   )
@@ -18,7 +18,7 @@ describe('circuits of all operators', () => {
   it(
     'two views at a time',
     () => {
-      checkCircuits({ runs: 15, seed: 2 })
+      checkCircuits({ runs: 8, seed: 2 })
     },
     TIMEOUT_MS,
   )

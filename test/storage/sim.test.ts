@@ -23,12 +23,12 @@ describe('a directory in a simulated world', () => {
   })
 
   test('power cuts and kills', async () => {
-    const { powerCuts, kills, failedOpenings } = await runs(1000, 10, ['crash'])
+    const { powerCuts, kills, failedOpenings } = await runs(1000, 7, ['crash'])
     expect(Math.min(powerCuts, kills, failedOpenings)).toBeGreaterThan(0)
   })
 
   test('failing and short writes, a full disk', async () => {
-    expect((await runs(2000, 10, ['crash', 'io', 'space'])).refused).toBeGreaterThan(0)
+    expect((await runs(2000, 7, ['crash', 'io', 'space'])).refused).toBeGreaterThan(0)
   })
 
   test('damaged files', async () => {

@@ -102,7 +102,7 @@ describe.each(MODES)('%s kernels', mode => {
     const policies = ['write-heavy', 'read-heavy', 'write-heavy'] as const
     for (const [l, layout] of LAYOUTS.entries()) storage.createTable(layout, { policy: policies[l] })
     const models = LAYOUTS.map(() => new Model())
-    for (let step = 0; step < 70; step++) {
+    for (let step = 0; step < 45; step++) {
       const deltas = LAYOUTS.map((layout, l) => (prng.chance(0.6) ? deltaOf(layout, prng, models[l].rows) : []))
       const changes = LAYOUTS.map((layout, l) => ({
         table: storage.table(layout.schema.name) as Tree,

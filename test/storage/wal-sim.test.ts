@@ -146,7 +146,7 @@ function ignore(): void {}
 
 describe.each<Durability>(['commit', 'interval', 'none'])('%s', durability => {
   test('every acknowledged transaction, no refused one, and a beginning of the others', async () => {
-    for (let seed = 1; seed <= Number(process.env.WAL_SEEDS ?? 30); seed++) {
+    for (let seed = 1; seed <= Number(process.env.WAL_SEEDS ?? 20); seed++) {
       await new History(seed, durability).run(6).catch((error: unknown) => {
         throw new Error(`seed ${seed}, ${durability}`, { cause: error })
       })

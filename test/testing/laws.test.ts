@@ -86,6 +86,9 @@ describe('arbitraries', () => {
       if (interpret(view.rel, tables.contents).rows.size > 0) filled++
       for (const rel of nodesOf(view.rel)) found.add(kindOf(rel))
     }
+    // Gates need a clock or a waterline.
+    for (const test of fc.sample(caseArb({ waterlines: true }), { numRuns: 100, seed: 2 }))
+      for (const view of test.views) for (const rel of nodesOf(view.rel)) found.add(kindOf(rel))
     expect([...OPERATOR_KINDS, 'source'].filter(kind => !found.has(kind))).toEqual([])
     expect(filled).toBeGreaterThan(views.length * 0.4)
     const again = fc.sample(caseArb(), { numRuns: 300, seed: 2 })
