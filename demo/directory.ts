@@ -1,11 +1,10 @@
 /** The directory that the demo runs on: what may be opened, and how to start over. */
 import { rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join, resolve } from 'node:path'
 import { NodeEnv, UsageError } from '../src/storage/index.js'
 
 /** Where `npm start` keeps its database if nothing else is said; git ignores it. */
-export const DEFAULT_DIRECTORY = fileURLToPath(new URL('../data/demo', import.meta.url))
+export const DEFAULT_DIRECTORY = resolve('data/demo')
 
 const isLock = (name: string) => name.startsWith('LOCK')
 
