@@ -1,6 +1,6 @@
 /** Opening databases: in memory, or in a directory. */
 import { kernelsOf } from '../../codegen/kernels.js'
-import { show, UsageError } from '../base/errors.js'
+import { FormatError, quote, show, UsageError } from '../base/errors.js'
 import { type Aggregate, isAggregate } from '../circuit/builder/aggregates.js'
 import type { TableDef } from '../circuit/columns.js'
 import type { Udf } from '../circuit/expr.js'
@@ -155,6 +155,8 @@ function restore(
 ): Database {
   const { storage } = durability
   const { definitions } = database
+  if (storage.table(SYSTEM_TABLES[0].schema.name) === undefined)
+    for (const tree of storage.tables) refuse(storage, tree)
   durability.silent = true
   for (const [n, definition] of SYSTEM_TABLES.entries()) {
     const { schema } = definition
@@ -165,6 +167,7 @@ function restore(
   const connection = database.connect(ledger)
   durability.owner = connection
   ledger.follow()
+  for (const tree of strangers(storage, ledger)) if (tree.entries.length > 0) refuse(storage, tree)
   // Before the log goes on: what it makes must not take state for its own that something dropped has left.
   forgetState(durability)
   replay(connection, ledger, groups, mode)
@@ -215,9 +218,17 @@ function forgetState({ storage, parts }: Durability): void {
 
 /** Tables that a crash left between their making and the catalog. */
 function forgetTables({ storage }: Durability, ledger: Ledger): void {
-  for (const tree of storage.tables) {
-    if (tree.table.kind === 'durable' && ledger.entryOf(tree.tableId) === undefined) storage.doom(tree)
-  }
+  for (const tree of strangers(storage, ledger)) storage.doom(tree)
+}
+
+/** Durable tables that the catalog does not know. */
+const strangers = (storage: Storage, ledger: Ledger): Tree[] =>
+  storage.tables.filter(t => t.table.kind === 'durable' && ledger.entryOf(t.tableId) === undefined)
+
+/** What a checkpoint has left in shards is in the catalog of that checkpoint; else a database has not made it. */
+function refuse({ directory }: Storage, { name }: Tree): never {
+  const problem = `table ${quote(name)} is in no catalog: it was made with gnitz/storage, which goes on reading it`
+  throw new FormatError(directory, null, `${problem}; give open another directory`)
 }
 
 function udfsOf(functions: readonly unknown[]): Map<string, Udf> {

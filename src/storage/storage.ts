@@ -162,6 +162,10 @@ export class Storage {
     return storage
   }
 
+  get directory(): string {
+    return this.options.directory
+  }
+
   /** The LSN of the last transaction. */
   get lsn(): Lsn {
     return this.lastLsn

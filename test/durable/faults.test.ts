@@ -5,8 +5,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { kernelsOf } from '../../codegen/kernels.js'
 import { count, i64, open, sum, table, u32, udf, view } from '../../src/index.js'
-import { staticKeys } from '../../src/storage/index.js'
+import { arrangedLayout } from '../../src/schema/schema.js'
+import { NodeEnv, Storage, staticKeys } from '../../src/storage/index.js'
+import type { Tree } from '../../src/storage/tree.js'
+import { Batch } from '../../src/zset/batch.js'
 
 const sales = table('sales', { id: u32().primaryKey(), shop: u32(), amount: i64() })
 const totals = view('totals', q =>
@@ -132,4 +136,35 @@ it('a directory of a newer version is refused, and left as it was', async () => 
   const again = await open(directory)
   expect(again.table(sales).rows()).toHaveLength(1)
   await again.close()
+})
+
+it('a directory of gnitz/storage is refused, and so are tables of it beside those of a database', async () => {
+  const layout = arrangedLayout(sales.schema, [0])
+  const raw = () => Storage.open({ env: new NodeEnv(), directory, kernelsOf })
+  const add = async (storage: Storage, name: string) => {
+    const mine = storage.createTable({ ...layout, schema: { ...layout.schema, name } })
+    const delta = new Batch(mine.layout, 1)
+    delta.length = 1
+    delta.weights[0] = 1n
+    delta.order = 'consolidated'
+    await storage.commit([{ table: mine, delta }]).durable
+  }
+  for (const checkpoint of [false, true]) {
+    const storage = await raw()
+    await add(storage, 'mine')
+    await storage.close({ checkpoint })
+    await expect(open(directory)).rejects.toThrow(/table "mine" is in no catalog: it was made with gnitz\/storage/)
+  }
+  const there = await raw()
+  expect(there.table('mine')?.stats().rowCount).toBe(1)
+  there.dropTable(there.table('mine') as Tree)
+  await there.close()
+
+  const db = await open(directory)
+  db.createTable(sales)
+  await db.close()
+  const again = await raw()
+  await add(again, 'beside')
+  await again.close()
+  await expect(open(directory)).rejects.toThrow(/table "beside" is in no catalog/)
 })
