@@ -1,17 +1,11 @@
-/**
- * Clamp: replaces every row's integrated weight by a function of it (distinct, set operations, presence in semi and
- * outer joins). The rows are arranged by all their columns; a step looks up the weights its rows had before.
- */
-import type { Layout } from '../../schema/schema.js'
-import { Batch } from '../../zset/batch.js'
+import type { Batch } from '../../zset/batch.js'
 import type { ArrangeOperator } from './arrange.js'
-import { type Delta, NO_PARTS, type Operator, Producer } from './operator.js'
+import { BatchProducer, NO_PARTS, type Operator } from './operator.js'
 
 export type Clamp = (delta: Batch, sums: BigInt64Array, out: Batch) => void
 
-export class ClampOperator extends Producer {
+export class ClampOperator extends BatchProducer {
   readonly kind = 'clamp'
-  private readonly out: Batch
   private sums = new BigInt64Array(256)
 
   constructor(
@@ -20,8 +14,7 @@ export class ClampOperator extends Producer {
     private readonly text: ReadonlyMap<string, string>,
     private readonly mode: string,
   ) {
-    super()
-    this.out = new Batch(input.kernels.layout)
+    super(input.kernels.layout)
   }
 
   describe(): string[] {
@@ -44,26 +37,6 @@ export class ClampOperator extends Producer {
     this.clamp(delta, this.sums, this.out)
     this.rowsOut += this.out.length
     if (this.out.length > 0) this.wakeConsumers()
-  }
-
-  get layout(): Layout {
-    return this.out.layout
-  }
-
-  protected current(): Delta | null {
-    return this.out.length === 0 ? null : { batch: this.out, from: 0, to: this.out.length }
-  }
-
-  contents(): Delta[] {
-    return []
-  }
-
-  commit(): void {
-    this.out.clear()
-  }
-
-  abort(): void {
-    this.out.clear()
   }
 
   parts(): typeof NO_PARTS {

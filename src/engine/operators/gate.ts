@@ -10,7 +10,7 @@ import type { CompiledKernels } from '../../../codegen/kernels.js'
 import { type Bound, signalsOf, thresholdOf } from '../../circuit/bounds.js'
 import { isClock } from '../../circuit/now.js'
 import type { GateRel } from '../../circuit/rel.js'
-import { flatLayout, type Layout, type RowSchema } from '../../schema/schema.js'
+import { flatLayout, type RowSchema } from '../../schema/schema.js'
 import { Arranger } from '../../zset/arrange.js'
 import { Batch } from '../../zset/batch.js'
 import { Trace } from '../../zset/trace.js'
@@ -18,7 +18,7 @@ import { ErrorSet } from '../errors.js'
 import { ErrorPart } from '../state/errors.js'
 import { type StatePart, TracePart } from '../state/part.js'
 import { type Feed, feedInputs, feedSources, runFeeds } from './feed.js'
-import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
+import { BatchProducer, type Operator, type StateSize } from './operator.js'
 import { MergeWalk } from './walk.js'
 import type { Time, WaterlineOperator } from './waterline.js'
 
@@ -57,13 +57,12 @@ class DueRows extends MergeWalk {
   }
 }
 
-export class GateOperator extends Producer {
+export class GateOperator extends BatchProducer {
   readonly kind = 'gate'
   readonly errors = new ErrorSet()
   feeds: Feed[] = []
   /** Where feeds put their rows. */
   readonly raw: Batch
-  private readonly out: Batch
   private readonly trace: Trace
   private readonly keeper: Arranger
   private readonly due: DueRows
@@ -80,12 +79,11 @@ export class GateOperator extends Producer {
     private readonly project: ProjectRow,
     private readonly text: ReadonlyMap<string, string>,
   ) {
-    super()
+    super(flatLayout(shape.schema))
     const { op } = shape
     this.opens = op === 'lt' || op === 'le'
     this.isStrict = op === 'lt' || op === 'ge'
     this.raw = new Batch(kernels.layout)
-    this.out = new Batch(flatLayout(shape.schema))
     this.trace = new Trace(kernels, 'rows whose time is to come')
     this.keeper = new Arranger(kernels)
     this.due = new DueRows(kernels)
@@ -200,26 +198,14 @@ export class GateOperator extends Producer {
     return signalsOf(this.shape.bound).every(signal => isClock(signal.table))
   }
 
-  get layout(): Layout {
-    return this.out.layout
-  }
-
-  protected current(): Delta | null {
-    return this.out.length === 0 ? null : { batch: this.out, from: 0, to: this.out.length }
-  }
-
-  contents(): Delta[] {
-    return []
-  }
-
-  commit(): void {
+  override commit(): void {
     if (this.change !== null) this.trace.insert(this.change, true)
     this.last = this.next
     this.errors.commit()
     this.finish()
   }
 
-  abort(): void {
+  override abort(): void {
     this.errors.abort()
     this.finish()
   }

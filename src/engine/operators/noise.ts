@@ -17,7 +17,7 @@ import { ErrorSet } from '../errors.js'
 import { ErrorPart } from '../state/errors.js'
 import { type StatePart, TracePart } from '../state/part.js'
 import type { ArrangeOperator } from './arrange.js'
-import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
+import { BatchProducer, type Delta, type Operator, type StateSize } from './operator.js'
 
 /** What is known of a group: the row that is out, if one is, how often one was released, whether that was too often. */
 interface Released {
@@ -51,10 +51,9 @@ const secure: Uniform = () => {
   return ((bytes.getUint32(0) >>> 5) * 67108864 + (bytes.getUint32(3) >>> 6) + 1) / 2 ** 53
 }
 
-export class NoiseOperator extends Producer {
+export class NoiseOperator extends BatchProducer {
   readonly kind = 'noise'
   readonly errors = new ErrorSet()
-  private readonly out: Batch
   private readonly trace: Trace
   private readonly arranger: Arranger
   private readonly probe: Batch
@@ -66,8 +65,7 @@ export class NoiseOperator extends Producer {
     private readonly kernels: CompiledKernels,
     private readonly view: string,
   ) {
-    super()
-    this.out = new Batch(flatLayout(rel.schema))
+    super(flatLayout(rel.schema))
     this.trace = new Trace(kernels, `released groups of view ${JSON.stringify(view)}`)
     this.arranger = new Arranger(kernels)
     this.probe = new Batch(kernels.layout, 1)
@@ -166,15 +164,7 @@ export class NoiseOperator extends Producer {
     this.out.weights[this.out.length++] = weight
   }
 
-  get layout(): Layout {
-    return this.out.layout
-  }
-
-  protected current(): Delta | null {
-    return this.out.length === 0 ? null : { batch: this.out, from: 0, to: this.out.length }
-  }
-
-  contents(): Delta[] {
+  override contents(): Delta[] {
     const { rel } = this
     const all = this.trace.compact()
     const batch = new Batch(this.out.layout, all?.length ?? 0)
@@ -187,13 +177,13 @@ export class NoiseOperator extends Producer {
     return [{ batch, from: 0, to: batch.length }]
   }
 
-  commit(): void {
+  override commit(): void {
     if (this.delta_ !== null) this.trace.insert(this.delta_, true)
     this.errors.commit()
     this.finish()
   }
 
-  abort(): void {
+  override abort(): void {
     this.errors.abort()
     this.finish()
   }

@@ -8,7 +8,7 @@
  */
 import { GnitzError } from '../../base/errors.js'
 import type { Layout } from '../../schema/schema.js'
-import type { Batch } from '../../zset/batch.js'
+import { Batch } from '../../zset/batch.js'
 import type { Cutter } from '../bounded.js'
 import type { StatePart } from '../state/part.js'
 
@@ -183,4 +183,34 @@ export abstract class Producer extends Operator {
    * is created later catches up. Rows of weight zero may occur.
    */
   abstract contents(whole: boolean): Delta[]
+}
+
+/** A producer that fills a batch of its own in every epoch, and keeps nothing of what it has put out. */
+export abstract class BatchProducer extends Producer {
+  readonly out: Batch
+
+  constructor(layout: Layout) {
+    super()
+    this.out = new Batch(layout)
+  }
+
+  get layout(): Layout {
+    return this.out.layout
+  }
+
+  protected current(): Delta | null {
+    return this.out.length === 0 ? null : { batch: this.out, from: 0, to: this.out.length }
+  }
+
+  contents(_whole: boolean): Delta[] {
+    return []
+  }
+
+  commit(): void {
+    this.out.clear()
+  }
+
+  abort(): void {
+    this.out.clear()
+  }
 }

@@ -7,14 +7,14 @@
 import type { ProjectRow } from '../../../codegen/decode.js'
 import { writeValue } from '../../../codegen/expr/plain.js'
 import { sumSaturated } from '../../circuit/scalar/time-windows.js'
-import type { Column, Layout, RowSchema } from '../../schema/schema.js'
+import type { Column, RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { TYPES } from '../../schema/types.js'
-import { Batch } from '../../zset/batch.js'
+import type { Batch } from '../../zset/batch.js'
 import type { Kernels } from '../../zset/kernels.js'
 import { type Cuttable, type Threshold, timeReader } from '../bounded.js'
 import type { ArrangeOperator } from './arrange.js'
-import { type Delta, NO_PARTS, type Operator, Producer } from './operator.js'
+import { BatchProducer, NO_PARTS, type Operator } from './operator.js'
 import type { Time } from './waterline.js'
 
 export interface SessionShape {
@@ -137,9 +137,8 @@ function momentOf(kernels: Kernels, at: Time, sorted: readonly Unit[]): Moment {
   return { at, units, old: old > 0n, now: now > 0n }
 }
 
-export class SessionOperator extends Producer implements Cuttable {
+export class SessionOperator extends BatchProducer implements Cuttable {
   readonly kind = 'session'
-  private readonly out: Batch
   private readonly gap: Time
 
   constructor(
@@ -148,8 +147,7 @@ export class SessionOperator extends Producer implements Cuttable {
     private readonly project: ProjectRow,
     private readonly text: ReadonlyMap<string, string>,
   ) {
-    super()
-    this.out = new Batch(flatLayout(shape.schema))
+    super(flatLayout(shape.schema))
     this.gap = TYPES[shape.at.type].js === 'number' ? Number(shape.gap) : shape.gap
   }
 
@@ -291,26 +289,6 @@ export class SessionOperator extends Producer implements Cuttable {
     }
     close(rows.length)
     return gone
-  }
-
-  get layout(): Layout {
-    return this.out.layout
-  }
-
-  protected current(): Delta | null {
-    return this.out.length === 0 ? null : { batch: this.out, from: 0, to: this.out.length }
-  }
-
-  contents(): Delta[] {
-    return []
-  }
-
-  commit(): void {
-    this.out.clear()
-  }
-
-  abort(): void {
-    this.out.clear()
   }
 
   parts(): typeof NO_PARTS {

@@ -10,7 +10,7 @@ import { Batch } from '../../zset/batch.js'
 import { sameCell } from '../../zset/cells.js'
 import type { Kernels } from '../../zset/kernels.js'
 import type { ArrangeOperator } from './arrange.js'
-import { type Delta, NO_PARTS, type Operator, Producer } from './operator.js'
+import { BatchProducer, NO_PARTS, type Operator } from './operator.js'
 import { MergeWalk } from './walk.js'
 
 export interface SuccessorShape {
@@ -141,9 +141,8 @@ function placeOf(kernels: Kernels, run: Batch, { batch, row }: Ref, from: number
   return low
 }
 
-export class SuccessorOperator extends Producer {
+export class SuccessorOperator extends BatchProducer {
   readonly kind = 'successor'
-  private readonly out: Batch
   private readonly walk: Neighbours
 
   constructor(
@@ -152,8 +151,7 @@ export class SuccessorOperator extends Producer {
     private readonly project: ProjectRow,
     private readonly text: ReadonlyMap<string, string>,
   ) {
-    super()
-    this.out = new Batch(flatLayout(shape.schema))
+    super(flatLayout(shape.schema))
     this.walk = new Neighbours(input.kernels, shape.value)
   }
 
@@ -220,26 +218,6 @@ export class SuccessorOperator extends Producer {
     writeValue(out, columns[columns.length - 1], k, value)
     out.weights[k] = weight * sign
     out.length = k + 1
-  }
-
-  get layout(): Layout {
-    return this.out.layout
-  }
-
-  protected current(): Delta | null {
-    return this.out.length === 0 ? null : { batch: this.out, from: 0, to: this.out.length }
-  }
-
-  contents(): Delta[] {
-    return []
-  }
-
-  commit(): void {
-    this.out.clear()
-  }
-
-  abort(): void {
-    this.out.clear()
   }
 
   parts(): typeof NO_PARTS {

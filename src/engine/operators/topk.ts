@@ -3,14 +3,14 @@
  * group the last row that made it (the boundary) is remembered, and a delta beyond it is ignored without a look at
  * the state. Otherwise the first k rows before and after the step are read off the runs, and the difference goes out.
  */
-import type { Layout, RowSchema } from '../../schema/schema.js'
+import type { RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
 import { tidyHeap } from '../../zset/cells.js'
 import { extend, SlotIndex } from '../../zset/slots.js'
 import { type Cuttable, goneRows, type Threshold } from '../bounded.js'
 import type { ArrangeOperator } from './arrange.js'
-import { type Delta, NO_PARTS, type Operator, Producer, type StateSize } from './operator.js'
+import { BatchProducer, NO_PARTS, type Operator, type StateSize } from './operator.js'
 import { GroupWalk, Reached } from './walk.js'
 
 /** Slots of groups with their boundary rows. */
@@ -63,9 +63,8 @@ export interface TopKCode {
   readonly sources: ReadonlyMap<string, string>
 }
 
-export class TopKOperator extends Producer implements Cuttable {
+export class TopKOperator extends BatchProducer implements Cuttable {
   readonly kind = 'topK'
-  private readonly out: Batch
   private boundaries: Boundaries
   private readonly walk: GroupWalk
   private readonly reached = new Reached()
@@ -78,8 +77,7 @@ export class TopKOperator extends Producer implements Cuttable {
     private readonly limit: number,
     schema: RowSchema,
   ) {
-    super()
-    this.out = new Batch(flatLayout(schema))
+    super(flatLayout(schema))
     this.boundaries = new Boundaries(input)
     this.staged = new Batch(input.kernels.layout)
     this.walk = new GroupWalk(new Batch(input.kernels.layout))
@@ -138,19 +136,7 @@ export class TopKOperator extends Producer implements Cuttable {
     return slot
   }
 
-  get layout(): Layout {
-    return this.out.layout
-  }
-
-  protected current(): Delta | null {
-    return this.out.length === 0 ? null : { batch: this.out, from: 0, to: this.out.length }
-  }
-
-  contents(): Delta[] {
-    return []
-  }
-
-  commit(): void {
+  override commit(): void {
     this.commitBoundaries()
     this.boundaries.tidy()
     this.finish()
@@ -165,7 +151,7 @@ export class TopKOperator extends Producer implements Cuttable {
     }
   }
 
-  abort(): void {
+  override abort(): void {
     this.finish()
   }
 

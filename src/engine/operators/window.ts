@@ -9,16 +9,15 @@
 import { readRow } from '../../../codegen/expr/plain.js'
 import type { WindowCode } from '../../../codegen/window.js'
 import { sumOverflow } from '../../circuit/aggregates/sums.js'
-import type { Layout, RowSchema } from '../../schema/schema.js'
+import type { RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
-import { Batch } from '../../zset/batch.js'
 import { PositivePart } from '../../zset/positive.js'
 import { type Cuttable, goneRows, type Threshold } from '../bounded.js'
 import { ErrorSet } from '../errors.js'
 import { ErrorPart } from '../state/errors.js'
 import { type StatePart, TracePart } from '../state/part.js'
 import type { ArrangeOperator } from './arrange.js'
-import { type Delta, type Operator, Producer, type StateSize } from './operator.js'
+import { BatchProducer, type Operator, type StateSize } from './operator.js'
 import { Assembly } from './window/assembly.js'
 import type { Outputs } from './window/outputs.js'
 import { Partition } from './window/partition.js'
@@ -35,10 +34,9 @@ export interface WindowSpecs {
   readonly describe: () => string[]
 }
 
-export class WindowOperator extends Producer implements Cuttable {
+export class WindowOperator extends BatchProducer implements Cuttable {
   readonly kind = 'window'
   readonly errors = new ErrorSet()
-  private readonly out: Batch
   private readonly positive: PositivePart
   private readonly assembly: Assembly
 
@@ -46,8 +44,7 @@ export class WindowOperator extends Producer implements Cuttable {
     private readonly input: ArrangeOperator,
     private readonly specs: WindowSpecs,
   ) {
-    super()
-    this.out = new Batch(flatLayout(specs.schema))
+    super(flatLayout(specs.schema))
     this.positive = new PositivePart(input.kernels, `a window of view ${JSON.stringify(specs.view)}`)
     this.assembly = new Assembly(input.kernels, specs, (old, now, outputs) => this.emit(old, now, outputs))
   }
@@ -141,26 +138,14 @@ export class WindowOperator extends Producer implements Cuttable {
     for (const output of outputs) output[side].write(unit, out, k)
   }
 
-  get layout(): Layout {
-    return this.out.layout
-  }
-
-  protected current(): Delta | null {
-    return this.out.length === 0 ? null : { batch: this.out, from: 0, to: this.out.length }
-  }
-
-  contents(): Delta[] {
-    return []
-  }
-
-  commit(): void {
+  override commit(): void {
     this.positive.commit()
     this.assembly.commit()
     this.errors.commit()
     this.out.clear()
   }
 
-  abort(): void {
+  override abort(): void {
     this.positive.abort()
     this.assembly.abort()
     this.errors.abort()
