@@ -23,7 +23,7 @@ import {
 } from './rows-support.js'
 
 const names = Object.keys(TYPES) as TypeName[]
-const ROWS = 150
+const ROWS = 90
 
 /** Two columns of a type, the second nullable, and another nullable one. */
 function tableOf(type: TypeName, other: TypeName = type) {
