@@ -21,6 +21,7 @@ import { $copyRow, $moveRows, copyRow } from '../templates/copy.js'
 import { lookup } from '../templates/lookup.js'
 import { merge } from '../templates/merge.js'
 import { mergeAll } from '../templates/mergeall.js'
+import { $isSecond, $laneOf, $take, mergeFour } from '../templates/mergefour.js'
 import { compareNode } from '../templates/node.js'
 import { decodePacked, encodePacked } from '../templates/packed.js'
 import { $below, $bucketOf, $equal, $lowerBound, $search, seek } from '../templates/seek.js'
@@ -99,6 +100,9 @@ function makeKernels(layout: Layout, mode: Mode, sums: Sums): CompiledKernels {
     $search,
     $bucketOf,
     $before,
+    $isSecond,
+    $laneOf,
+    $take,
     $compareStrings: external(compareGerman),
     $copyString: external(copyString),
     $overflow: external(overflow, 'overflow'),
@@ -140,6 +144,7 @@ function makeKernels(layout: Layout, mode: Mode, sums: Sums): CompiledKernels {
   lazily('consolidate', consolidate)
   lazily('merge', merge)
   lazily('mergeAll', mergeAll)
+  lazily('mergeFour', mergeFour)
   lazily('tournament', tournament)
   lazily('absorb', absorb)
   lazily('seek', seek)

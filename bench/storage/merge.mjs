@@ -10,6 +10,7 @@ import { Shard } from '../../dist/src/storage/shard/reader.js'
 import { writeShard } from '../../dist/src/storage/shard/writer.js'
 import { loadStringHash } from '../../dist/src/storage/strings.js'
 import { shardFile } from '../../dist/src/storage/types.js'
+import { ValueLog } from '../../dist/src/storage/values/log.js'
 import { ascending, BATCH, deltaOf, inDirectory, kernels, layout, ROW_BYTES, rowsOf, scattered } from './data.mjs'
 import { atLeast, inTurns, ratioAtLeast, ratioAtMost, ratioOnly, seconds } from './figures.mjs'
 
@@ -76,7 +77,15 @@ function compactionOf(env, directory, entries, io) {
     const path = join(directory, shardFile(entry.fileId))
     return { entry, shard: Shard.open(new NodeEnv(), path, 1, layout, entry, io) }
   })
-  const work = new Compaction({ env, directory, kernels, tableId: 1, inputs, level: 1, newFileId: () => ++next })
+  const newFileId = () => ++next
+  const separation = {
+    values: new ValueLog({ env, directory, newFileId, keys: null, fileBytes: 2 ** 30, liveRatio: 0 }),
+    tableId: 1,
+    threshold: null,
+    stale: new Set(),
+  }
+  const options = { env, directory, kernels, tableId: 1, inputs, level: 1, newFileId, separation, keys: null }
+  const work = new Compaction(options)
   const release = () => {
     for (const { shard } of inputs) shard.release()
   }

@@ -54,6 +54,10 @@ export interface Kernels {
   /** Merges all runs at once. */
   mergeAll(runs: readonly Batch[], out: Batch, heap: Int32Array, at: Int32Array): void
   /**
+   * Appends the merge of rows from[r]..to[r] of four consolidated runs of fixed width to `out` (templates/mergefour.js).
+   */
+  mergeFour(runs: readonly Batch[], from: Int32Array, to: Int32Array, out: Batch): void
+  /**
    * Appends the merge of rows at[r]..ends[r] of every run r to `out`, up to `limit` rows in all; `at` moves on
    * (templates/tournament.js). `heads` and `tree` are scratch.
    */

@@ -27,7 +27,7 @@ describe.each(MODES)('%s kernels', mode => {
     const kernels = kernelsOf(layout, mode)
     const prng = new Prng(l + 1)
     for (let round = 0; round < 150; round++) {
-      const runs = Array.from({ length: 1 + prng.below(4) }, () => {
+      const runs = Array.from({ length: 1 + prng.below(9) }, () => {
         const rows = Array.from({ length: prng.below(40) }, () => ({
           row: rowOf(l, prng),
           weight: prng.chance(0.5) ? 1n : -1n,
@@ -36,14 +36,14 @@ describe.each(MODES)('%s kernels', mode => {
       })
       const outs = [Ranges, Merger].map(Kind => {
         const ranges = new Kind(kernels, [...runs], true)
-        const out = new Batch(layout, 200)
-        const limits = [prng.below(30), 150]
+        const out = new Batch(layout, 400)
+        const limits = [prng.below(30), 360]
         const picks = new Prng(round)
         runs.forEach((run, r) => {
           ranges.at[r] = picks.chance(0.5) ? 0 : picks.below(run.length + 1)
           ranges.ends[r] = picks.chance(0.2) ? ranges.at[r] : run.length
         })
-        if (Kind === Ranges) limits[0] = 150
+        if (Kind === Ranges) limits[0] = 360
         for (const limit of limits) ranges.mergeInto(out, limit)
         expect(ranges.at).toEqual(ranges.ends)
         expect(out.order).toBe('consolidated')

@@ -1,57 +1,66 @@
 /**
- * Merging ranges of runs for a compaction. Rows of fixed width whose weights cannot overflow have short ways: a range
- * that is alone is copied, a column at a time, and two are merged by the two-way kernel. Everything else goes through
- * the tournament. (Merging more ranges in pairs, and then the pairs, costs as much: each level copies every row.)
+ * Merging ranges of runs for a compaction. Rows of fixed width whose weights cannot overflow have a short way: a range that
+ * is alone is copied, a column at a time, and others are merged four at a time by a kernel of their own; of more than four,
+ * the four shortest are merged first. Everything else goes through the tournament.
  */
 import { appendRows } from '../../zset/append.js'
-import type { Batch } from '../../zset/batch.js'
+import { Batch } from '../../zset/batch.js'
 import type { Kernels } from '../../zset/kernels.js'
 import { hasStrings } from '../strings.js'
 import { Ranges } from './cursor.js'
 
+/** Runs that the kernel merges at once. */
+const FEW = 4
+
+interface Range {
+  readonly run: Batch
+  readonly from: number
+  readonly to: number
+}
+
 export class Merger extends Ranges {
   private readonly isSimple: boolean
+  private readonly none: Range
 
   /** REQUIRES: the runs are consolidated. `weightsFit`: no sum of weights of any of their rows leaves i64. */
   constructor(kernels: Kernels, runs: Batch[], weightsFit: boolean) {
     super(kernels, runs)
     this.isSimple = weightsFit && !hasStrings(kernels.layout)
+    this.none = { run: new Batch(kernels.layout), from: 0, to: 0 }
   }
 
   override mergeInto(out: Batch, limit: number): void {
-    const { at, ends } = this
-    let rows = 0
-    let count = 0
-    let first = -1
-    let last = -1
-    for (let r = 0; r < at.length; r++) {
-      if (at[r] >= ends[r]) continue
-      if (first < 0) first = r
-      last = r
-      rows += ends[r] - at[r]
-      count++
+    const { at, ends, kernels } = this
+    const ranges = this.runs.map((run, r): Range => ({ run, from: at[r], to: ends[r] })).filter(r => r.from < r.to)
+    if (!this.isSimple || out.length + rowsOf(ranges) > limit) return super.mergeInto(out, limit)
+    while (ranges.length > FEW) {
+      ranges.sort((a, b) => b.to - b.from - (a.to - a.from))
+      const merged = new Batch(kernels.layout)
+      this.mergeFew(ranges.splice(-FEW), merged)
+      ranges.push({ run: merged, from: 0, to: merged.length })
     }
-    if (!this.isSimple || count === 0 || count > 2 || out.length + rows > limit) return super.mergeInto(out, limit)
-    if (count === 1) appendRows(this.runs[first], at[first], ends[first], out)
-    else this.mergeTwo(first, last, out, rows)
-    out.order = 'consolidated'
-    at[first] = ends[first]
-    at[last] = ends[last]
+    this.mergeFew(ranges, out)
+    at.set(ends)
   }
 
-  private mergeTwo(first: number, second: number, out: Batch, rows: number): void {
-    const { at, ends } = this
-    const [a, b] = [this.runs[first], this.runs[second]]
-    const [aLength, bLength] = [a.length, b.length]
-    out.reserve(rows)
-    // The kernel reads to the end of its runs.
-    a.length = ends[first]
-    b.length = ends[second]
-    try {
-      this.kernels.merge(a, b, out, { i: at[first], j: at[second] }, rows)
-    } finally {
-      a.length = aLength
-      b.length = bLength
+  /** Appends the merge of at most four ranges. */
+  private mergeFew(ranges: readonly Range[], out: Batch): void {
+    if (ranges.length === 1) {
+      appendRows(ranges[0].run, ranges[0].from, ranges[0].to, out)
+    } else {
+      const four = Array.from({ length: FEW }, (_, r) => ranges[r] ?? this.none)
+      out.reserve(rowsOf(ranges))
+      this.kernels.mergeFour(
+        four.map(range => range.run),
+        Int32Array.from(four, range => range.from),
+        Int32Array.from(four, range => range.to),
+        out,
+      )
     }
+    out.order = 'consolidated'
   }
+}
+
+function rowsOf(ranges: readonly Range[]): number {
+  return ranges.reduce((rows, { from, to }) => rows + to - from, 0)
 }
