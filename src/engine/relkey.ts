@@ -31,9 +31,18 @@ export function relKey(
   if (known !== undefined) return known
   // A failing row is reported by each node that was written, so nodes that can fail are never taken for one another.
   const own = nodeCanFail(rel) ? `#${failing(rel)}` : ''
-  const key = compute(rel, input => relKey(input, numberOf, memo, failing), numberOf) + own
+  const key = compute(rel, input => relKey(input, numberOf, memo, failing), numberOf) + columnsKey(rel) + own
   memo.set(rel, key)
   return key
+}
+
+/**
+ * What the columns are, where neither inputs nor expressions say it: a column may be nullable although what computes it
+ * is not, and is kept in another layout then.
+ */
+function columnsKey({ kind, schema }: Rel): string {
+  if (kind !== 'map' && kind !== 'join' && kind !== 'asOf' && kind !== 'plus') return ''
+  return `(${schema.columns.map(c => (c.nullable ? `${c.type}?` : c.type)).join(' ')})`
 }
 
 function compute(rel: Rel, of: (rel: Rel) => string, numberOf: NumberOf): string {

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest'
 import { SimulatedEnv } from '../../src/env/simulated.js'
 import { count, i32, i64, max, min, open, string, table, view } from '../../src/index.js'
-import { checkIncremental } from '../../src/testing/index.js'
+import { checkIncremental, replay } from '../../src/testing/index.js'
 import * as n from '../../src/testing/nodes.js'
 import { expectError, expectExact, expectRefused, MAX_I64 } from '../engine/support.js'
 
@@ -186,4 +186,22 @@ it('a column may be twice in a key: of groups that are ranked, of joins', () => 
     ),
   )
   for (const definition of [twice, pairs]) checkIncremental(definition as never, { runs: 25, seed: 1 })
+})
+
+it('what is nullable here and not there is not taken for one relation', () => {
+  const t = n.table('t', [['x', 'u128', true]])
+  const u = n.table('u', [['y', 'i64', false]])
+  const source = n.source(u)
+  const rest = n.set('exceptAll', n.source(t), n.map(source, [['x', n.literal('u128', 0n)]]))
+  const x = n.column(rest.schema, 0, 0)
+  const joined = n.join('left', rest, source, [[x, n.literal('u128', 0n), false]], null, [['x', x]])
+  replay(
+    [n.view('v', joined)],
+    [
+      [
+        { table: t, row: [0n], weight: 3n },
+        { table: u, row: [7n], weight: 1n },
+      ],
+    ],
+  )
 })

@@ -4,6 +4,8 @@
  * (residual, projection, aggregation), so that no joined row is ever stored in between. A join by range finds its pairs
  * in another way, and holds more of them out to the residual than match; all else is the same.
  */
+import { assert } from '../../base/errors.js'
+import type { Layout } from '../../schema/schema.js'
 import type { Batch } from '../../zset/batch.js'
 import type { Arranged } from './arrange.js'
 import type { PairSource, Target } from './feed.js'
@@ -53,6 +55,9 @@ export interface JoinCode {
 
 const pairs = new Pairs()
 
+const keyText = ({ key, schema }: Layout): string =>
+  [key.kind, ...key.columns.map(c => `${schema.columns[c].type}${schema.columns[c].nullable ? '?' : ''}`)].join(' ')
+
 export class JoinOperator extends Operator implements PairSource {
   readonly kind = 'join'
   private readonly targets: Target[] = []
@@ -64,6 +69,8 @@ export class JoinOperator extends Operator implements PairSource {
     private readonly description: () => string[],
   ) {
     super()
+    const [a, b] = [left, right].map(side => keyText(side.kernels.layout))
+    assert(a === b, `the keys of a join lie alike: ${a} on the left, ${b} on the right`)
   }
 
   attach(target: Target): void {
