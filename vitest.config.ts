@@ -17,6 +17,7 @@ const ALONE = ['test/codegen/golden.test.ts']
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    globalSetup: './test/setup.ts',
     projects: [
       { test: { ...common, name: 'alone', include: ALONE } },
       // Loading the engine for each file anew would take as long as the tests.

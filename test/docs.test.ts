@@ -42,14 +42,10 @@ for (const [path, url] of JSON.parse(process.env.EXAMPLES)) {
 process.stdout.write(JSON.stringify(printed))
 `
 
-/** What each example prints, run as a user would run it but on the sources. Throws if one fails. */
+/** What each example prints, run as a user would run it. Throws if one fails. */
 async function runExamples(): Promise<Readonly<Record<string, string>>> {
   const urls = EXAMPLES.map(path => [path, pathToFileURL(join(ROOT, path)).href])
-  const env = {
-    ...process.env,
-    EXAMPLES: JSON.stringify(urls),
-    TSX_TSCONFIG_PATH: join(ROOT, 'examples/tsconfig.json'),
-  }
+  const env = { ...process.env, EXAMPLES: JSON.stringify(urls) }
   const args = ['--import', 'tsx', '--input-type=module', '--eval', RUNNER]
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT, env })
   return JSON.parse(stdout) as Record<string, string>

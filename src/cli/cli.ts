@@ -61,8 +61,16 @@ async function runStorage(command: Command, args: readonly string[], terminal: T
 /** Errors of ours explain themselves; anything else comes from the user's module, where the stack helps. */
 function describe(error: unknown): string {
   if (error instanceof CliError) return error.message
-  if (error instanceof GnitzError) return `${error.name}: ${error.message}`
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  if (!(error instanceof Error)) return String(error)
+  return isOurs(error) ? `${error.name}: ${error.message}` : (error.stack ?? error.message)
+}
+
+/** Also when the module brings a gnitz of its own, whose classes are others. */
+function isOurs(error: Error): boolean {
+  for (let of = Object.getPrototypeOf(error); of !== null; of = Object.getPrototypeOf(of)) {
+    if (of.constructor.name === GnitzError.name) return true
+  }
+  return false
 }
 
 function parse(args: readonly string[]): 'help' | 'version' | InspectOptions {

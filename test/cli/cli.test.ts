@@ -30,9 +30,9 @@ async function here(...args: string[]): Promise<Outcome> {
   return { code: await cli(args, terminal), out, err }
 }
 
-/** In a process of its own, where modules are loaded by Node and tsx as they are for a user. */
+/** In a process of its own, as users run it. */
 function run(...args: string[]): Promise<Outcome> {
-  const command = ['--import', 'tsx', 'src/cli/main.ts', ...args]
+  const command = ['bin/gnitz.js', ...args]
   return new Promise(resolve => {
     const child = execFile(process.execPath, command, { cwd: root }, (_, out, err) => {
       resolve({ code: child.exitCode ?? -1, out, err })

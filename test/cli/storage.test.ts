@@ -54,7 +54,7 @@ async function json<T>(...args: string[]): Promise<T[]> {
 }
 
 function command(...args: string[]): string[] {
-  return ['--import', 'tsx', join(project, 'src/cli/main.ts'), ...args]
+  return [join(project, 'bin/gnitz.js'), ...args]
 }
 
 function flip(file: string, at: number): void {

@@ -25,7 +25,7 @@ type Signal = 'SIGINT' | 'SIGKILL'
 /** Runs the demo to its end; `onOutput` hears all output so far and may send a signal. */
 function run(args: readonly string[], onOutput: (text: string, kill: (signal: Signal) => void) => void = () => {}) {
   return new Promise<{ code: number | null; text: string }>((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'demo/main.ts', ...args], { cwd: root })
+    const child = spawn(process.execPath, ['dist/demo/main.js', ...args], { cwd: root })
     let text = ''
     const hear = (part: Buffer) => {
       text += part.toString()

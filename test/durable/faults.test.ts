@@ -97,8 +97,8 @@ it('keys that are missing or wrong are named, and the directory opens with the r
 })
 
 it('a directory that another process has open is refused by its pid, until that process is gone', async () => {
-  const script = join(directory, '..', `${directory.split('/').at(-1)}.mts`)
-  const index = new URL('../../src/index.ts', import.meta.url).pathname
+  const script = join(directory, '..', `${directory.split('/').at(-1)}.mjs`)
+  const index = new URL('../../dist/src/index.js', import.meta.url).pathname
   writeFileSync(
     script,
     `const { open } = await import(${JSON.stringify(index)})
@@ -106,7 +106,7 @@ it('a directory that another process has open is refused by its pid, until that 
      process.send('open')
      setInterval(() => {}, 1000)`,
   )
-  const holder = fork(script, { execArgv: ['--import', 'tsx'], cwd: new URL('../..', import.meta.url) })
+  const holder = fork(script)
   try {
     await once(holder, 'message')
     await expect(open(directory)).rejects.toThrow(String(holder.pid))

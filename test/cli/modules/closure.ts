@@ -1,5 +1,5 @@
 /** A view that does not compile: its lambda reads a variable of its surroundings. */
-import { i64, table, u64, view } from '../../../src/index.js'
+import { i64, table, u64, view } from 'gnitz'
 
 const limit = 100n
 const orders = table('orders', { id: u64().primaryKey(), amount: i64() })

@@ -1,5 +1,5 @@
 /** A module as users write them, for the tests of `gnitz inspect`. */
-import { count, i64, string, sum, table, u64, view } from '../../../src/index.js'
+import { count, i64, string, sum, table, u64, view } from 'gnitz'
 
 export const orders = table('orders', {
   id: u64().primaryKey(),
