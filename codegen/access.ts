@@ -9,13 +9,12 @@
  * REQUIRES of the batches: NULL cells hold zeros, floats are in canonical form, unused bytes of short strings are 0.
  */
 import type { Expression, Identifier } from 'estree'
-import { DECIMAL_OFFSET } from '../src/schema/decimal.js'
 import type { Column, KeyField, Layout } from '../src/schema/schema.js'
-import { isDecimal, type TypeName } from '../src/schema/types.js'
+import { decimalShape } from '../src/schema/types.js'
 import { uuidFromWords } from '../src/schema/values.js'
 import { decodeBytes, decodeString } from '../src/zset/strings.js'
 import { assign, bin, call, cond, exprStmt, index, lit, member, unary } from './ast.js'
-import { type Operand, type Place, Scope, scratchView } from './expr/scope.js'
+import { decimalOfWords, LONG_PRECISION, longBits, type Operand, type Place, Scope, scratchView } from './expr/scope.js'
 import type { ExpandContext } from './specialise/types.js'
 
 const SIGN = 0x80000000
@@ -58,7 +57,7 @@ export function readOperand(place: Place, columnIndex: number, scope: Scope): Op
   return { ...base, ...(field === undefined ? stored(place, column, scope) : packed(place, field, scope)) }
 }
 
-type Reading = Pick<Operand, 'value' | 'german' | 'words' | 'decode' | 'lanes' | 'cell'>
+type Reading = Pick<Operand, 'value' | 'german' | 'words' | 'decode' | 'lanes' | 'cell' | 'long'>
 
 function stored(place: Place, column: Column, scope: Scope): Reading {
   const { ctx } = scope
@@ -103,20 +102,22 @@ function storedGerman(place: Place, column: Column, lanes: Expression, ctx: Expa
 }
 
 function wide(column: Column, words: { low: Expression; high: Expression }, row: string): Reading {
+  const precision = decimalShape(column.type)?.precision
+  if (precision !== undefined && precision <= LONG_PRECISION) {
+    return { value: asInt(words.low, true), words, long: longBits(precision) }
+  }
   const decode = (scope: Scope): Expression =>
     scope.once(`${row}.${column.index}`, () => {
       const value =
         column.type === 'uuid'
           ? call(scope.ctx.constant(uuidFromWords, 'uuidFromWords'), words.low, words.high)
-          : signedOffset(column.type, bin('|', bin('<<', words.high, lit(64n)), words.low))
+          : precision !== undefined
+            ? decimalOfWords(words)
+            : bin('|', bin('<<', words.high, lit(64n)), words.low)
       return scope.bind(value, `${column.name}_${column.type}`)
     })
   return { value: null, words, decode }
 }
-
-/** Decimals are stored with an offset. */
-const signedOffset = (type: TypeName, stored: Expression): Expression =>
-  isDecimal(type) ? bin('-', stored, lit(DECIMAL_OFFSET)) : stored
 
 function packed(place: Place, field: KeyField, scope: Scope): Reading {
   const { column, bits } = field

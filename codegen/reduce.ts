@@ -2,7 +2,7 @@
 import { WeightOverflowError } from '../src/base/errors.js'
 import { aggregateKey } from '../src/circuit/nodes.js'
 import { flatLayout, type Layout, layoutFingerprint, type RowSchema, rowSchema } from '../src/schema/schema.js'
-import { isDecimal, type TypeName } from '../src/schema/types.js'
+import { decimalShape, isDecimal, type TypeName } from '../src/schema/types.js'
 import type { Batch } from '../src/zset/batch.js'
 import type { Present } from '../src/zset/groups.js'
 import { type RecordLayout, recordLayout, usedLanes } from '../src/zset/records.js'
@@ -29,6 +29,7 @@ import { $copyRow } from '../templates/copy.js'
 import { $write, present, settle } from '../templates/settle.js'
 import { type AccumulatorCode, type AggregateCode, problemOf, resultOf, spillOf } from './accumulators.js'
 import type { Statics } from './build.js'
+import { LONG_PRECISION } from './expr/scope.js'
 import { moveString } from './kernels.js'
 import type { RowOutput } from './rows.js'
 import { external } from './specialise/types.js'
@@ -61,7 +62,7 @@ function accumulatorStatics(spec: AccumulatorCode, index: number, outputs: reado
     first,
     second,
     isBigInt: BIG.includes(first.type) || isDecimal(first.type),
-    isWide: isDecimal(first.type),
+    isWide: (decimalShape(first.type)?.precision ?? 0) > LONG_PRECISION,
     isSecondBigInt: second !== null && BIG.includes(second.type),
     isUnsigned: first.type === 'u64',
     isSecondUnsigned: second?.type === 'u64',

@@ -6,10 +6,12 @@
  */
 import type { Expression } from 'estree'
 import type { CallExpr, Op } from '../../src/circuit/expr.js'
-import { isFloat, isNumberType, TYPES, type TypeName } from '../../src/schema/types.js'
+import { isDecimal, isFloat, isNumberType, TYPES, type TypeName } from '../../src/schema/types.js'
 import { asInt } from '../access.js'
 import { bin, call, ifStmt, lit, logic, member, unary } from '../ast.js'
 import { anyNull, operands, plainZero } from './compile.js'
+import { decimalArithmetic } from './decimals.js'
+import { type Cell, compute, fill, longOf, within } from './long.js'
 import { and, not, type Operand, or, type Scope } from './scope.js'
 
 const SYMBOL = { add: '+', sub: '-', mul: '*', div: '/', rem: '%', pow: '**' } as const
@@ -24,10 +26,11 @@ const NAME: Partial<Record<Op, string>> = {
   neg: 'negated',
 }
 
-/** add, sub, mul, div, rem, neg, pow. Null for operands of mixed 64-bit types. */
+/** add, sub, mul, div, rem, neg, pow. Null for instants and durations, and for what does not fit its type. */
 export function arithmetic(expr: CallExpr, scope: Scope): Operand | null {
   const { type } = expr
   const numbers = expr.args.every(arg => isNumberType(arg.type))
+  if (isDecimal(type)) return decimalArithmetic(expr, scope)
   if (isFloat(type)) return numbers ? float(expr, operands(expr, scope), scope) : null
   if (expr.op === 'pow') return null
   if (isNumberType(type)) return numbers && !expr.args.some(a => isFloat(a.type)) ? small(expr, scope) : null
@@ -38,8 +41,36 @@ export function arithmetic(expr: CallExpr, scope: Scope): Operand | null {
       ? inRange(type, arg.value)
       : TYPES[arg.type].storage === storage,
   )
-  return fits ? wide(expr, scope) : null
+  if (fits) return wide(expr, scope)
+  return type === 'i64' && expr.args.every(arg => arg.type === 'i64' || arg.type === 'u64') ? mixed(expr, scope) : null
 }
+
+/** i64 with u64: as i64 while both are that, and small. */
+function mixed(expr: CallExpr, scope: Scope): Operand {
+  const { type, op } = expr
+  const args = operands(expr, scope)
+  const [a, b] = args.map((arg, n) => longOf(arg, scope, n === 0 ? 'left' : 'right'))
+  const divides = op === 'div' || op === 'rem'
+  const small = op === 'mul' ? 32 : 63
+  const both = and(within(a, small), within(b, small))
+  const test = divides ? and(both, bin('!==', b.value, lit(0n))) : both
+  const exactly = EXACTLY[op as keyof typeof EXACTLY]
+  const slow = (x: bigint, y: bigint, cell: Cell): boolean => {
+    const result = divides && y === 0n ? null : exactly(x, y)
+    return fill(cell, result !== null && inRange(type, result) ? result : null)
+  }
+  const fast = (): Expression => asInt(bin(SYMBOL[op as Binary], a.value, b.value), true)
+  const base = { type, isNull: anyNull(args), hint: NAME[op] ?? op, args }
+  return compute({ ...base, test, bits: 64, fast, slow, canFail: true }, scope)
+}
+
+const EXACTLY = {
+  add: (x: bigint, y: bigint) => x + y,
+  sub: (x: bigint, y: bigint) => x - y,
+  mul: (x: bigint, y: bigint) => x * y,
+  div: (x: bigint, y: bigint) => x / y,
+  rem: (x: bigint, y: bigint) => x % y,
+} as const
 
 function inRange(type: TypeName, value: bigint): boolean {
   const { min, max } = TYPES[type]

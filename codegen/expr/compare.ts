@@ -5,12 +5,13 @@
 import type { BinaryOperator, Expression } from 'estree'
 import type { CallExpr, Expr } from '../../src/circuit/expr.js'
 import { compareScalars } from '../../src/circuit/scalar.js'
-import { isFloat, TYPES } from '../../src/schema/types.js'
+import { isDecimal, isFloat, TYPES } from '../../src/schema/types.js'
 import { compareStrings } from '../../src/schema/values.js'
 import { Heap, INLINE_BYTES } from '../../src/zset/heap.js'
 import { compareGerman, encodeBytes, encodeString, equalGerman } from '../../src/zset/strings.js'
 import { bin, call, index, lit, logic, unary } from '../ast.js'
 import { anyNull, operands } from './compile.js'
+import { decimalLanes, longOf } from './long.js'
 import { and, type GermanCell, not, type Operand, or, type Scope } from './scope.js'
 
 type Comparison = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
@@ -46,6 +47,7 @@ function compare(op: Comparison, expr: CallExpr, args: readonly Operand[], scope
   const [a, b] = args
   const [left, right] = [TYPES[a.type], TYPES[b.type]]
   if (left.js === 'number' && right.js === 'number') return numbers(op, expr.args, args, scope)
+  if (isDecimal(a.type) && isDecimal(b.type)) return decimals(op, a, b, scope)
   if (a.words !== undefined && b.words !== undefined) return words(op, a.words, b.words)
   const lanes = left.storage === 'u64' && right.storage === 'u64' ? unsignedLanes(a, b) : null
   if (lanes !== null) return words(op, ...lanes)
@@ -149,6 +151,21 @@ function words(op: Comparison, a: Words, b: Words): Expression {
   if (op === 'ne') return or(bin('!==', a.low, b.low), bin('!==', a.high, b.high))
   const strict = op === 'lt' || op === 'le' ? '<' : '>'
   return or(bin(strict, a.high, b.high), and(bin('===', a.high, b.high), bin(SYMBOL[op], a.low, b.low)))
+}
+
+/** As i64, or by their words of 32 bits. */
+function decimals(op: Comparison, a: Operand, b: Operand, scope: Scope): Expression {
+  const [x, y] = [longOf(a, scope, 'left'), longOf(b, scope, 'right')]
+  if (x.whole === null && y.whole === null) return bin(SYMBOL[op], x.value, y.value)
+  const [left, right] = [decimalLanes(a, scope, 'left'), decimalLanes(b, scope, 'right')]
+  const equal = left.map((lane, n) => bin('===', lane, right[n]))
+  if (op === 'eq') return equal.reduce(and)
+  if (op === 'ne') return not(equal.reduce(and))
+  const strict = op === 'lt' || op === 'le' ? '<' : '>'
+  return [1, 2, 3].reduce(
+    (below, n) => or(bin(strict, left[n], right[n]), and(equal[n], below)),
+    bin(SYMBOL[op], left[0], right[0]),
+  )
 }
 
 /** Where the bytes of a stored value or of a literal lie; null for a computed value. */

@@ -1,22 +1,22 @@
 /**
  * From expressions to code: the table of operators, and the one way that serves all of them.
  *
- * Operators that have no code of their own, or not for these types, call the interpreter for that one operator
- * (`interpreted`): always right, never fast. An operator gets code of its own by an entry in `operators`.
+ * Operators that have no code of their own, or not for these types, call the function that they are in the interpreter,
+ * found when the code is made (`called`). An operator gets code of its own by an entry in `operators`.
  */
 import type { Expression } from 'estree'
-import { evaluate } from '../../src/circuit/eval.js'
 import type { CallExpr, Expr, LiteralExpr, Op } from '../../src/circuit/expr.js'
-import { Failure } from '../../src/circuit/scalar.js'
 import { exprKey, canFail as mayFail } from '../../src/circuit/substitute.js'
-import { TYPES, type Value } from '../../src/schema/types.js'
+import { isDecimal, TYPES, type TypeName, type Value } from '../../src/schema/types.js'
 import { canonicalFloat, uuidToWords } from '../../src/schema/values.js'
 import { readOperand } from '../access.js'
-import { assign, bin, call, cond, exprStmt, ifStmt, lit, member, variable } from '../ast.js'
+import { bin, call, lit, member } from '../ast.js'
 import { arithmetic } from './arithmetic.js'
+import { called } from './called.js'
 import { comparison, distinctness } from './compare.js'
 import { cast } from './convert.js'
 import { datePart } from './dates.js'
+import { decimalCast, roundedDecimal } from './decimals.js'
 import { choice, coalesce, junction, negation } from './logic.js'
 import { toU128 } from './plain.js'
 import { rangeFunction } from './ranges.js'
@@ -45,9 +45,9 @@ const operators: Partial<Record<Op, Operator>> = {
     const value = call(member('Math', expr.detail ?? ''), ...args.map(a => plainZero(a, scope)))
     return { type: 'f64', isNull: anyNull(args), value, negativeZero: true }
   },
-  cast: (expr, scope) => cast(expr, scope),
+  cast: (expr, scope) => decimalCast(expr, scope) ?? cast(expr, scope),
   datePart: (expr, scope) => datePart(expr, scope),
-  function: (expr, scope) => windowFunction(expr, scope) ?? rangeFunction(expr, scope),
+  function: (expr, scope) => windowFunction(expr, scope) ?? rangeFunction(expr, scope) ?? roundedDecimal(expr, scope),
 }
 
 function fill(ops: readonly Op[], operator: Operator): Partial<Record<Op, Operator>> {
@@ -66,12 +66,13 @@ export function compile(expr: Expr, scope: Scope): Operand {
 }
 
 function compileCall(expr: CallExpr, scope: Scope): Operand {
-  return operators[expr.op]?.(expr, scope) ?? interpreted(expr, scope)
+  return operators[expr.op]?.(expr, scope) ?? called(expr, scope)
 }
 
 /** The operand with its value and null test computed now, under names made from `hint`. */
 export function settled(operand: Operand, hint: string, scope: Scope): Operand {
-  const value = scope.bind(scope.valueOf(operand), hint)
+  // Words stay where they are.
+  const value = operand.value === null && operand.words ? null : scope.bind(scope.valueOf(operand), hint)
   return { ...operand, value, isNull: operand.isNull && scope.bind(operand.isNull, `${hint}_null`) }
 }
 
@@ -109,7 +110,8 @@ export function plainZero(operand: Operand, scope: Scope): Expression {
 }
 
 function literalOperand({ type, value }: LiteralExpr): Operand {
-  if (value === null) return { type, isNull: lit(true), value: zeroExpression(type), literal: null }
+  if (value === null)
+    return { type, isNull: lit(true), value: zeroExpression(type), literal: null, ...longOfNull(type) }
   if (value instanceof Uint8Array) {
     const decode = (scope: Scope) => scope.ctx.constant(value, 'literal')
     return { type, isNull: null, value: null, decode, literal: value }
@@ -121,6 +123,8 @@ function literalOperand({ type, value }: LiteralExpr): Operand {
   }
   return { type, isNull: null, value: lit(plain), literal: plain, ...literalWords(plain, type) }
 }
+
+const longOfNull = (type: TypeName): Pick<Operand, 'long'> => (isDecimal(type) ? { long: 1 } : {})
 
 function literalWords(value: Exclude<Value, null | Uint8Array>, type: LiteralExpr['type']): Pick<Operand, 'words'> {
   if (type === 'uuid' && typeof value === 'string') {
@@ -147,39 +151,3 @@ export function canFail(expr: Expr): boolean {
 
 /** These fail on results longer than a string may be. */
 const LENGTHENING: readonly Op[] = ['concat', 'upper', 'lower']
-
-/** Calls the interpreter for this one operator, on values. */
-export function interpreted(expr: CallExpr, scope: Scope): Operand {
-  const args = operands(expr, scope).map(arg => {
-    const value = plainZero(arg, scope)
-    return arg.isNull === null ? value : cond(arg.isNull, lit(null), value)
-  })
-  const helper = scope.ctx.constant(operatorFunction(expr), expr.udf === null ? expr.op : `call_${expr.udf.name}`)
-  const name = scope.ctx.fresh(expr.udf?.name ?? expr.detail ?? expr.op)
-  scope.emit(variable(name, call(helper, ...args)))
-  if (scope.frame.status !== null && canFail(expr)) {
-    const failed = bin('===', name, lit(undefined))
-    scope.emit(ifStmt(failed, [scope.fail(), exprStmt(assign(name, zeroExpression(expr.type)))]))
-  }
-  if (!expr.nullable) return { type: expr.type, isNull: null, value: name }
-  const isNull = scope.bind(bin('===', name, lit(null)), `${name.name}_null`)
-  scope.emit(ifStmt(isNull, [exprStmt(assign(name, zeroExpression(expr.type)))]))
-  return { type: expr.type, isNull, value: name }
-}
-
-/** The operator as a function of its operands' values; undefined where it fails. */
-function operatorFunction(expr: CallExpr): (...args: Value[]) => Value | undefined {
-  const args = expr.args.map((arg, index): Expr => {
-    const { type, nullable } = arg
-    return { kind: 'column', input: 0, index, name: `operand ${index}`, type, nullable }
-  })
-  const alone: CallExpr = { ...expr, args }
-  return (...values) => {
-    try {
-      return evaluate(alone, values)
-    } catch (failure) {
-      if (failure instanceof Failure) return undefined
-      throw failure
-    }
-  }
-}

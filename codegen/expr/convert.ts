@@ -8,10 +8,11 @@ import type { Expression } from 'estree'
 import type { CallExpr } from '../../src/circuit/expr.js'
 import { isFloat, isNumberType, TYPES, type TypeName } from '../../src/schema/types.js'
 import { asInt } from '../access.js'
-import { assign, bin, call, cond, exprStmt, index, lit, logic, member, unary } from '../ast.js'
+import { bin, call, cond, lit, logic, member, unary } from '../ast.js'
 import { compile } from './compile.js'
 import { castTimestamp } from './dates.js'
-import { and, type Operand, type Scope, scratchView } from './scope.js'
+import { wholeAsLong } from './long.js'
+import { and, not, type Operand, type Scope } from './scope.js'
 
 const WRAP: Partial<Record<TypeName, (x: Expression) => Expression>> = {
   i8: x => bin('>>', bin('<<', x, lit(24)), lit(24)),
@@ -38,15 +39,25 @@ export function cast(expr: CallExpr, scope: Scope): Operand | null {
     const operand = compile(arg, scope)
     return { type: to, isNull: operand.isNull, value: cond(scope.valueOf(operand), lit(1), lit(0)) }
   }
+  if (to === 'bool' && (isNumberType(from) || isWide(from))) return toBool(compile(arg, scope), scope)
   if (isWide(from) && to === 'f64') return wideToDouble(from, compile(arg, scope), scope)
   if ((from === 'timestamp' || from === 'timestamptz') && (to === 'date' || to === 'time')) {
     return castTimestamp(to, compile(arg, scope), scope)
   }
   if (from === 'date' || to === 'time') return null
-  if (isWide(from) && isWide(to)) return wideToWide(to, from, compile(arg, scope), scope)
-  if (isWide(from) && WRAP[to] !== undefined && to !== 'date') return wideToSmall(to, from, compile(arg, scope), scope)
+  if (isWide(from) && (isWide(to) || (WRAP[to] !== undefined && to !== 'date')))
+    return integerToInteger(to, from, compile(arg, scope), scope)
   if (isNumberType(from) && isWide(to)) return numberToWide(to, from, compile(arg, scope), scope)
   return null
+}
+
+/** 0 and 1 only. */
+function toBool(operand: Operand, scope: Scope): Operand {
+  const x = scope.bind(scope.valueOf(operand), 'number')
+  const [zero, one] = TYPES[operand.type].js === 'bigint' ? [lit(0n), lit(1n)] : [lit(0), lit(1)]
+  const value = scope.bind(bin('===', x, one), 'bool')
+  scope.failIf(and(not(value), bin('!==', x, zero)), operand.isNull)
+  return { type: 'bool', isNull: operand.isNull, value }
 }
 
 function covers(to: TypeName, from: TypeName): boolean {
@@ -93,6 +104,11 @@ function unsigned(lane: Expression): Expression {
   return lane.type === 'BinaryExpression' ? bin('>>>', lane, lit(0)) : lane
 }
 
+/** From 64 bits to any number of them. */
+export function integerToInteger(to: TypeName, from: TypeName, operand: Operand, scope: Scope): Operand {
+  return isWide(to) ? wideToWide(to, from, operand, scope) : wideToSmall(to, from, operand, scope)
+}
+
 function wideToWide(to: TypeName, from: TypeName, operand: Operand, scope: Scope): Operand {
   const x = scope.bind(scope.valueOf(operand), 'wide')
   const { storage } = TYPES[to]
@@ -130,10 +146,5 @@ function numberToWide(to: TypeName, from: TypeName, operand: Operand, scope: Sco
   const inside = logic('&&', bin('>=', x, lit(least)), bin('<', x, lit(signed ? 2 ** 63 : 2 ** 64)))
   const whole = bin('===', call(member('Math', 'floor'), x), x)
   scope.failIf(unary('!', logic('&&', inside, whole)), isNull)
-  const lanes = scratchView(scope.ctx, 'u32')
-  const high = scope.bind(call(member('Math', 'floor'), bin('/', x, lit(2 ** 32))), 'high')
-  scope.emit(exprStmt(assign(index(lanes, 0), bin('-', x, bin('*', high, lit(2 ** 32))))))
-  scope.emit(exprStmt(assign(index(lanes, 1), high)))
-  const value = scope.bind(index(scratchView(scope.ctx, signed ? 'i64' : 'u64'), 0), to)
-  return { type: to, isNull, value }
+  return { type: to, isNull, value: wholeAsLong(x, scope, signed ? 'i64' : 'u64') }
 }

@@ -13,10 +13,11 @@ import {
   yearOfDays,
 } from '../../src/circuit/scalar.js'
 import { daysOfMicros, MICROS_PER_DAY, microsOfDay } from '../../src/schema/calendar.js'
-import { assign, bin, call, exprStmt, ifStmt, index, lit, logic, member, variable } from '../ast.js'
+import { assign, bin, call, exprStmt, ifStmt, lit, logic, member, variable } from '../ast.js'
 import { operands } from './compile.js'
 import { wideToDouble } from './convert.js'
-import { not, type Operand, type Scope, scratchView } from './scope.js'
+import { wholeAsLong } from './long.js'
+import { not, type Operand, type Scope } from './scope.js'
 
 const OF_DAYS: Partial<Record<DatePart, (days: number) => number>> = {
   year: yearOfDays,
@@ -64,16 +65,7 @@ function number(operand: Operand, scope: Scope): Expression {
 /** The date or the time of a timestamp, which this can always be taken of. */
 export function castTimestamp(to: 'date' | 'time', operand: Operand, scope: Scope): Operand {
   const { days, micros } = split(operand, scope)
-  return { type: to, isNull: operand.isNull, value: to === 'date' ? days : throughMemory(micros, scope) }
-}
-
-/** A whole number of up to 53 bits, not negative, as a bigint: `BigInt(x)` would allocate. */
-function throughMemory(x: Expression, scope: Scope): Expression {
-  const lanes = scratchView(scope.ctx, 'u32')
-  const high = scope.bind(call(member('Math', 'floor'), bin('/', x, lit(2 ** 32))), 'high')
-  scope.emit(exprStmt(assign(index(lanes, 0), bin('-', x, bin('*', high, lit(2 ** 32))))))
-  scope.emit(exprStmt(assign(index(lanes, 1), high)))
-  return scope.bind(index(scratchView(scope.ctx, 'i64'), 0), 'whole')
+  return { type: to, isNull: operand.isNull, value: to === 'date' ? days : wholeAsLong(micros, scope) }
 }
 
 /** Within so many microseconds of 1970 (71 years) quotients of doubles are exact enough: their floor is right. */

@@ -1,7 +1,7 @@
 /** The 32-bit words of values in generated code, and what is built from them: packed keys and hashed keys. */
 import type { Expression } from 'estree'
 import type { Column, Layout } from '../../src/schema/schema.js'
-import { TYPES, type TypeName } from '../../src/schema/types.js'
+import { isDecimal, TYPES, type TypeName } from '../../src/schema/types.js'
 import {
   finishHash,
   HASH_LANES,
@@ -16,6 +16,7 @@ import {
 } from '../../src/zset/hash.js'
 import { assign, bin, call, cond, exprStmt, ifStmt, index, lit } from '../ast.js'
 import { plainZero } from './compile.js'
+import { decimalLanes } from './long.js'
 import { type Operand, type Scope, scratchView } from './scope.js'
 
 const SIGN = 0x80000000
@@ -29,6 +30,7 @@ export function storedWords(operand: Operand, scope: Scope, hint: string): Expre
   if (operand.lanes !== undefined) return [...operand.lanes]
   const { storage } = TYPES[operand.type]
   if (storage === 'german') throw new Error('a string has no words')
+  if (isDecimal(operand.type)) return decimalLanes(operand, scope, hint)
   if (storage === 'w128') return wideWords(operand, scope, hint)
   if (storage === 'f64' || storage === 'f32') return floatWords(operand, storage, scope, hint)
   const value = scope.valueOf(operand)

@@ -5,7 +5,7 @@
 import type { Expression } from 'estree'
 import type { CallExpr, Expr } from '../../src/circuit/expr.js'
 import { exprKey } from '../../src/circuit/substitute.js'
-import { TYPES, type TypeName } from '../../src/schema/types.js'
+import { isDecimal, TYPES, type TypeName } from '../../src/schema/types.js'
 import { assign, cond, exprStmt, ifStmt, lit, variable } from '../ast.js'
 import { canFail, compile } from './compile.js'
 import { and, isLit, not, type Operand, or, type Scope } from './scope.js'
@@ -127,8 +127,7 @@ function select(type: TypeName, test: Expression, yes: Branch, no: Branch, scope
   const [a, aScope] = yes
   const [b, bScope] = no
   if (isLit(test, true) && aScope.body.length === 0) return a
-  const x = aScope.valueOf(a)
-  const y = bScope.valueOf(b)
+  const [x, y] = [ready(a, aScope), ready(b, bScope)]
   const nullable = a.isNull !== null || b.isNull !== null
   const plain = aScope.body.length + bScope.body.length === 0
   const negativeZero = a.negativeZero === true || b.negativeZero === true
@@ -136,14 +135,18 @@ function select(type: TypeName, test: Expression, yes: Branch, no: Branch, scope
   if (plain && TYPES[type].js !== 'bigint') {
     const which = nullable ? scope.bind(test, `${hint}_first`) : test
     const isNull = nullable ? choose(which, a.isNull ?? lit(false), b.isNull ?? lit(false)) : null
-    return { type, isNull, value: cond(which, x, y), negativeZero }
+    return { type, isNull, value: cond(which, scope.valueOf(x), scope.valueOf(y)), negativeZero }
   }
   const join = scope.join(type, nullable, hint)
-  join.set(aScope, { ...a, value: x })
-  join.set(bScope, { ...b, value: y })
+  join.set(aScope, x)
+  join.set(bScope, y)
   scope.emit(ifStmt(test, aScope.body, bScope.body))
   return { ...join.operand, negativeZero }
 }
+
+/** The operand, decoded in its branch if it has to be; of decimals the words will do. */
+const ready = (operand: Operand, scope: Scope): Operand =>
+  isDecimal(operand.type) ? operand : { ...operand, value: scope.valueOf(operand) }
 
 /** `test ? a : b` for booleans. */
 function choose(test: Expression, a: Expression, b: Expression): Expression {

@@ -6,6 +6,7 @@ import type { Expression, Identifier, Statement } from 'estree'
 import { assert } from '../../src/base/errors.js'
 import type { Expr, Op } from '../../src/circuit/expr.js'
 import type { Layout } from '../../src/schema/schema.js'
+import { decimalShape } from '../../src/schema/types.js'
 import { assign, bin, cond, exprStmt, ifStmt, lit, logic, variable } from '../ast.js'
 import type { RowProgramSpec } from '../rows.js'
 import { eachUse } from '../specialise/tree.js'
@@ -13,7 +14,7 @@ import type { ExpandContext } from '../specialise/types.js'
 import { canFail, compile, plainZero, settled, sharedCalls } from './compile.js'
 import { keyLanes, storedWords } from './lanes.js'
 import { truth } from './logic.js'
-import { isLit, not, type Operand, type Place, Scope } from './scope.js'
+import { isLit, LONG_PRECISION, not, type Operand, type Place, Scope } from './scope.js'
 import { storeRow } from './store.js'
 
 /** The operators that cost more than a few instructions, or allocate. */
@@ -24,7 +25,9 @@ function isCostly(expr: Expr, known = new Map<Expr, boolean>()): boolean {
   let costly = known.get(expr)
   if (costly === undefined) {
     const text = expr.op === 'cast' && (expr.type === 'string' || expr.args[0].type === 'string')
-    costly = text || COSTLY.includes(expr.op) || expr.args.some(arg => isCostly(arg, known))
+    // Decimals of many digits are computed in memory (`long.ts`).
+    const wide = (decimalShape(expr.type)?.precision ?? 0) > LONG_PRECISION
+    costly = text || wide || COSTLY.includes(expr.op) || expr.args.some(arg => isCostly(arg, known))
     known.set(expr, costly)
   }
   return costly

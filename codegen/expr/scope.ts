@@ -9,9 +9,10 @@
  * branches are *slots*, cells of a typed array, for those types (`join`).
  */
 import type { Expression, Identifier, Statement } from 'estree'
+import { DECIMAL_OFFSET } from '../../src/schema/decimal.js'
 import { zeroBytes } from '../../src/schema/nested.js'
 import type { Layout } from '../../src/schema/schema.js'
-import { TYPES, type TypeName, type Value } from '../../src/schema/types.js'
+import { decimalShape, TYPES, type TypeName, type Value } from '../../src/schema/types.js'
 import {
   assign,
   bin,
@@ -28,6 +29,7 @@ import {
   variable,
 } from '../ast.js'
 import type { ExpandContext } from '../specialise/types.js'
+import { decimalWords } from './long.js'
 
 /** A row in generated code: `batch` and `at` are identifiers or literals. */
 export interface Place {
@@ -55,12 +57,14 @@ export interface Operand {
   /** Set for literals. */
   readonly literal?: Value
   readonly german?: GermanCell
-  /** Both halves of a stored 128-bit value, as u64. */
+  /** Both halves of a 128-bit value as it is stored, as u64. */
   readonly words?: { readonly low: Expression; readonly high: Expression }
   /** Emits what is needed to get at `value` where that is null. */
   readonly decode?: (scope: Scope) => Expression
   /** The 32-bit words of the stored form, low first, where they can be had without arithmetic. */
   readonly lanes?: readonly Expression[]
+  /** A decimal whose `value` is an i64 of so many bits, its sign included. */
+  readonly long?: number
   /** The value may be -0, where the expression's is +0. */
   readonly negativeZero?: boolean
   /** Read from a batch, so that a float is in canonical form already. */
@@ -77,6 +81,17 @@ export interface Join {
   /** Sets it to `from` at the end of `scope`. */
   set(scope: Scope, from: Operand): void
 }
+
+/** Sets a variable to an operand's value at the end of a scope. */
+type Put = (scope: Scope, from: Operand) => void
+
+/** Decimals of so many digits are i64 to generated code (`long.ts`). */
+export const LONG_PRECISION = 18
+export const longBits = (precision: number): number => (10n ** BigInt(precision)).toString(2).length + 1
+
+/** The number that stored words are. */
+export const decimalOfWords = ({ low, high }: { low: Expression; high: Expression }): Expression =>
+  bin('-', bin('|', bin('<<', high, lit(64n)), low), lit(DECIMAL_OFFSET))
 
 /** What all scopes of one row have in common. */
 export interface Frame {
@@ -171,24 +186,50 @@ export class Scope {
   join(type: TypeName, nullable: boolean, hint: string): Join {
     const nullName = nullable ? this.ctx.fresh(`${hint}_null`) : null
     if (nullName !== null) this.emit(variable(nullName, lit(false)))
-    const { storage } = TYPES[type]
-    const wide = storage === 'i64' || storage === 'u64'
-    const slot = wide ? this.#slot(storage === 'i64' ? new BigInt64Array(1) : new BigUint64Array(1), hint) : null
-    const target = slot?.value ?? this.ctx.fresh(hint)
-    if (target.type === 'Identifier') this.emit(variable(target, zeroExpression(type)))
+    const { put, ...place } = this.#variable(type, hint)
     return {
-      operand: { type, isNull: nullName, value: target, ...(slot && { lanes: slot.lanes }) },
+      operand: { type, isNull: nullName, ...place },
       set: (scope, from) => {
-        scope.emit(exprStmt(assign(target, scope.valueOf(from))))
+        put(scope, from)
         if (nullName !== null) scope.emit(exprStmt(assign(nullName, from.isNull ?? lit(false))))
       },
     }
   }
 
-  #slot(cell: BigInt64Array | BigUint64Array, hint: string): { value: Expression; lanes: Expression[] } {
-    const value = this.ctx.constant(cell, hint)
+  #variable(type: TypeName, hint: string): Pick<Operand, 'value'> & Partial<Operand> & { put: Put } {
+    const { storage } = TYPES[type]
+    const precision = decimalShape(type)?.precision
+    if (precision !== undefined && precision > LONG_PRECISION) return this.#cell(type, hint)
+    if (precision !== undefined || storage === 'i64' || storage === 'u64') {
+      const words = storage === 'u64' ? new BigUint64Array(1) : new BigInt64Array(1)
+      const value = index(this.ctx.constant(words, hint), 0)
+      const put: Put = (scope, from) => scope.emit(exprStmt(assign(value, scope.valueOf(from))))
+      if (precision !== undefined) return { value, long: longBits(precision), put }
+      const lanes = this.ctx.constant(new Uint32Array(words.buffer), `${hint}_lanes`)
+      return { value, lanes: [index(lanes, 0), index(lanes, 1)], put }
+    }
+    const value = this.ctx.fresh(hint)
+    this.emit(variable(value, zeroExpression(type)))
+    return { value, put: (scope, from) => scope.emit(exprStmt(assign(value, scope.valueOf(from)))) }
+  }
+
+  /** Memory for a decimal as it is stored. */
+  #cell(type: TypeName, hint: string): Pick<Operand, 'value'> & Partial<Operand> & { put: Put } {
+    const cell = new BigUint64Array(2)
+    const array = this.ctx.constant(cell, hint)
+    const words = { low: index(array, 0), high: index(array, 1) }
     const lanes = this.ctx.constant(new Uint32Array(cell.buffer), `${hint}_lanes`)
-    return { value: index(value, 0), lanes: [index(lanes, 0), index(lanes, 1)] }
+    return {
+      value: null,
+      words,
+      lanes: [0, 1, 2, 3].map(n => index(lanes, n)),
+      decode: scope => scope.bind(decimalOfWords(words), `${hint}_${type}`),
+      put: (scope, from) => {
+        const { low, high } = decimalWords(from, scope, hint)
+        scope.emit(exprStmt(assign(words.low, low)))
+        scope.emit(exprStmt(assign(words.high, high)))
+      },
+    }
   }
 
   /** The 32-bit words of a 64-bit value; through memory, since `Number(bigint)` is slow. */

@@ -6,12 +6,13 @@
  */
 import type { Expression, Statement } from 'estree'
 import type { Column } from '../../src/schema/schema.js'
-import { TYPES } from '../../src/schema/types.js'
+import { isDecimal, TYPES } from '../../src/schema/types.js'
 import { copyString, encodeBytes, encodeString } from '../../src/zset/strings.js'
 import { element, heapOf, nameOf } from '../access.js'
 import { assign, bin, call, cond, exprStmt, id, ifStmt, index, lit, member } from '../ast.js'
 import { plainZero } from './compile.js'
 import { keyLanes, storedWords } from './lanes.js'
+import { decimalWords } from './long.js'
 import { not, type Operand, type Place, type Scope } from './scope.js'
 
 /** Writes key, null words and stored columns. `operands` by column index; a column without one is left alone. */
@@ -117,6 +118,10 @@ function cellValue(column: Column, operand: Operand, scope: Scope): Expression {
 }
 
 function halves(operand: Operand, scope: Scope, hint: string): Expression[] {
+  if (isDecimal(operand.type)) {
+    const { low, high } = decimalWords(operand, scope, hint)
+    return [low, high]
+  }
   if (operand.words !== undefined) return [operand.words.low, operand.words.high]
   if (operand.type === 'u128') {
     const value = scope.bind(scope.valueOf(operand), hint)

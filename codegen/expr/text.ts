@@ -2,14 +2,18 @@
 import type { Expression } from 'estree'
 import type { CallExpr } from '../../src/circuit/expr.js'
 import { prefix, slice } from '../../src/circuit/scalar.js'
+import { MAX_STRING_BYTES } from '../../src/schema/types.js'
+import { utf8Length } from '../../src/schema/values.js'
 import { bytesOrder, secondWord } from '../../src/zset/strings.js'
-import { bin, call, index, lit, logic, member } from '../ast.js'
+import { bin, call, cond, index, lit, logic, member } from '../ast.js'
 import { anyNull, operands } from './compile.js'
-import type { GermanCell, Operand, Scope } from './scope.js'
+import { and, type GermanCell, type Operand, type Scope } from './scope.js'
 
-/** All but the operators whose result may be too long, which go by the interpreter. */
+/** String operators; null for others. */
 export function text(expr: CallExpr, scope: Scope): Operand | null {
   switch (expr.op) {
+    case 'concat':
+      return concat(expr, scope)
     case 'startsWith':
     case 'endsWith':
     case 'includes':
@@ -22,6 +26,30 @@ export function text(expr: CallExpr, scope: Scope): Operand | null {
     default:
       return null
   }
+}
+
+/** Texts of so many units together are within bounds whatever their bytes. */
+const SHORT = Math.floor(MAX_STRING_BYTES / 3)
+
+/** Fails where the result is too long; only long texts have their bytes counted. */
+function concat(expr: CallExpr, scope: Scope): Operand {
+  const args = operands(expr, scope)
+  const isNull = anyNull(args)
+  const tooLong = scope.ctx.constant(exceeds, 'tooLong')
+  const joined = args
+    .map(arg => scope.valueOf(arg))
+    .reduce((a, b) => {
+      const [left, right] = [scope.bind(a, 'text'), scope.bind(b, 'text')]
+      const size = bin('+', member(left, 'length'), member(right, 'length'))
+      const long = scope.bind(and(bin('>', size, lit(SHORT)), call(tooLong, left, right)), 'long')
+      scope.failIf(long, isNull)
+      return cond(long, lit(''), bin('+', left, right))
+    })
+  return { type: 'string', isNull, value: scope.bind(joined, 'joined') }
+}
+
+function exceeds(a: string, b: string): boolean {
+  return a.length + b.length > MAX_STRING_BYTES || utf8Length(a) + utf8Length(b) > MAX_STRING_BYTES
 }
 
 function plain(expr: CallExpr, args: readonly Operand[], scope: Scope): Operand {

@@ -10,7 +10,7 @@
  */
 import { assert } from '../base/errors.js'
 import { isDecimal, TYPES, type TypeName, type Value } from '../schema/types.js'
-import { canonicalFloat, type NonNullValue } from '../schema/values.js'
+import { canonicalFloat, formatValue, type NonNullValue } from '../schema/values.js'
 import type { CallExpr, DatePart, Expr } from './expr.js'
 import * as scalar from './scalar.js'
 
@@ -94,6 +94,40 @@ function strict(expr: CallExpr, values: readonly Value[]): Value {
       return canonical(apply(expr, values as readonly NonNullValue[]))
     }
   }
+}
+
+/**
+ * The operator of a call as a function of its operands' values, with all that follows from their types done. A strict
+ * one must not be given NULL, and its result may be -0. Throws `Failure`. REQUIRES: it evaluates all its operands.
+ */
+export function operatorOf(expr: CallExpr): (...values: Value[]) => Value {
+  const types = { args: expr.args.map(a => a.type), result: expr.type }
+  const [from] = types.args
+  switch (expr.op) {
+    case 'is':
+    case 'isnt':
+    case 'isNull':
+    case 'udf':
+      return (...values) => strict(expr, values)
+    case 'function': {
+      const evaluate = scalar.functionNamed(expr.detail).evaluate as (v: readonly Value[], t: typeof types) => Value
+      return fixed(expr.args.length, values => evaluate(values, types))
+    }
+    case 'cast':
+      if (expr.type === 'string' && from !== 'bytes' && from !== 'json')
+        return value => formatValue(from, present(value))
+      return value => scalar.cast(from, expr.type, present(value))
+    default:
+      return fixed(expr.args.length, values => apply(expr, values as readonly NonNullValue[]))
+  }
+}
+
+const present = (value: Value): NonNullValue => value as NonNullValue
+
+/** A function of so many values from one of their list. */
+function fixed(count: number, of: (values: readonly Value[]) => Value): (...values: Value[]) => Value {
+  if (count === 1) return a => of([a])
+  return count === 2 ? (a, b) => of([a, b]) : (...values) => of(values)
 }
 
 function distinctFrom(a: Value, b: Value): boolean {

@@ -31,13 +31,18 @@ export {
   yearOfDays,
 } from './scalar/dates.js'
 export {
+  alwaysFits,
   asDecimalType,
   commonDecimal,
+  computeDecimal,
   convertDecimal,
   type DecimalOp,
   decimalArithmetic,
   decimalResult,
   decimalToNumber,
+  holdsAll,
+  type Rounding,
+  roundedDecimal,
 } from './scalar/decimals.js'
 export { Failure, fail } from './scalar/failure.js'
 export { callMath, isMathFunction, MATH_ARITY } from './scalar/math.js'

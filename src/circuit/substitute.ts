@@ -10,7 +10,7 @@ import { zeroBytes } from '../schema/nested.js'
 import type { RowSchema } from '../schema/schema.js'
 import { isDecimal, isFloat, TYPES, type TypeName, type Value } from '../schema/types.js'
 import type { CallExpr, ColumnExpr, Expr, LiteralExpr, Op } from './expr.js'
-import { functionNamed } from './scalar.js'
+import { alwaysFits, functionNamed, holdsAll } from './scalar.js'
 
 /** A reference to column `index` of `schema`, as the row (0) or the right row of a join (1). */
 export function columnOf(schema: RowSchema, index: number, input: 0 | 1 = 0): ColumnExpr {
@@ -171,21 +171,25 @@ export function canFail(expr: Expr): boolean {
   return fails
 }
 
-function opCanFail(expr: CallExpr): boolean {
+/** Whether the operator may fail on operands that have a value. */
+export function opCanFail(expr: CallExpr): boolean {
   switch (expr.op) {
     case 'add':
     case 'sub':
     case 'mul':
+      return isDecimal(expr.type) ? !decimalIsTotal(expr.op, expr) : !isFloat(expr.type)
     case 'neg':
+      return !isFloat(expr.type) && !isDecimal(expr.type)
     case 'pow':
       return !isFloat(expr.type)
     case 'div':
     case 'rem':
+      if (isDecimal(expr.type)) return !decimalIsTotal(expr.op, expr)
       return !isFloat(expr.type) && !dividesAlways(expr)
     case 'cast':
       return !castIsTotal(expr.args[0].type, expr.type)
     case 'function':
-      return functionNamed(expr.detail).canFail
+      return functionNamed(expr.detail).canFail && !roundsAlways(expr)
     case 'udf':
     // Text may become longer than a string can be.
     case 'concat':
@@ -208,11 +212,24 @@ function dividesAlways({ type, args: [dividend, divisor] }: CallExpr): boolean {
   return value !== 0n && value !== -1n && value >= min && value <= max
 }
 
+/** Arithmetic of decimals whose type has room for every result, and that does not divide by what may be zero. */
+function decimalIsTotal(op: 'add' | 'sub' | 'mul' | 'div' | 'rem', { args: [left, right] }: CallExpr): boolean {
+  if (!isDecimal(left.type) || !isDecimal(right.type) || !alwaysFits(op, left.type, right.type)) return false
+  if (op !== 'div' && op !== 'rem') return true
+  return right.kind === 'literal' && typeof right.value === 'bigint' && right.value !== 0n
+}
+
+const ROUNDING = ['decimalRound', 'decimalFloor', 'decimalCeil', 'decimalTrunc']
+
+const roundsAlways = ({ detail, type, args }: CallExpr): boolean =>
+  detail !== null && ROUNDING.includes(detail) && holdsAll(type, args[0].type)
+
 function castIsTotal(from: TypeName, to: TypeName): boolean {
   if (from === to) return true
   if ((from === 'timestamp' || from === 'timestamptz') && (to === 'date' || to === 'time')) return true
   const [source, target] = [TYPES[from], TYPES[to]]
-  if (isDecimal(from) || isDecimal(to)) return to === 'string' || to === 'f64'
+  if (isDecimal(to)) return holdsAll(to, from)
+  if (isDecimal(from)) return to === 'string' || to === 'f64' || to === 'f32'
   if (source.shape !== null || target.shape !== null) return to === 'string' && from === 'interval'
   const integer = (t: TypeName) => /^[iu]\d+$/.test(t)
   if (to === 'string') return from !== 'bytes'

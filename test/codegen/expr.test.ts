@@ -2,20 +2,22 @@
 import { describe, expect, it } from 'vitest'
 import { canFail } from '../../codegen/expr/compile.js'
 import type { Expr, Op } from '../../src/circuit/expr.js'
-import { castable } from '../../src/circuit/scalar.js'
-import { flatLayout } from '../../src/schema/schema.js'
-import { TYPES, type TypeName } from '../../src/schema/types.js'
+import { castable, type DecimalOp, decimalResult } from '../../src/circuit/scalar.js'
+import { arrangedLayout, flatLayout } from '../../src/schema/schema.js'
+import { decimalOf, decimalShape, TYPES, type TypeName, type Value } from '../../src/schema/types.js'
 import {
   batchOf,
   bytesOf,
   column,
   compileRun,
+  DECIMALS,
   expected,
   generic,
   literal,
   op,
   outcome,
   programOf,
+  random,
   randomRows,
   SAMPLES,
   schemaOf,
@@ -24,6 +26,8 @@ import {
 
 const names = Object.keys(TYPES) as TypeName[]
 const ROWS = 90
+/** Decimals of every kind with those of every other, which takes half a minute. */
+const EVERY_PAIR = process.env.EVERY_PAIR === '1'
 
 /** Two columns of a type, the second nullable, and another nullable one. */
 function tableOf(type: TypeName, other: TypeName = type) {
@@ -187,6 +191,106 @@ describe('arithmetic', () => {
         op('math', [zero, literal('f64', -1)], 'f64', { detail }),
       ]),
     )
+  })
+})
+
+describe('decimals', () => {
+  const literals = (type: TypeName) => SAMPLES[type].slice(0, 4).concat(SAMPLES[type].slice(-2))
+  const function_ = (detail: string, args: readonly Expr[], type: TypeName) => op('function', args, type, { detail })
+
+  it.each(DECIMALS)('arithmetic of %s with other decimals', type => {
+    const at = DECIMALS.indexOf(type)
+    for (const other of EVERY_PAIR ? DECIMALS : [at, at + 3, at + 7].map(n => DECIMALS[n % DECIMALS.length])) {
+      const table = tableOf(type, other)
+      const { col } = table
+      const values = EVERY_PAIR
+        ? literals(other)
+        : literals(other)
+            .slice(1)
+            .filter((_, n) => n % 3 === at % 3)
+      const exprs = ARITHMETIC.flatMap(o => {
+        const result = decimalResult(o as DecimalOp, type, other)
+        if (result === null) return []
+        const constant = values.map(v => op(o, [col('b'), literal(other, v)], result))
+        return [op(o, [EVERY_PAIR ? col('a') : col('b'), col('d')], result), ...constant]
+      })
+      check(table, [...exprs, op('neg', [op('neg', [col('b')], type)], type)])
+    }
+  })
+
+  it.each(DECIMALS)('comparison of %s, computed and stored', type => {
+    const table = tableOf(type)
+    const { col } = table
+    const negated = op('neg', [col('c')], type)
+    check(
+      table,
+      COMPARISONS.flatMap(o => [
+        op(o, [col('a'), col('b')], 'bool'),
+        op(o, [negated, col('b')], 'bool'),
+        op(o, [negated, op('coalesce', [col('b'), col('a')], type)], 'bool'),
+        ...literals(type).flatMap(v => [
+          op(o, [col('b'), literal(type, v)], 'bool'),
+          op(o, [literal(type, v), negated], 'bool'),
+        ]),
+        op(o, [col('b'), literal(type, null)], 'bool'),
+      ]),
+    )
+  })
+
+  it.each(DECIMALS)('choice, rounding and casts of %s', type => {
+    const table = tableOf(type)
+    const { col } = table
+    const { precision, scale } = decimalShape(type) as { precision: number; scale: number }
+    const roundings = ['decimalRound', 'decimalFloor', 'decimalCeil', 'decimalTrunc'].flatMap(detail =>
+      [...new Set([0, scale >> 1, scale])].map(to => {
+        return function_(detail, [col('b')], decimalOf(Math.min(38, precision - scale + to + 1), to))
+      }),
+    )
+    check(table, [
+      ...roundings,
+      function_('decimalAbs', [col('b')], type),
+      op('if', [col('p'), col('a'), op('neg', [col('b')], type)], type),
+      op('coalesce', [col('b'), op('neg', [col('a')], type), literal(type, 1n)], type),
+      op('if', [col('r'), literal(type, -1n), literal(type, null)], type),
+    ])
+    const targets = [...names, ...DECIMALS].filter(to => castable(type, to))
+    check(
+      table,
+      targets.flatMap(to => [op('cast', [col('b')], to), op('cast', [op('neg', [col('a')], type)], to)]),
+    )
+  })
+
+  it.each(names.filter(from => castable(from, DECIMALS[0])))('casts from %s', from => {
+    const table = tableOf(from)
+    const { col } = table
+    check(
+      table,
+      DECIMALS.flatMap(to => [op('cast', [col('a')], to), op('cast', [col('b')], to)]),
+    )
+  })
+
+  it('casts from doubles are those of their text', () => {
+    const next = random(7)
+    const doubles = Array.from({ length: 400 }, () => (next(2 ** 31) - 2 ** 30) / 10 ** next(12))
+    const halves = [0.5, 1.5, 2.675, 1.005, 0.1 + 0.2, 1e15, 999999999999999.9, 1e-7, 5e-8, 123456.785, 4.35]
+    const schema = schemaOf('t', { a: 'f64', b: 'f64?', c: 'f64?', d: 'f64', p: 'bool?', q: 'bool?', r: 'bool' })
+    const rows = [...doubles, ...halves, ...halves.map(x => -x)].map(x => [x, x, x, x, true, true, true])
+    const col = (name: string) => column(schema, name)
+    check(
+      { schema, col, rows },
+      DECIMALS.map(to => op('cast', [col('a')], to)),
+    )
+  })
+
+  it('are read from and written to packed keys', () => {
+    for (const type of DECIMALS) {
+      const schema = schemaOf('t', { a: type, b: 'bool' })
+      const layout = arrangedLayout(schema, [0])
+      const out = programOf(layout, null, [op('neg', [column(schema, 'a')], type), column(schema, 'a')])
+      const rows = SAMPLES[type].map((v): Value[] => [v, true])
+      const { fn, source } = compileRun(out)
+      expect(outcome(out, fn, batchOf(layout, rows)).rows, source).toEqual(expected(out, rows).rows)
+    }
   })
 })
 

@@ -8,7 +8,7 @@ import { evaluate } from '../../src/circuit/eval.js'
 import type { CallExpr, ColumnExpr, Expr, LiteralExpr, Op } from '../../src/circuit/expr.js'
 import { Failure } from '../../src/circuit/scalar.js'
 import { flatLayout, type Layout, type RowSchema, rowSchema } from '../../src/schema/schema.js'
-import type { TypeName, Value } from '../../src/schema/types.js'
+import { decimalOf, decimalShape, isDecimal, type TypeName, type Value } from '../../src/schema/types.js'
 import { normalise } from '../../src/schema/values.js'
 import { samples } from '../../src/testing/samples.js'
 import { Batch } from '../../src/zset/batch.js'
@@ -57,8 +57,35 @@ const TEXTS = [
 ]
 const MICROS = [0n, 1n, -1n, 999_999_999_999_999n, -62_135_596_800_000_000n, 86_399_999_999n]
 
+/** Decimals that are 64 bits wide to generated code, those next to them, and the widest. */
+export const DECIMALS: readonly TypeName[] = (
+  [
+    [1, 0],
+    [5, 2],
+    [10, 2],
+    [18, 0],
+    [18, 9],
+    [19, 0],
+    [20, 3],
+    [38, 0],
+    [38, 10],
+    [38, 38],
+  ] as const
+).map(([precision, scale]) => decimalOf(precision, scale))
+
+/** Small units, ends of the type, of 32, 53 and 64 bits, and what is a half after the point. */
+function unitsOf(type: TypeName): bigint[] {
+  const { precision, scale } = decimalShape(type) as { precision: number; scale: number }
+  const most = 10n ** BigInt(precision) - 1n
+  const one = 10n ** BigInt(scale)
+  const ends = [2n ** 31n, 2n ** 32n + 5n, 2n ** 53n + 1n, 2n ** 62n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n, 10n ** 18n]
+  const units = [0n, 1n, 2n, 7n, 49n, 50n, 150n, one, one / 2n, one + one / 2n, one * 2n, most, most / 2n, ...ends]
+  return [...new Set(units.flatMap(u => [u, -u]))].filter(u => u <= most && u >= -most)
+}
+
 /** Values worth trying, by type. */
 export const SAMPLES = {
+  ...Object.fromEntries(DECIMALS.map(type => [type, unitsOf(type)])),
   bool: [false, true],
   i8: integers(8, true),
   i16: integers(16, true),
@@ -217,7 +244,8 @@ export function expected(program: RowProgram, rows: readonly (readonly Value[])[
       kept.push(
         outputs
           .map(e => evaluate(e, row))
-          .map((v, n) => (v === null ? null : (normalise(outputs[n].type, v) as Value))),
+          // A decimal as a bigint would be a whole number to `normalise`.
+          .map((v, n) => (v === null || isDecimal(outputs[n].type) ? v : (normalise(outputs[n].type, v) as Value))),
       )
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure

@@ -131,7 +131,7 @@ function fromDecimal(from: TypeName, to: TypeName, value: bigint): NonNullValue 
 }
 
 /** Rounded to the digits that the type has after the point; a double counts as its shortest text. */
-function toDecimal(to: TypeName, value: number | bigint | string): bigint | null {
+export function toDecimal(to: TypeName, value: number | bigint | string): bigint | null {
   const parsed = typeof value === 'bigint' ? { units: value, scale: 0 } : parseDecimal(String(value).trim())
   const shape = decimalShape(to)
   if (parsed === null || shape === null) return null

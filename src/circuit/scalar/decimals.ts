@@ -66,15 +66,56 @@ const SIGNS: Readonly<Record<DecimalOp, string>> = { add: '+', sub: '-', mul: '*
 export function decimalArithmetic(
   op: DecimalOp,
   type: TypeName,
-  [left, right]: readonly TypeName[],
+  types: readonly TypeName[],
   a: bigint,
   b: bigint,
 ): bigint {
-  const [to, x, y] = [type, left, right].map(t => decimalShape(t) as Size)
   if ((op === 'div' || op === 'rem') && b === 0n) return fail('division by zero')
-  const units = compute(op, to.scale, a, x.scale, b, y.scale)
-  if (fitsPrecision(units, to.precision)) return units
+  const units = computeDecimal(op, type, types, a, b)
+  if (units !== null) return units
+  const [x, y] = types.map(t => decimalShape(t) as Size)
   return fail(`${type} overflow in ${formatDecimal(a, x.scale)} ${SIGNS[op]} ${formatDecimal(b, y.scale)}`)
+}
+
+/** The same, null where it fails. */
+export function computeDecimal(
+  op: DecimalOp,
+  type: TypeName,
+  [left, right]: readonly TypeName[],
+  a: bigint,
+  b: bigint,
+): bigint | null {
+  const [to, x, y] = [type, left, right].map(t => decimalShape(t) as Size)
+  if ((op === 'div' || op === 'rem') && b === 0n) return null
+  const units = compute(op, to.scale, a, x.scale, b, y.scale)
+  return fitsPrecision(units, to.precision) ? units : null
+}
+
+/** Whether `a op b` has a value whatever the operands, a divisor of zero aside: its type was not cut to 38 digits. */
+export function alwaysFits(op: DecimalOp, left: TypeName, right: TypeName): boolean {
+  const [a, b] = [left, right].map(t => decimalShape(t) as Size)
+  const scale = Math.max(a.scale, b.scale)
+  const whole = Math.max(a.precision - a.scale, b.precision - b.scale)
+  switch (op) {
+    case 'add':
+    case 'sub':
+      return whole + 1 + scale <= MAX_PRECISION
+    case 'mul':
+      return a.precision + b.precision <= MAX_PRECISION
+    case 'rem':
+      return true
+    case 'div':
+      // The greatest dividend by one unit of the last place of the divisor.
+      return a.precision - a.scale + b.scale + Math.min(MAX_PRECISION, scale + QUOTIENT_DIGITS) <= MAX_PRECISION
+  }
+}
+
+/** Whether every value of the decimal or integer type is one of decimal type `to`, if need be after rounding. */
+export function holdsAll(to: TypeName, from: TypeName): boolean {
+  const [x, y] = [asDecimalType(from), to].map(t => (t === null ? null : (decimalShape(t) as Size)))
+  if (x === null || y === null) return false
+  // Rounding may carry into one more digit.
+  return y.precision - y.scale >= x.precision - x.scale + (y.scale < x.scale ? 1 : 0)
 }
 
 function compute(op: DecimalOp, scale: number, a: bigint, aScale: number, b: bigint, bScale: number): bigint {
@@ -104,10 +145,16 @@ export type Rounding = 'round' | 'floor' | 'ceil' | 'trunc'
 
 /** The value with the digits of `to` after the point. Fails if it then has too many before it. */
 export function roundDecimal(how: Rounding, from: TypeName, to: TypeName, value: bigint): bigint {
+  const units = roundedDecimal(how, from, to, value)
+  return units ?? fail(`${to} overflow in ${how}(${formatDecimal(value, (decimalShape(from) as Size).scale)})`)
+}
+
+/** The same, null where it fails. */
+export function roundedDecimal(how: Rounding, from: TypeName, to: TypeName, value: bigint): bigint | null {
   const [x, y] = [from, to].map(t => decimalShape(t) as Size)
   const units =
     y.scale >= x.scale ? rescale(value, x.scale, y.scale) : rounded(how, value, powerOfTen(x.scale - y.scale))
-  return fitsPrecision(units, y.precision) ? units : fail(`${to} overflow in ${how}(${formatDecimal(value, x.scale)})`)
+  return fitsPrecision(units, y.precision) ? units : null
 }
 
 function rounded(how: Rounding, value: bigint, unit: bigint): bigint {
