@@ -9,7 +9,7 @@ import type { CodeContext } from '../../codegen/steps.js'
 import { limitsOf, type Signal } from '../circuit/bounds.js'
 import { lower } from '../circuit/lower.js'
 import { optimise } from '../circuit/optimise.js'
-import type { Rel, Relation, TableDefinition, ViewDefinition, Waterline } from '../circuit/rel.js'
+import type { AggregateRel, Rel, Relation, TableDefinition, ViewDefinition, Waterline } from '../circuit/rel.js'
 import { arrangedLayout, flatLayout, type Layout, type RowSchema, rowSchema } from '../schema/schema.js'
 import type { Batch } from '../zset/batch.js'
 import { Store } from '../zset/store.js'
@@ -18,6 +18,7 @@ import { backfill, type Progress } from './backfill.js'
 import { Scheduler } from './epoch.js'
 import { upstream } from './handles.js'
 import type { ArrangeOperator } from './operators/arrange.js'
+import type { KeysOperator } from './operators/keys.js'
 import type { Operator, Producer } from './operators/operator.js'
 import { ReduceOperator } from './operators/reduce.js'
 import { SinkOperator } from './operators/sink.js'
@@ -73,6 +74,7 @@ export class Circuit {
   readonly scheduler = new Scheduler()
   /** While a table is altered: gives new operators what others hold; false if they are to begin otherwise. */
   heir: ((operators: readonly Operator[]) => boolean) | null = null
+  private readonly keyTables = new Map<string, KeysOperator>()
   private readonly arrangements = new Map<string, { operator: ArrangeOperator; shared: SharedArrangement | null }>()
 
   constructor(
@@ -173,6 +175,15 @@ export class Circuit {
     return this.added(table, rel, undefined, planner => planner.sideOf(rel, key, purpose))
   }
 
+  isArranged(table: TableDefinition, rel: Rel, key: readonly number[]): boolean {
+    return new Planner(this.catalog([]), this.contextOf(table), rel, table).isArranged(rel, key)
+  }
+
+  /** What counts the rows of each key: the groups of `rel`. `what` tells the same in a few expressions over the table. */
+  addKeys(table: TableDefinition, purpose: string, rel: AggregateRel, what: object): KeysOperator {
+    return this.added(table, rel, undefined, planner => planner.keysOf(rel, purpose, what))
+  }
+
   private added<T>(table: TableDefinition, rel: Rel, progress: Progress | undefined, plan: (p: Planner) => T): T {
     const added: string[] = []
     const planner = new Planner(this.catalog(added), this.contextOf(table), rel, table)
@@ -227,6 +238,8 @@ export class Circuit {
         this.arrangements.set(key, { operator, shared })
         added.push(key)
       },
+      findKeys: key => this.keyTables.get(key),
+      addKeys: (key, operator) => void this.keyTables.set(key, operator),
     }
   }
 
@@ -250,6 +263,7 @@ export class Circuit {
 
   private discard(operators: ReadonlySet<Operator>, arrangements: readonly string[]): void {
     for (const key of arrangements) this.arrangements.delete(key)
+    for (const [key, operator] of this.keyTables) if (operators.has(operator)) this.keyTables.delete(key)
     for (const operator of operators) {
       for (const input of operator.waitsFor()) {
         const at = input.consumers.indexOf(operator)

@@ -133,7 +133,12 @@ export class Definitions {
     if (definition.kind === 'foreignKey' && typeof definition.parent === 'object') {
       if (this.registry.find(definition.parent) === undefined) this.addTable(definition.parent, created)
     }
-    this.rules.addConstraint(table.rules, definition)
+    try {
+      this.rules.addConstraint(table.rules, definition)
+    } catch (error) {
+      this.collect()
+      throw error
+    }
     created.push({ kind: 'constraint', name: definition.name, table, definition, handle: { dropped: false } })
   }
 

@@ -49,6 +49,7 @@ import {
   VariableOperator,
 } from './operators/fixpoint.js'
 import { GateOperator } from './operators/gate.js'
+import { KeysOperator } from './operators/keys.js'
 import { NoiseOperator, noiseLayout } from './operators/noise.js'
 import type { Producer } from './operators/operator.js'
 import { Ranked, type RankedTarget } from './operators/ranked.js'
@@ -270,7 +271,21 @@ export class Planner extends Planning {
     return this.add(new NoiseOperator(input, rel, kernelsOf(noiseLayout(rel), mode), unit))
   }
 
-  private reduceOf(rel: AggregateRel): ReduceOperator {
+  /** The operator that counts the keys of `rel`; it is shared if one exists. `what`: as for `StateNames.keys`. */
+  keysOf(rel: AggregateRel, purpose: string, what: object): KeysOperator {
+    const key = this.keyOf(rel)
+    let operator = this.catalog.findKeys(key)
+    if (operator === undefined) {
+      const { spec, table } = this.groupsOf(rel)
+      operator = new KeysOperator(table, purpose)
+      operator.stateName = this.names.keys(what)
+      for (const feed of this.feedsOf(mapRel(rel.input, spec.pipeline))) this.attachGroup(operator, feed, spec, table)
+      this.catalog.addKeys(key, this.add(operator))
+    }
+    return operator
+  }
+
+  private groupsOf(rel: AggregateRel) {
     const plan = planAggregate(rel)
     const keyLayout = arrangedLayout(
       plan.pipeline.schema,
@@ -286,6 +301,11 @@ export class Planner extends Planning {
       plan.aggregates.filter(a => a.kind === 'stored').map(a => a.column),
       code.present,
     )
+    return { plan, keyLayout, spec, code, table }
+  }
+
+  private reduceOf(rel: AggregateRel): ReduceOperator {
+    const { plan, keyLayout, spec, code, table } = this.groupsOf(rel)
     const operator = new ReduceOperator(table, code, {
       schema: rel.schema,
       keyCount: rel.keys.length,
@@ -381,7 +401,7 @@ export class Planner extends Planning {
   }
 
   private attachGroup(
-    operator: ReduceOperator,
+    operator: ReduceOperator | KeysOperator,
     feed: FeedPlan,
     spec: Parameters<typeof accumulateCode>[1],
     table: GroupTable,

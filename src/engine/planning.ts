@@ -21,6 +21,7 @@ import {
 } from './operators/feed.js'
 import type { FixpointOperator } from './operators/fixpoint.js'
 import { JoinOperator, type Probe } from './operators/join.js'
+import type { KeysOperator } from './operators/keys.js'
 import { LinearOperator } from './operators/linear.js'
 import { LoopArrange } from './operators/loop.js'
 import type { Operator, Producer } from './operators/operator.js'
@@ -57,6 +58,8 @@ export interface Catalog {
   /** `shared` is null for arrangements with an order of their own. */
   addArrangement(key: string, operator: ArrangeOperator, shared: SharedArrangement | null): void
   sharedArrangements(): Iterable<SharedArrangement>
+  findKeys(key: string): KeysOperator | undefined
+  addKeys(key: string, operator: KeysOperator): void
 }
 
 export abstract class Planning {
@@ -206,8 +209,7 @@ export abstract class Planning {
     if (limits.length > 0 && this.loops.of(rel) === null) {
       return this.boundedArrangement(rel, arrangedLayout(rel.schema, keyColumns, order), silent, limits)
     }
-    const parts = [this.keyOf(rel), keyColumns.join(), order.map(o => `${o.index}${o.descending}`).join(), silent]
-    const key = parts.join('|')
+    const key = this.arrangementKey(rel, keyColumns, order, silent)
     const loop = this.loops.of(rel)
     if (loop !== null) return this.loopArrangementOf(loop, key, rel, arrangedLayout(rel.schema, keyColumns, order))
     let operator = this.catalog.findArrangement(key)
@@ -226,6 +228,20 @@ export abstract class Planning {
     }
     this.arrangements.add(operator)
     return operator
+  }
+
+  private arrangementKey(
+    rel: Rel,
+    keyColumns: readonly number[],
+    order: readonly { index: number; descending: boolean }[],
+    silent: boolean,
+  ): string {
+    return [this.keyOf(rel), keyColumns.join(), order.map(o => `${o.index}${o.descending}`).join(), silent].join('|')
+  }
+
+  /** Is there an arrangement of `rel` by these columns? */
+  isArranged(rel: Rel, keyColumns: readonly number[]): boolean {
+    return this.catalog.findArrangement(this.arrangementKey(rel, keyColumns, [], false)) !== undefined
   }
 
   /** An arrangement that is cut off: other views, which may come later, need rows that are gone. */

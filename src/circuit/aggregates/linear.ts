@@ -100,7 +100,8 @@ const bitwise = (isSet: (count: bigint, n: bigint) => boolean): AggregateDefinit
 
 export const bitsOf = (type: TypeName): number => TYPES[type].sizeBytes * 8
 
-function ofBits(type: TypeName, bits: bigint): Value {
+/** An integer of a type by its bits. */
+export function ofBits(type: TypeName, bits: bigint): Value {
   const value = TYPES[type].min === 0n ? BigInt.asUintN(bitsOf(type), bits) : BigInt.asIntN(bitsOf(type), bits)
   return TYPES[type].js === 'number' ? Number(value) : value
 }

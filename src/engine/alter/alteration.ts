@@ -284,8 +284,8 @@ export class Alteration {
       this.undos.push(() => void Object.assign(end, { children, parents, groups }))
       const gone = children.filter(k => k.parentTable === rules).map(k => k.rule.child)
       end.children = children.filter(k => k.parentTable !== rules)
-      end.parents = parents.filter(k => k.table !== rules)
-      end.groups = groups.filter(g => !gone.includes(g as never))
+      end.groups = groups.filter(g => !gone.includes(g))
+      for (const key of parents) if (key.table === rules) key.leaveParent()
     }
   }
 }

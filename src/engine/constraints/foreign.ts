@@ -125,7 +125,8 @@ function countOne(tally: Tally, delta: Batch, run: Batch | null, sums: BigInt64A
   if (run !== null) tally(delta, run, sums, own)
 }
 
-function hasRetractions({ weights32, length }: Batch): boolean {
+/** Does any row of the change go? */
+export function hasRetractions({ weights32, length }: Batch): boolean {
   for (let i = 0; i < length; i++) if ((weights32[i * 2 + 1] | 0) < 0) return true
   return false
 }

@@ -22,14 +22,16 @@ import { arrangeRowsOf } from '../arranging.js'
 import type { Circuit } from '../circuit.js'
 import { rowsOf } from '../indexes/build.js'
 import { planGroups } from '../indexes/plan.js'
+import type { KeysOperator } from '../operators/keys.js'
 import { Cascade } from './cascade.js'
 import { childSide } from './child.js'
+import { CountedRule, countedKeys } from './counted.js'
 import { ForeignKeyRule } from './foreign.js'
 import { ForeignKey } from './foreign-key.js'
 import { ArrangedGroups, type KeyGroups, StoredGroups } from './groups.js'
 import { Scratch } from './scratch.js'
 import { CheckRule, type TableRules } from './table-rules.js'
-import { UniqueRule } from './unique.js'
+import { GroupedRule, type UniqueRule } from './unique.js'
 import { mustHold } from './validate.js'
 
 /** Reservations of unique keys, as the trace shows them. */
@@ -46,6 +48,8 @@ export class Rules {
   /** Tables of the running transaction that have constraints. */
   private active: TableRules[] = []
   private readonly scratch = new Scratch()
+  /** What somebody was told is reserved by the running transaction. */
+  private readonly reserved: Reservation[] = []
   /** Called with reservations, if somebody listens. */
   listener: ((event: Reservation) => void) | null = null
 
@@ -88,13 +92,27 @@ export class Rules {
   }
 
   private addUnique(rules: TableRules, definition: UniqueDefinition, trusted: boolean): void {
+    const keys = this.countedKeys(rules, definition)
+    if (keys !== null) {
+      const rule = new CountedRule(definition, keys, rules)
+      if (!trusted) mustHold.counted(rule, rules)
+      rules.uniques.push(rule)
+      return
+    }
     const stored = definition.isPrimaryKey ? this.storedGroups(rules) : null
     const groups = stored ?? this.arrangedGroups(rules, definition)
     rules.groups.push(groups)
-    const rule = new UniqueRule(definition, groups, rules.context)
+    const rule = new GroupedRule(definition, groups, rules)
     if (!trusted) mustHold.unique(rule, rules, this.scratch)
     if (stored !== null) rules.stored = stored
     rules.uniques.push(rule)
+  }
+
+  /** Keys are counted unless the rows are arranged by them anyway, or cannot be found otherwise. */
+  private countedKeys({ definition: table }: TableRules, definition: UniqueDefinition): KeysOperator | null {
+    if (definition.isPrimaryKey) return null
+    const plan = planGroups(rowsOf(table), definition.terms)
+    return this.circuit.isArranged(table, plan.rel, plan.key) ? null : countedKeys(this.circuit, table, definition)
   }
 
   private storedGroups(rules: TableRules): StoredGroups {
@@ -131,32 +149,34 @@ export class Rules {
     }
     const unique = referredKey(rules, parentTable, definition)
     const names = definition.parentColumns ?? primaryNames(parentTable.definition)
-    const foreign = unique.groups.columns.map(c => definition.columns[names.indexOf(c.name)])
+    const parent = unique.groups ?? this.arrangedGroups(parentTable, unique.definition)
+    const foreign = parent.columns.map(c => definition.columns[names.indexOf(c.name)])
     const own = foreign.map(c => rules.definition.schema.columns[c])
-    const side = childSide(this.circuit, rules.definition, definition, own, unique.groups, rules)
+    const side = childSide(this.circuit, rules.definition, definition, own, parent, rules)
     rules.groups.push(side.groups)
-    const rule = new ForeignKeyRule(definition, side.groups, unique.groups, rules.context)
-    const key = new ForeignKey(rule, rules, parentTable, side.columns, foreign, rules.context)
+    const rule = new ForeignKeyRule(definition, side.groups, parent, rules.context)
+    const key = new ForeignKey({ rule, unique, table: rules, parentTable, columns: side.columns, foreign })
     if (!trusted) mustHold.foreignKey(key, this.scratch)
     rules.children.push(key)
     parentTable.parents.push(key)
+    if (unique.groups === null) parentTable.groups.push(parent)
   }
 
   /** Throws UsageError if there is none of this name, or a foreign key needs it, unless that goes as well (`forced`). */
   dropConstraint(rules: TableRules, name: string, forced = false): void {
     const unique = rules.uniques.find(u => u.definition.name === name)
-    const needs = rules.parents.find(k => k.rule.parent === unique?.groups)
+    const needs = rules.parents.find(k => k.unique === unique)
     if (needs !== undefined && !forced) {
       const where = `constraint ${quote(needs.definition.name)} of table ${quote(needs.table.name)}`
       throw new UsageError(`constraint ${quote(name)} of table ${quote(rules.name)} is needed by ${where}`)
     }
     this.constraintOf(rules, name)
     const key = rules.children.find(k => k.definition.name === name)
-    const gone: (KeyGroups | undefined)[] = [unique?.groups, key?.rule.child]
+    const gone: (KeyGroups | null | undefined)[] = [unique?.groups, key?.rule.child]
     rules.checks = rules.checks.filter(c => c.definition.name !== name)
     rules.uniques = rules.uniques.filter(u => u !== unique)
     rules.children = rules.children.filter(k => k !== key)
-    if (key !== undefined) key.parentTable.parents = key.parentTable.parents.filter(k => k !== key)
+    key?.leaveParent()
     rules.groups = rules.groups.filter(g => !gone.includes(g))
     if (rules.stored !== null && rules.stored === unique?.groups) rules.stored = null
   }
@@ -208,7 +228,7 @@ export class Rules {
       this.judgeUnique(active[t], deferred)
     }
     for (let t = 0; t < active.length; t++) if (active[t].touched) this.judgeKeys(active[t], deferred)
-    if (this.listener !== null) this.report('reserve')
+    if (this.listener !== null) this.reserve(this.listener)
   }
 
   private cascade(): void {
@@ -229,10 +249,7 @@ export class Rules {
     for (let u = 0; u < uniques.length; u++) {
       const rule = uniques[u]
       if (rule.definition.deferred && !deferred) continue
-      const delta = rule.groups.ahead()
-      if (delta === null) continue
-      const at = rule.violated(delta, this.scratch)
-      if (at >= 0) throw table.uniqueRefusal(rule, delta, at)
+      refuse(rule.refusal(this.scratch))
     }
   }
 
@@ -254,7 +271,10 @@ export class Rules {
   end(committed: boolean): void {
     const { active } = this
     if (active.length === 0) return
-    if (this.listener !== null) this.report(committed ? 'keep' : 'release')
+    if (this.reserved.length > 0) {
+      const operation = committed ? 'keep' : 'release'
+      for (const one of this.reserved.splice(0)) this.listener?.({ ...one, operation })
+    }
     for (let t = 0; t < active.length; t++) {
       if (!committed) active[t].forget()
       active[t].end()
@@ -263,12 +283,14 @@ export class Rules {
     while (active.length > 0) active.pop()
   }
 
-  private report(operation: Reservation['operation']): void {
+  private reserve(listener: (event: Reservation) => void): void {
     for (const table of this.active) {
-      for (const { definition, groups } of table.uniques) {
-        const keys = groups.ahead()?.length ?? 0
-        if (keys === 0) continue
-        this.listener?.({ kind: 'unique', operation, table: table.name, constraint: definition.name, keys })
+      for (const { definition, touched } of table.uniques) {
+        if (touched === 0) continue
+        const what = { table: table.name, constraint: definition.name, keys: touched }
+        const one: Reservation = { kind: 'unique', operation: 'reserve', ...what }
+        this.reserved.push(one)
+        listener(one)
       }
     }
   }

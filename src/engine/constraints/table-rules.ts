@@ -9,6 +9,7 @@ import type { Batch } from '../../zset/batch.js'
 import type { Operator } from '../operators/operator.js'
 import type { SourceOperator } from '../operators/source.js'
 import { consolidated } from '../read.js'
+import { CountedRule } from './counted.js'
 import {
   checkError,
   groupRows,
@@ -24,7 +25,7 @@ import type { Dangling } from './foreign.js'
 import type { ForeignKey } from './foreign-key.js'
 import { ArrangedGroups, type KeyGroups, type StoredGroups } from './groups.js'
 import type { Moved } from './moves.js'
-import type { UniqueRule } from './unique.js'
+import type { GroupedRule, UniqueRule } from './unique.js'
 
 /** A CHECK: a loop for each layout that rows come in. */
 export class CheckRule {
@@ -91,7 +92,8 @@ export class TableRules {
 
   /** No constraint has to do with it. */
   get isFree(): boolean {
-    return this.groups.length === 0 && this.checks.length === 0 && this.parents.length === 0
+    const { groups, checks, uniques, parents } = this
+    return groups.length === 0 && checks.length === 0 && uniques.length === 0 && parents.length === 0
   }
 
   get definitions(): ConstraintDefinition[] {
@@ -100,7 +102,8 @@ export class TableRules {
 
   /** Operators that its constraints need. */
   get operators(): Operator[] {
-    return this.groups.flatMap(g => (g instanceof ArrangedGroups ? [g.operator] : []))
+    const arranged = this.groups.flatMap(g => (g instanceof ArrangedGroups ? [g.operator] : []))
+    return [...arranged, ...this.uniques.flatMap(u => (u instanceof CountedRule ? [u.keys] : []))]
   }
 
   get name(): string {
@@ -134,6 +137,7 @@ export class TableRules {
   /** Forgets what was arranged ahead. */
   forget(): void {
     for (const groups of this.groups) groups.forget()
+    for (const rule of this.uniques) rule.forget()
   }
 
   /** The error of the first CHECK that refuses a row of the transaction's net change, or null. */
@@ -158,13 +162,21 @@ export class TableRules {
     return -1
   }
 
-  uniqueRefusal(rule: UniqueRule, delta: Batch, at: number): ConstraintError {
+  /** The running transaction's net change. */
+  netRows(): NetRow[] {
+    const { rows, flat } = this
+    if (rows === null) return []
+    if (rows.order !== 'consolidated') return consolidated(flat, rows, 0, rows.length)
+    return Array.from({ length: rows.length }, (_, row) => ({ batch: rows, row, weight: rows.weights[row] }))
+  }
+
+  uniqueRefusal(rule: GroupedRule, delta: Batch, at: number): ConstraintError {
     const rows = this.groupAt(rule, delta, at, rule.groups.before())
     return uniqueError(rule.definition, this.definition.schema, rows, this.groupAt(rule, delta, at))
   }
 
   /** The net rows of a batch, and of runs, that are in the group of row `at` of the batch. */
-  groupAt({ groups }: UniqueRule, batch: Batch, at: number, runs: readonly Batch[] = []): NetRow[] {
+  groupAt({ groups }: GroupedRule, batch: Batch, at: number, runs: readonly Batch[] = []): NetRow[] {
     const shape = groups.shape(false)
     const agree = new GroupCode(this.context, shape).agree(shape)
     return groupRows(groups.kernels, agree, batch, at, [...runs, batch])
@@ -176,8 +188,7 @@ export class TableRules {
     const own = foreign.map(c => schema.columns[c])
     const key = keyObject(batch, row, rule.child.columns, names)
     const wanted = keyText(key)
-    const rows = this.rows === null ? [] : netRows(this.rows, this.definition)
-    const found = rows.find(r => r.weight > 0n && keyText(keyObject(r.batch, r.row, own, names)) === wanted)
+    const found = this.netRows().find(r => r.weight > 0n && keyText(keyObject(r.batch, r.row, own, names)) === wanted)
     const object =
       found === undefined
         ? keyObject(
@@ -201,11 +212,6 @@ export class TableRules {
     const violation = violationOf(definition, table.definition.schema, object, { parent: { table: this.name, key } })
     return new ConstraintError(violation, problem)
   }
-}
-
-function netRows(rows: Batch, { schema }: TableDefinition): NetRow[] {
-  if (rows.order !== 'consolidated') return consolidated(flatLayout(schema), rows, 0, rows.length)
-  return Array.from({ length: rows.length }, (_, row) => ({ batch: rows, row, weight: rows.weights[row] }))
 }
 
 /** `rows` are those of a group after the transaction, `changed` those that it changes. */

@@ -4,29 +4,60 @@
  * 0 or 1. What other groups hold was so before.
  */
 import { GroupCode, type Tally, type Unique } from '../../../codegen/constraints.js'
-import type { CodeContext } from '../../../codegen/steps.js'
+import type { ConstraintError } from '../../base/errors.js'
 import type { UniqueDefinition } from '../../circuit/rel.js'
 import type { Batch } from '../../zset/batch.js'
 import type { KeyGroups } from './groups.js'
 import type { Scratch } from './scratch.js'
+import type { TableRules } from './table-rules.js'
 
-export class UniqueRule {
+/** A UNIQUE constraint of one table, however it is judged. */
+export interface UniqueRule {
+  readonly definition: UniqueDefinition
+  /** The rows by the constraint's columns; null if they are not kept by them. */
+  readonly groups: KeyGroups | null
+  /** How many keys the running transaction has touched, as far as they were looked at. */
+  readonly touched: number
+  /** Why the running transaction is refused, or null. */
+  refusal(scratch: Scratch): ConstraintError | null
+  /** Forgets what was looked at: the transaction will not be, or is another one. */
+  forget(): void
+}
+
+/** UNIQUE where rows are kept in groups by its columns. */
+export class GroupedRule implements UniqueRule {
   private readonly tally: Tally
   private readonly judge: Unique
 
   constructor(
     readonly definition: UniqueDefinition,
     readonly groups: KeyGroups,
-    context: CodeContext,
+    private readonly table: TableRules,
   ) {
+    const { context } = table
     const shape = groups.shape(!definition.nullsNotDistinct)
     const code = new GroupCode(context, shape)
     this.tally = code.tally(shape, true)
     this.judge = code.unique()
   }
 
+  get touched(): number {
+    return this.groups.ahead()?.length ?? 0
+  }
+
+  refusal(scratch: Scratch): ConstraintError | null {
+    const delta = this.groups.ahead()
+    if (delta === null) return null
+    const at = this.violated(delta, scratch)
+    return at < 0 ? null : this.table.uniqueRefusal(this, delta, at)
+  }
+
+  forget(): void {
+    this.groups.forget()
+  }
+
   /** The first row of the change whose group breaks the rule, or -1. */
-  violated(delta: Batch, scratch: Scratch): number {
+  private violated(delta: Batch, scratch: Scratch): number {
     const n = delta.length
     scratch.clear(n)
     const runs = this.groups.before()

@@ -1,11 +1,12 @@
 /** Constraints on tables that have rows already: everything is looked at, once, when the constraint is added. */
 import { readRow } from '../../../codegen/expr/plain.js'
 import { ConstraintError, type Violation } from '../../base/errors.js'
+import type { CountedRule } from './counted.js'
 import { keyObject, objection, rowObject, rowText, violationOf } from './describe.js'
 import type { ForeignKey } from './foreign-key.js'
 import type { Scratch } from './scratch.js'
 import { type CheckRule, type TableRules, uniqueError } from './table-rules.js'
-import type { UniqueRule } from './unique.js'
+import type { GroupedRule } from './unique.js'
 
 /** Violations that are listed. */
 const LISTED = 5
@@ -29,7 +30,15 @@ function check(rule: CheckRule, { operator, definition: { schema } }: TableRules
   refuse(found)
 }
 
-function unique(rule: UniqueRule, table: TableRules, scratch: Scratch): void {
+function counted(rule: CountedRule, { definition: { schema } }: TableRules): void {
+  const found: Violation[] = []
+  for (const rows of rule.brokenGroups()) {
+    if (found.push(uniqueError(rule.definition, schema, rows, rows)) === LISTED) break
+  }
+  refuse(found)
+}
+
+function unique(rule: GroupedRule, table: TableRules, scratch: Scratch): void {
   const { schema } = table.definition
   const all = rule.groups.whole()
   if (all === null) return
@@ -60,4 +69,4 @@ function foreignKey(key: ForeignKey, scratch: Scratch): void {
 }
 
 /** Each throws ConstraintError with the first rows that break the rule. */
-export const mustHold = { check, unique, foreignKey }
+export const mustHold = { check, unique, counted, foreignKey }

@@ -36,6 +36,11 @@ export class StateNames {
     })
   }
 
+  /** For keys that are counted: of these expressions over a table, whatever columns it has besides. */
+  keys(what: object): () => string {
+    return this.named(() => ['keys', this.textOf(what)])
+  }
+
   /** For an arrangement that is cut off, which no other view can share. */
   bounded(rel: Rel, by: unknown): () => string {
     return this.named(() => ['bounded', this.numberOf(this.owner), this.textOf(rel), by])
@@ -60,7 +65,7 @@ export class StateNames {
     }
   }
 
-  private textOf(rel: Rel): string {
-    return circuitText(rel, relation => `${this.numberOf(relation)}`)
+  private textOf(plan: object): string {
+    return circuitText(plan, relation => `${this.numberOf(relation)}`)
   }
 }
