@@ -71,7 +71,7 @@ function withUnmatched(rel: AsOfRel, left: Rel, steps: Rel, join: (exprs: readon
 }
 
 /** One row for each key and time, with the next (or previous) time behind all columns. */
-function stepsOf(rel: AsOfRel, right: Rel, at: readonly number[]): SuccessorRel {
+function stepsOf(rel: AsOfRel, right: Rel, at: readonly number[]): Rel {
   const all = allColumns(right.schema)
   const places = at.map(i => all[i])
   const absent = places.filter(c => c.nullable)
@@ -83,11 +83,18 @@ function stepsOf(rel: AsOfRel, right: Rel, at: readonly number[]): SuccessorRel 
     order: all.slice(0, own).map(expr => Object.freeze({ expr, descending: true })),
   })
   const time = places[places.length - 1]
-  const backwards = rel.op === 'ge' || rel.op === 'gt'
-  return Object.freeze({
-    ...{ kind: 'successor', input: first, keys: places.slice(0, -1), order: time, backwards },
-    schema: schemaOf(input.schema.name, [...input.schema.columns, { name: 'beyond', type: time.type, nullable: true }]),
-  })
+  const keys = places.slice(0, -1)
+  const schema = schemaOf(input.schema.name, [
+    ...input.schema.columns,
+    { name: 'beyond', type: time.type, nullable: true },
+  ])
+  // Of a key that has the time in it there is no other time.
+  if (keys.some(key => key.index === time.index)) return mapOf(first, [...all, literal(time.type, null)], schema)
+  const steps: SuccessorRel = {
+    ...{ kind: 'successor', input: first, keys, order: time, schema },
+    backwards: rel.op === 'ge' || rel.op === 'gt',
+  }
+  return Object.freeze(steps)
 }
 
 /** Whether a left row's time is met by a step. The comparison with the far end is said twice, once for `band.ts`. */

@@ -11,7 +11,7 @@ import { accumulateCode, settleCode } from '../../codegen/reduce.js'
 import { clampCode, SourceList } from '../../codegen/steps.js'
 import { extremeCode, supportCode, topKCode } from '../../codegen/walk.js'
 import { windowCode } from '../../codegen/window.js'
-import { GnitzError } from '../base/errors.js'
+import { assert, GnitzError } from '../base/errors.js'
 import { AGGREGATES } from '../circuit/aggregates/index.js'
 import { limitsOf, type Signal, signalsOf } from '../circuit/bounds.js'
 import { filterOf, mapOf } from '../circuit/nodes.js'
@@ -174,6 +174,7 @@ export class Planner extends Planning {
   private successorOf(rel: SuccessorRel): SuccessorOperator {
     const value = columnIndex(rel.order)
     const keys = rel.keys.map(columnIndex)
+    assert(!keys.includes(value), 'rows of one group have different values')
     // One key of group and value, if it fits: then a row is found by its key.
     const isOneKey = arrangedLayout(rel.input.schema, [...keys, value]).key.kind === 'packed'
     const input = isOneKey
