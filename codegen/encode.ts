@@ -40,8 +40,25 @@ function columnStatics(column: Column) {
   }
 }
 
-/** The encoder of a table: throws RowError on the first row that does not fit, leaving the batch's length alone. */
+const encoders = {
+  compiled: new WeakMap<RowSchema, Built<EncodeRows>>(),
+  generic: new WeakMap<RowSchema, Built<EncodeRows>>(),
+}
+
+/**
+ * The encoder of a table, made once for a schema: throws RowError on the first row that does not fit, leaving the batch's
+ * length alone.
+ */
 export function rowEncoder(schema: RowSchema, mode: Mode = 'compiled'): Built<EncodeRows> {
+  let encoder = encoders[mode].get(schema)
+  if (encoder === undefined) {
+    encoder = makeEncoder(schema, mode)
+    encoders[mode].set(schema, encoder)
+  }
+  return encoder
+}
+
+function makeEncoder(schema: RowSchema, mode: Mode): Built<EncodeRows> {
   const unit = { name: schema.name, provenance: ['row objects to columns'] }
   const built = build<EncodeRows>(mode, unit, 'encodeRows', encodeRows as unknown as Template, {
     $columns: schema.columns.map(columnStatics),

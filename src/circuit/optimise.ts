@@ -12,15 +12,31 @@
 import { assert } from '../base/errors.js'
 import type { RowSchema } from '../schema/schema.js'
 import type { Expr } from './expr.js'
+import { lower } from './lower.js'
 import { countReaders, mapOf, nodeCanFail, rewrite } from './nodes.js'
 import { prune } from './optimise/prune.js'
 import { improve } from './optimise/rules.js'
 import { share } from './optimise/share.js'
-import type { Rel } from './rel.js'
+import type { Rel, ViewDefinition } from './rel.js'
 import { allColumns } from './substitute.js'
 
 /** Far more rounds than any circuit needs: each moves or merges something one node further. */
 const MAX_ROUNDS = 2000
+
+const plans = new WeakMap<ViewDefinition, Rel>()
+
+/**
+ * A view's circuit, lowered and improved; once for a definition, in however many databases it is. Two definitions never
+ * share nodes that can fail, even if they are made of one circuit.
+ */
+export function planOf(definition: ViewDefinition): Rel {
+  let plan = plans.get(definition)
+  if (plan === undefined) {
+    plan = optimise(lower(definition.rel))
+    plans.set(definition, plan)
+  }
+  return plan
+}
 
 /**
  * The circuit, improved. REQUIRES: `root` is lowered. ENSURES: schema (names included), rows and failures are the

@@ -7,8 +7,7 @@ import type { Mode } from '../../codegen/build.js'
 import { kernelsOf } from '../../codegen/kernels.js'
 import type { CodeContext } from '../../codegen/steps.js'
 import { limitsOf, type Signal } from '../circuit/bounds.js'
-import { lower } from '../circuit/lower.js'
-import { optimise } from '../circuit/optimise.js'
+import { planOf } from '../circuit/optimise.js'
 import type { AggregateRel, Rel, Relation, TableDefinition, ViewDefinition, Waterline } from '../circuit/rel.js'
 import { arrangedLayout, flatLayout, type Layout, type RowSchema, rowSchema } from '../schema/schema.js'
 import type { Batch } from '../zset/batch.js'
@@ -130,7 +129,7 @@ export class Circuit {
   /** Compiles a view and brings it up to date. What it throws leaves the circuit as it was. */
   addView(definition: ViewDefinition, progress: Progress | undefined): BuiltView {
     const started = performance.now()
-    const rel = optimise(lower(definition.rel))
+    const rel = planOf(definition)
     const context = this.contextOf(definition)
     const added: string[] = []
     const planner = new Planner(this.catalog(added), context, rel, definition)

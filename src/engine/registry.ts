@@ -6,8 +6,7 @@
  * then on.
  */
 import { quote, show, UsageError } from '../base/errors.js'
-import { lower } from '../circuit/lower.js'
-import { optimise } from '../circuit/optimise.js'
+import { planOf } from '../circuit/optimise.js'
 import type {
   ConstraintDefinition,
   IndexDefinition,
@@ -168,7 +167,7 @@ export class Registry {
       JSON.stringify(schema.columns.map(c => [c.name, c.type, c.nullable]))
     if (columns(definition) !== columns(stored)) return false
     const numberOf = (relation: Relation): number => this.find(relation)?.id ?? -1
-    const key = ({ rel }: ViewDefinition) => planKey(optimise(lower(rel)), numberOf)
+    const key = (definition: ViewDefinition) => planKey(planOf(definition), numberOf)
     return key(definition) === key(stored)
   }
 
