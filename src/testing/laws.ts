@@ -27,6 +27,8 @@ class Trial {
   private readonly running = new Map<ViewDefinition, RunningView>()
   private readonly runner: Runner
   private transactions = 0
+  /** What the oracle says of the tables as they are. */
+  private readonly expected = new Map<ViewDefinition, Interpretation>()
   /** Set once a weight left i64 in the oracle: the database may have refused, nothing is comparable any more. */
   overflow = false
 
@@ -52,6 +54,7 @@ class Trial {
 
   apply(step: Step): void {
     this.tables.apply(step)
+    this.expected.clear()
     this.transactions++
     this.noteOverflow(this.running.keys())
     if (this.overflow) return
@@ -65,9 +68,7 @@ class Trial {
   /** Compares all running views with the oracle. */
   verify(): void {
     if (this.overflow) return
-    for (const [view, running] of this.running) {
-      this.compare(view, running, interpret(view.rel, this.tables.contents, this.tables.signals))
-    }
+    for (const [view, running] of this.running) this.compare(view, running, this.interpret(view))
   }
 
   close(): void {
@@ -75,7 +76,16 @@ class Trial {
   }
 
   private noteOverflow(views: Iterable<ViewDefinition>): void {
-    for (const { rel } of views) this.overflow ||= interpret(rel, this.tables.contents, this.tables.signals).overflow
+    for (const view of views) this.overflow ||= this.interpret(view).overflow
+  }
+
+  private interpret(view: ViewDefinition): Interpretation {
+    let expected = this.expected.get(view)
+    if (expected === undefined) {
+      expected = interpret(view.rel, this.tables.contents, this.tables.signals)
+      this.expected.set(view, expected)
+    }
+    return expected
   }
 
   private compare(view: ViewDefinition, running: RunningView, expected: Interpretation): void {

@@ -6,12 +6,14 @@
  */
 import { parseArgs } from 'node:util'
 import {
+  type Case,
   type CircuitsOptions,
   checkCircuits,
   checkRecursion,
   OPERATOR_KINDS,
   type OperatorKind,
 } from '../../src/testing/index.js'
+import { KindCounts } from './kinds.js'
 
 const HELP = `npm run fuzz -- [options]
   --seed N          first seed, default: from the clock
@@ -20,7 +22,10 @@ const HELP = `npm run fuzz -- [options]
   --mode M          compiled (default) or generic
   --large           only large transactions
   --waterlines      tables with waterlines, the state of views cut off after every transaction
-  --recursion       recursive programs over graphs, edges coming and going in separate transactions`
+  --recursion       recursive programs over graphs, edges coming and going in separate transactions
+
+The last line says in how many cases each kind of operator stood, the rarest first. A case counts once for a kind,
+however often it has it, and all laws are run on each case.`
 
 const ROUND = 100
 
@@ -74,10 +79,15 @@ function main(): number {
   }
   const started = performance.now()
   let done = 0
+  const kinds = new KindCounts()
+  const onCase = (test: Case): void => {
+    done++
+    kinds.add(test)
+  }
   for (let round = 0; done < args.cases; round++) {
     try {
       const check = args.recursion ? checkRecursion : checkCircuits
-      check({ ...optionsOf(round, args), onCase: () => done++ })
+      check({ ...optionsOf(round, args), onCase })
     } catch (problem) {
       console.error(`\nround with seed ${args.seed + round} failed\n\n${(problem as Error).message}`)
       return 1
@@ -85,6 +95,7 @@ function main(): number {
     const seconds = (performance.now() - started) / 1000
     console.log(`${done} cases, seeds ${args.seed}…${args.seed + round}, ${(done / seconds).toFixed(1)} cases/s`)
   }
+  console.log(`cases with each operator: ${kinds}`)
   return 0
 }
 
