@@ -221,3 +221,14 @@ it('the time of an as-of join may be a key of it', () => {
     checkIncremental(nearest, { runs: 10, seed: 1 })
   }
 })
+
+it('bits of unsigned integers in a frame may be more than a sum could be', () => {
+  const t = n.table('t', [['x', 'u64', false]])
+  const arg = n.column(t.schema, 0)
+  const functions = (['bitOr', 'bitXor'] as const).map(fn => {
+    const frame = { mode: 'rows', start: -1, end: 0, exclude: 'none' } as const
+    return [fn, { fn, arg, fallback: null, n: 0, ignoreNulls: false, frame }] as const
+  })
+  const steps = [1n, 1n << 63n].map(x => [{ table: t, row: [x], weight: 1n }])
+  replay([n.view('v', n.window(n.source(t), [], [], functions))], steps)
+})
