@@ -18,6 +18,7 @@ import { KindCounts } from './kinds.js'
 const HELP = `npm run fuzz -- [options]
   --seed N          first seed, default: from the clock
   --cases N         how many cases, default 1000
+  --minutes N       begin no round after so many minutes
   --kinds a,b,c     only these operators: ${OPERATOR_KINDS.join(' ')}
   --mode M          compiled (default) or generic
   --large           only large transactions
@@ -32,6 +33,7 @@ const ROUND = 100
 interface Arguments {
   readonly seed: number
   readonly cases: number
+  readonly minutes: number
   readonly kinds: readonly OperatorKind[]
   readonly mode: 'compiled' | 'generic'
   readonly large: boolean
@@ -44,6 +46,7 @@ function readArguments(): Arguments | null {
     options: {
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       cases: { type: 'string', default: '1000' },
+      minutes: { type: 'string', default: 'Infinity' },
       kinds: { type: 'string', default: OPERATOR_KINDS.join() },
       mode: { type: 'string', default: 'compiled' },
       large: { type: 'boolean', default: false },
@@ -53,11 +56,12 @@ function readArguments(): Arguments | null {
     },
   })
   const kinds = OPERATOR_KINDS.filter(kind => values.kinds.split(',').includes(kind))
-  const [seed, cases] = [Number(values.seed), Number(values.cases)]
+  const [seed, cases, minutes] = [values.seed, values.cases, values.minutes].map(Number)
   const { mode, large, recursion, waterlines } = values
-  const valid = Number.isSafeInteger(seed) && Number.isSafeInteger(cases) && cases > 0 && kinds.length > 0
+  const valid =
+    Number.isSafeInteger(seed) && Number.isSafeInteger(cases) && cases > 0 && minutes > 0 && kinds.length > 0
   if (values.help || !valid || (mode !== 'compiled' && mode !== 'generic')) return null
-  return { seed, cases, kinds, mode, large, recursion, waterlines }
+  return { seed, cases, minutes, kinds, mode, large, recursion, waterlines }
 }
 
 function optionsOf(
@@ -77,14 +81,21 @@ function main(): number {
     console.log(HELP)
     return 2
   }
+  const kinds = new KindCounts()
+  const status = run(args, kinds)
+  console.log(`cases with each operator: ${kinds}`)
+  return status
+}
+
+function run(args: Arguments, kinds: KindCounts): number {
   const started = performance.now()
   let done = 0
-  const kinds = new KindCounts()
+  let seconds = 0
   const onCase = (test: Case): void => {
     done++
     kinds.add(test)
   }
-  for (let round = 0; done < args.cases; round++) {
+  for (let round = 0; done < args.cases && seconds < args.minutes * 60; round++) {
     try {
       const check = args.recursion ? checkRecursion : checkCircuits
       check({ ...optionsOf(round, args), onCase })
@@ -92,10 +103,9 @@ function main(): number {
       console.error(`\nround with seed ${args.seed + round} failed\n\n${(problem as Error).message}`)
       return 1
     }
-    const seconds = (performance.now() - started) / 1000
+    seconds = (performance.now() - started) / 1000
     console.log(`${done} cases, seeds ${args.seed}…${args.seed + round}, ${(done / seconds).toFixed(1)} cases/s`)
   }
-  console.log(`cases with each operator: ${kinds}`)
   return 0
 }
 
