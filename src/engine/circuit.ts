@@ -174,6 +174,11 @@ export class Circuit {
     return this.added(table, rel, undefined, planner => planner.sideOf(rel, key, purpose))
   }
 
+  /** Is there an arrangement already that `addSide` would give? */
+  hasSide(table: TableDefinition, rel: Rel, key: readonly number[]): boolean {
+    return new Planner(this.catalog([]), this.contextOf(table), rel, table).sharedSide(rel, key) !== null
+  }
+
   isArranged(table: TableDefinition, rel: Rel, key: readonly number[]): boolean {
     return new Planner(this.catalog([]), this.contextOf(table), rel, table).isArranged(rel, key)
   }

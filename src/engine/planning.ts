@@ -316,10 +316,7 @@ export abstract class Planning {
       const operator = this.arrangementOf(rel, keyColumns, [], false, purpose, limits)
       return { operator, columns: rel.schema.columns.map(c => c.index) }
     }
-    const { base, columns } = projectionOf(rel)
-    const by = keyColumns.map(k => columns[k])
-    const known = this.loops.of(rel)?.shared ?? this.catalog.sharedArrangements()
-    const shared = findShared(known, this.keyOf(base), columns, by)
+    const shared = this.sharedSide(rel, keyColumns)
     if (shared === null)
       return {
         operator: this.arrangementOf(rel, keyColumns, [], false, purpose),
@@ -327,6 +324,14 @@ export abstract class Planning {
       }
     this.arrangements.add(shared.operator)
     return shared
+  }
+
+  /** An arrangement that exists and serves as a side, or null. */
+  sharedSide(rel: Rel, keyColumns: readonly number[]): OwnSide | null {
+    const { base, columns } = projectionOf(rel)
+    const by = keyColumns.map(k => columns[k])
+    const known = this.loops.of(rel)?.shared ?? this.catalog.sharedArrangements()
+    return findShared(known, this.keyOf(base), columns, by)
   }
 
   protected joinOf(rel: JoinRel): PlannedJoin {

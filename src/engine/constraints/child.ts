@@ -2,24 +2,26 @@
  * The references of a foreign key, arranged by the parent's kind of key: what refers to nothing is left out, and what
  * is not nullable in the parent is not nullable here, so that key words of both sides can be compared.
  *
- * Where nothing has to be done to the rows that refer, the arrangement has the key columns alone, and rows that refer to
- * one key are one row of it. Where they are deleted or changed, it has all columns.
+ * Where nothing has to be done to the rows that refer, it is enough to count them by their keys; they are arranged, by the
+ * key columns alone, if there is such an arrangement anyway, or the parent's key is not one of its arrangement's key words.
+ * Where rows are deleted or changed, the arrangement has all columns.
  */
+import { kernelsOf } from '../../../codegen/kernels.js'
 import { quote, SchemaError } from '../../base/errors.js'
 import { allOf } from '../../circuit/conditions.js'
 import type { Expr } from '../../circuit/expr.js'
 import { filterOf, mapOf } from '../../circuit/nodes.js'
-import type { ForeignKeyDefinition, Rel, TableDefinition } from '../../circuit/rel.js'
+import type { AggregateRel, ForeignKeyDefinition, Rel, TableDefinition } from '../../circuit/rel.js'
 import { call, columnOf, zeroOf } from '../../circuit/substitute.js'
-import type { Column, ColumnSpec } from '../../schema/schema.js'
+import { arrangedLayout, type Column, type ColumnSpec } from '../../schema/schema.js'
 import type { Circuit } from '../circuit.js'
 import { rowsOf } from '../indexes/build.js'
 import { specOf, uniqueSchema } from '../plan-aggregate.js'
-import { ArrangedGroups, type KeyGroups, type Touched } from './groups.js'
+import { ArrangedGroups, CountedGroups, type KeyGroups, type Touched } from './groups.js'
 
 /** The groups of the child, and where in them the table's columns lie; null if only the key columns do. */
 export interface ChildSide {
-  readonly groups: ArrangedGroups
+  readonly groups: ArrangedGroups | CountedGroups
   readonly columns: readonly number[] | null
 }
 
@@ -48,6 +50,14 @@ export function childSide(
   const { layout } = parent.kernels
   const words = layout.key.kind === 'packed' ? layout.key.columns.length : key.length
   const rest = key.slice(words).map(index => ({ index, descending: false }))
+  if (!whole && rest.length === 0 && !circuit.hasSide(table, rel, key)) {
+    const exprs = key.map(k => columnOf(rel.schema, k))
+    const counts: AggregateRel = { kind: 'aggregate', input: rel, keys: exprs, aggregates: [], schema: rel.schema }
+    const what = { table, columns: columns.map(c => c.index), nullable: parent.columns.map(c => c.nullable) }
+    const operator = circuit.addKeys(table, purpose, counts, what)
+    const kernels = kernelsOf(arrangedLayout(rel.schema, key), circuit.mode)
+    return { groups: new CountedGroups(operator, kernels, touched), columns: null }
+  }
   const side =
     rest.length === 0
       ? circuit.addSide(table, purpose, rel, key)

@@ -10,7 +10,7 @@ import type { CodeContext } from '../../../codegen/steps.js'
 import type { ForeignKeyDefinition } from '../../circuit/rel.js'
 import type { Batch } from '../../zset/batch.js'
 import type { Trace } from '../../zset/trace.js'
-import type { KeyGroups } from './groups.js'
+import { CountedGroups, type KeyGroups } from './groups.js'
 import type { Scratch } from './scratch.js'
 
 /** A group that breaks the rule: a row of the batch that stands for it. */
@@ -47,9 +47,10 @@ export class ForeignKeyRule {
 
   /** A key that gains references without a row, or null. */
   orphan(scratch: Scratch): Dangling | null {
-    const delta = this.child.ahead()
+    const { parent, child } = this
+    if (child instanceof CountedGroups) return this.orphanOf(child, scratch)
+    const delta = child.ahead()
     if (delta === null) return null
-    const { parent } = this
     scratch.clear(delta.length)
     count(this.toParent, delta, parent.before(), scratch.sums, scratch.own)
     countOne(this.toParent, delta, parent.ahead(), scratch.sums, scratch.own)
@@ -64,6 +65,19 @@ export class ForeignKeyRule {
     return row === undefined ? null : { batch: delta, row }
   }
 
+  /** A key that has references had its row, unless the transaction takes rows away. */
+  private orphanOf(child: CountedGroups, scratch: Scratch): Dangling | null {
+    const { parent } = this
+    const change = parent.ahead()
+    const delta = child.touched(change !== null && hasRetractions(change))
+    if (delta === null) return null
+    scratch.clear(delta.length)
+    count(this.toParent, delta, parent.before(), scratch.sums, scratch.own)
+    countOne(this.toParent, delta, change, scratch.sums, scratch.own)
+    for (let row = 0; row < delta.length; row++) if (scratch.sums[row] <= 0n) return { batch: delta, row }
+    return null
+  }
+
   /** A key that lost its row and has references still, or null. REQUIRES: the parent's key is unique. */
   abandoned(scratch: Scratch): Dangling | null {
     const delta = this.parent.ahead()
@@ -71,8 +85,16 @@ export class ForeignKeyRule {
     scratch.clear(delta.length)
     const found = this.lost(delta, scratch.sums, scratch.own, scratch.ownLanes, scratch.rows)
     if (found === 0) return null
-    count(this.toChild, delta, this.child.before(), scratch.sums, scratch.own)
-    countOne(this.toChild, delta, this.child.ahead(), scratch.sums, scratch.own)
+    const { child } = this
+    if (child instanceof CountedGroups) {
+      for (let f = 0; f < found; f++) {
+        const row = scratch.rows[f]
+        if (child.countAt(delta, row, this.parent.columns) > 0n) return { batch: delta, row }
+      }
+      return null
+    }
+    count(this.toChild, delta, child.before(), scratch.sums, scratch.own)
+    countOne(this.toChild, delta, child.ahead(), scratch.sums, scratch.own)
     for (let f = 0; f < found; f++) {
       const row = scratch.rows[f]
       if (scratch.sums[row] > 0n) return { batch: delta, row }

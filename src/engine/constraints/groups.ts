@@ -5,12 +5,15 @@
  */
 import type { GroupShape } from '../../../codegen/constraints.js'
 import type { CompiledKernels } from '../../../codegen/kernels.js'
+import { GnitzError } from '../../base/errors.js'
 import type { Column } from '../../schema/schema.js'
 import { Arranger } from '../../zset/arrange.js'
 import { Batch } from '../../zset/batch.js'
 import type { ArrangeRows, Store } from '../../zset/store.js'
 import { HEAD_ROWS } from '../../zset/trace.js'
 import type { ArrangeOperator } from '../operators/arrange.js'
+import type { KeysOperator } from '../operators/keys.js'
+import type { Operator } from '../operators/operator.js'
 import type { SourceOperator } from '../operators/source.js'
 
 /** A table, as far as its groups need to know it. */
@@ -31,6 +34,9 @@ export abstract class KeyGroups {
   shape(nullsAreFree: boolean): GroupShape {
     return { layout: this.kernels.layout, columns: this.columns, nullsAreFree }
   }
+
+  /** What it reads, unless that is the table itself. */
+  abstract readonly operator: Operator | null
 
   /** The runs before the transaction. */
   abstract before(): readonly Batch[]
@@ -78,6 +84,90 @@ export class ArrangedGroups extends KeyGroups {
   }
 }
 
+/**
+ * The keys of a table's rows, counted: for constraints that ask how many rows have a key, and nothing else of them.
+ * Its batches have one row a key, of weight 1.
+ */
+export class CountedGroups extends KeyGroups {
+  private readonly arranger: Arranger
+  private readonly probe: Batch
+
+  /** `kernels`: of the key columns alone, arranged by all of them. */
+  constructor(
+    readonly operator: KeysOperator,
+    kernels: CompiledKernels,
+    table: Touched,
+  ) {
+    super(kernels, kernels.layout.schema.columns, table)
+    this.arranger = new Arranger(kernels)
+    this.probe = new Batch(kernels.layout, SMALL_ROWS)
+  }
+
+  before(): readonly Batch[] {
+    const whole = this.whole()
+    return whole === null ? [] : [whole]
+  }
+
+  /** The keys that the transaction touches. */
+  ahead(): Batch | null {
+    return this.touched(true)
+  }
+
+  /** Keys that gain rows and have some then; only those that had none, unless `all`. Valid until the next call. */
+  touched(all: boolean): Batch | null {
+    if (!this.table.touched) return null
+    const { operator } = this
+    operator.ahead()
+    const { raw } = this.arranger
+    const { table } = operator
+    for (let t = 0; t < table.touchedCount; t++) {
+      if (operator.gains(t, all)) this.put(table.touched[t])
+    }
+    if (raw.length === 0) return null
+    const out = raw.length <= SMALL_ROWS ? this.probe : new Batch(this.kernels.layout, raw.length)
+    out.clear()
+    return this.sorted(out)
+  }
+
+  whole(): Batch | null {
+    const { table } = this.operator
+    table.source?.fetchAll()
+    for (let slot = 0; slot < table.size; slot++) if (this.operator.countOf(slot) > 0n) this.put(slot)
+    const { length } = this.arranger.raw
+    return length === 0 ? null : this.sorted(new Batch(this.kernels.layout, length))
+  }
+
+  private put(slot: number): void {
+    const { raw } = this.arranger
+    raw.reserve(1)
+    this.operator.putKey(slot, raw, raw.length)
+    raw.weights[raw.length++] = 1n
+  }
+
+  private sorted(out: Batch): Batch {
+    const { raw } = this.arranger
+    this.arranger.arrange(out)
+    raw.clear()
+    if (raw.capacity > KEPT_ROWS) raw.release()
+    return out
+  }
+
+  /** How many rows have the key of a row of another batch by the same kind of key, the transaction's included. */
+  countAt(batch: Batch, row: number, columns: readonly Column[]): bigint {
+    if (this.table.touched) this.operator.ahead()
+    const slot = this.operator.find(batch, row, columns)
+    return slot < 0 ? 0n : this.operator.countOf(slot)
+  }
+
+  arranged(): Batch {
+    throw new GnitzError('INTERNAL', 'keys that are counted lead to no rows')
+  }
+
+  forget(): void {
+    this.operator.abort()
+  }
+}
+
 /** Deltas of so many rows are copied into the head of the store's trace, and their memory serves again. */
 const SMALL_ROWS = HEAD_ROWS >> 2
 
@@ -89,6 +179,7 @@ export interface StoredSource {
 }
 
 export class StoredGroups extends KeyGroups {
+  readonly operator = null
   private readonly arranger: Arranger
   private readonly small: Batch
   private current: Batch | null = null

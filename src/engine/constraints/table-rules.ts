@@ -23,7 +23,7 @@ import {
 } from './describe.js'
 import type { Dangling } from './foreign.js'
 import type { ForeignKey } from './foreign-key.js'
-import { ArrangedGroups, type KeyGroups, type StoredGroups } from './groups.js'
+import type { KeyGroups, StoredGroups } from './groups.js'
 import type { Moved } from './moves.js'
 import type { GroupedRule, UniqueRule } from './unique.js'
 
@@ -102,8 +102,10 @@ export class TableRules {
 
   /** Operators that its constraints need. */
   get operators(): Operator[] {
-    const arranged = this.groups.flatMap(g => (g instanceof ArrangedGroups ? [g.operator] : []))
-    return [...arranged, ...this.uniques.flatMap(u => (u instanceof CountedRule ? [u.keys] : []))]
+    return [
+      ...this.groups.flatMap(g => g.operator ?? []),
+      ...this.uniques.flatMap(u => (u instanceof CountedRule ? [u.keys] : [])),
+    ]
   }
 
   get name(): string {

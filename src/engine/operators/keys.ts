@@ -3,7 +3,10 @@
  * where there is one row, that is its primary key. What UNIQUE is judged by where nobody needs the rows by that key: a
  * look into a group table, where an arrangement would be sorted, searched and merged.
  */
+import { readValue } from '../../../codegen/expr/plain.js'
 import type { Column } from '../../schema/schema.js'
+import type { Batch } from '../../zset/batch.js'
+import { cellIsNull, copyCell, sameCell } from '../../zset/cells.js'
 import type { GroupTable } from '../../zset/groups.js'
 import { ErrorSet } from '../errors.js'
 import { ErrorPart } from '../state/errors.js'
@@ -19,6 +22,9 @@ export class KeysOperator extends Operator {
   readonly kind = 'keys'
   readonly errors = new ErrorSet()
   readonly feeds: Feed[] = []
+  /** The columns of the key, and those that may be NULL. */
+  readonly columns: readonly Column[]
+  private readonly nullable: readonly Column[]
   private readonly groups: GroupPart
   private isAhead = false
   private sweepAt = SWEPT_KEYS
@@ -28,6 +34,8 @@ export class KeysOperator extends Operator {
     readonly name: string,
   ) {
     super()
+    this.columns = table.rows.layout.schema.columns.slice(0, table.groupColumns)
+    this.nullable = this.columns.filter(c => c.nullable)
     const failures = { failureOf: () => null, setFailure: () => {}, forgotten: () => {} }
     this.groups = new GroupPart('groups', table, false, failures)
   }
@@ -39,11 +47,6 @@ export class KeysOperator extends Operator {
 
   inputs(): readonly Operator[] {
     return feedInputs(this.feeds)
-  }
-
-  /** The columns of the key. */
-  get columns(): readonly Column[] {
-    return this.table.rows.layout.schema.columns.slice(0, this.table.groupColumns)
   }
 
   step(): void {
@@ -77,6 +80,51 @@ export class KeysOperator extends Operator {
     const { table } = this
     for (let t = 0; t < table.touchedCount; t++) if (!isSingle(table, table.touched[t])) return false
     return true
+  }
+
+  /** How many rows have the key of a slot, the running epoch's included. */
+  countOf(slot: number): bigint {
+    const { records, record } = this.table
+    return records.ints[slot * record.words + record.count]
+  }
+
+  /**
+   * Has the key that was touched as number t got rows, and has some now? Unless `all`, only if it had none. A key with a
+   * NULL has none.
+   */
+  gains(t: number, all: boolean): boolean {
+    const { table, nullable } = this
+    const { words, count } = table.record
+    const slot = table.touched[t]
+    const now = table.records.ints[slot * words + count]
+    const before = table.undo.ints[t * words + count]
+    if (now <= 0n || now <= before || (before > 0n && !all)) return false
+    for (let c = 0; c < nullable.length; c++) if (cellIsNull(table.rows, nullable[c], slot)) return false
+    return true
+  }
+
+  /** Puts the key of a slot into row k of a batch of the key columns, arranged by all of them. */
+  putKey(slot: number, out: Batch, k: number): void {
+    const { table, columns } = this
+    const { keyLanes, lanes } = table.record
+    const { key, schema } = out.layout
+    const all = key.words * 2
+    for (let l = 0; l < all; l++) out.keys32[k * all + l] = l < keyLanes ? table.keys32[slot * lanes + l] : 0
+    for (let w = 0; w < schema.nullWords; w++) {
+      out.nulls[k * schema.nullWords + w] = table.rows.nulls[slot * schema.nullWords + w]
+    }
+    if (key.kind === 'packed') return
+    for (let c = 0; c < columns.length; c++) copyCell(table.rows, columns[c], slot, out, schema.columns[c], k)
+  }
+
+  /** The slot of a row's key, or -1. REQUIRES: the row's batch is arranged by the same kind of key, in `columns`. */
+  find(batch: Batch, row: number, columns: readonly Column[]): number {
+    const { table } = this
+    const { key } = batch.layout
+    const same = (slot: number) => columns.every((c, n) => sameCell(batch, c, row, table.rows, this.columns[n], slot))
+    const slot = table.find(batch.keys32, row * key.words * 2, key.kind === 'packed' ? null : same)
+    if (slot >= 0 || table.source === null) return slot
+    return table.source.lookup(columns.map(c => readValue(batch, c, row)))
   }
 
   /** The primary key of the row that had the key of a touched slot before the epoch, as bits; null if there was none. */

@@ -162,6 +162,63 @@ describe('keys that are counted', () => {
     expect(kinds(db)).toEqual(['table', 'keys', 'table'])
   })
 
+  it('are all that foreign keys need that only restrict, in memory and in shards', async () => {
+    const env = new SimulatedEnv({ seed: 8 })
+    const options = { env, checkpointMs: Number.POSITIVE_INFINITY, memory: '64KiB' } as const
+    const teams = table('teams', { name: string().primaryKey({ unique: true }), code: u64() })
+    const people = table(
+      'people',
+      { id: u64().primaryKey(), team: string().nullable() },
+      { constraints: { team: { foreignKey: ['team'], references: teams } } },
+    )
+    const nameOf = (n: number) => `a team whose name is long, ${n}`
+    let db = openLoaded('/db', options)
+    db.createTable(people)
+    expect(kinds(db).filter(kind => kind === 'keys' || kind === 'arrange')).toEqual(['keys'])
+    for (let from = 0; from < 3000; from += 1000) {
+      const numbers = Array.from({ length: 1000 }, (_, n) => from + n)
+      db.insert(
+        teams,
+        numbers.map(n => ({ name: nameOf(n), code: n })),
+      )
+      db.insert(
+        people,
+        numbers.map(n => ({ id: n, team: n % 3 === 0 ? null : nameOf(n) })),
+      )
+    }
+    const judged = () => {
+      const goes = `of "teams" goes, but rows refer to it (name: "${nameOf(4)}")`
+      expectError(() => db.delete(teams, { name: nameOf(4), code: 4 }), 'CONSTRAINT', goes)
+      expectError(() => db.insert(people, { id: 9000, team: 'none' }), 'CONSTRAINT', 'refers to "teams" (name: "none")')
+      const both = () =>
+        db.transact(tx => {
+          tx.insert(people, { id: 9000, team: nameOf(5) })
+          tx.delete(teams, { name: nameOf(5), code: 5 })
+        })
+      expectError(both, 'CONSTRAINT', 'which is not there')
+      // Another row of the key, one that takes the place of the last, and one nobody refers to.
+      db.insert(people, { id: 9001, team: nameOf(4) })
+      db.delete(people, { id: 9001, team: nameOf(4) })
+      db.transact(tx => {
+        tx.delete(teams, { name: nameOf(5), code: 5 })
+        tx.insert(teams, { name: nameOf(5), code: 5 })
+      })
+      db.delete(teams, { name: nameOf(6), code: 6 })
+      db.insert(teams, { name: nameOf(6), code: 6 })
+    }
+    judged()
+    await db.close()
+    db = openLoaded('/db', options)
+    judged()
+    db.transact(tx => {
+      tx.delete(teams, { name: nameOf(7), code: 7 })
+      tx.delete(people, { id: 7, team: nameOf(7) })
+    })
+    expect(checkConstraints(db)).toEqual([])
+    db.delete(teams, { name: nameOf(9), code: 9 })
+    expectError(() => db.addConstraint(people, 'code', { foreignKey: ['id'], references: teams }), 'SCHEMA')
+  })
+
   it('go on being judged where somebody listens to reservations', () => {
     const db = open()
     const events: TraceEvent[] = []
