@@ -35,7 +35,7 @@ import type {
 } from './rel.js'
 import { Failure } from './scalar.js'
 import { columnOf, detailed, exprKey, literal, replaceColumns, sameExpr } from './substitute.js'
-import { isFrameAggregate } from './window.js'
+import { distancesOf, isFrameAggregate } from './window.js'
 
 export type Signal = { readonly kind: 'waterline'; readonly table: TableDefinition; readonly column: number }
 
@@ -177,7 +177,7 @@ function windowReach({ order, functions }: WindowRel): { readonly changed: bigin
   if (order.length !== 1 || by.expr.nullable || !isWhole(by.expr.type) || isFloat(by.expr.type)) return null
   for (const { fn, frame } of functions) {
     if (!isFrameAggregate(fn) || frame.mode !== 'range' || frame.start === null || frame.end === null) return null
-    const [a, b] = [BigInt(frame.start), BigInt(frame.end)]
+    const [[a], [, b]] = [distancesOf(frame.start, by.expr.type), distancesOf(frame.end, by.expr.type)]
     const [start, end] = by.descending ? [-b, -a] : [a, b]
     changed = greater(changed, end)
     needed = greater(needed, greater(end, end - start))

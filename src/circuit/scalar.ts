@@ -47,7 +47,15 @@ export {
 export { Failure, fail } from './scalar/failure.js'
 export { callMath, isMathFunction, MATH_ARITY } from './scalar/math.js'
 export { callFunction, type FunctionName, functionNamed } from './scalar/nested.js'
-export { negateInterval, TRUNC_UNITS, type TruncUnit, temporalArithmetic, temporalResult } from './scalar/temporal.js'
+export {
+  type CalendarSpan,
+  laterBy,
+  negateInterval,
+  TRUNC_UNITS,
+  type TruncUnit,
+  temporalArithmetic,
+  temporalResult,
+} from './scalar/temporal.js'
 export { concat, lengthOf, lower, prefix, slice, upper } from './scalar/text.js'
 export { callUdf } from './scalar/udf.js'
 export { isZone } from './scalar/zones.js'

@@ -5,9 +5,12 @@
  * ascending, NULL first), a row of weight n as n rows side by side. Rows of weight 0 or less are not there. *Peers* are
  * rows with equal order columns; without an order all rows of a partition are peers.
  */
+import { MICROS_PER_DAY } from '../schema/calendar.js'
+import { formatInterval } from '../schema/interval.js'
 import { isFloat, type TypeName } from '../schema/types.js'
 import { meanType, sumType } from './aggregates/sums.js'
 import type { Expr } from './expr.js'
+import type { CalendarSpan } from './scalar.js'
 
 export type RankFn = 'rowNumber' | 'rank' | 'denseRank' | 'percentRank' | 'cumeDist' | 'ntile'
 export type OffsetFn = 'lag' | 'lead'
@@ -22,9 +25,10 @@ export type WindowFn = RankFn | OffsetFn | ValueFn | FrameAggregateFn
 /**
  * Where a frame begins or ends, seen from the current row: null is UNBOUNDED; a negative number is so much PRECEDING, a
  * positive one FOLLOWING. 0 is CURRENT ROW, in `range` and `groups` with its peers. Offsets are rows, groups of peers,
- * or in `range` differences of the order column (a bigint where the column's values are bigints).
+ * or in `range` differences of the order column (a bigint where the column's values are bigints), of dates and
+ * timestamps also months.
  */
-export type Bound = number | bigint | null
+export type Bound = number | bigint | CalendarSpan | null
 
 export interface Frame {
   readonly mode: 'rows' | 'range' | 'groups'
@@ -66,9 +70,27 @@ export const isValue = (fn: WindowFn): fn is ValueFn => fn === 'firstValue' || f
 
 export const isFrameAggregate = (fn: string): fn is FrameAggregateFn => FRAME_AGGREGATES.includes(fn as never)
 
+/** -1 for PRECEDING, 1 for FOLLOWING. The parts of a span of months have one sign. */
+export function signOf(bound: NonNullable<Bound>): number {
+  if (typeof bound !== 'object') return Math.sign(Number(bound))
+  return Math.sign(bound.months) || Math.sign(Number(bound.micros))
+}
+
+const [SHORTEST_MONTH, LONGEST_MONTH] = [28n, 31n]
+
+/** The least and the greatest difference of the order column, of type `type`, that a bound stands for. */
+export function distancesOf(bound: number | bigint | CalendarSpan, type: TypeName): readonly [bigint, bigint] {
+  if (typeof bound !== 'object') return [BigInt(bound), BigInt(bound)]
+  const perDay = type === 'date' ? 1n : MICROS_PER_DAY
+  const fixed = type === 'date' ? bound.micros / MICROS_PER_DAY : bound.micros
+  const [near, far] = [SHORTEST_MONTH, LONGEST_MONTH].map(days => BigInt(bound.months) * days * perDay + fixed)
+  return near < far ? [near, far] : [far, near]
+}
+
 /** Whether a frame can be without rows. */
 export function canBeEmpty({ start, end, exclude }: Frame): boolean {
-  return exclude === 'current' || exclude === 'group' || (start !== null && start > 0) || (end !== null && end < 0)
+  if (exclude === 'current' || exclude === 'group') return true
+  return (start !== null && signOf(start) > 0) || (end !== null && signOf(end) < 0)
 }
 
 /** Type and nullability of a function's column. */
@@ -96,8 +118,14 @@ export function windowFnKey({ fn, n, ignoreNulls, frame }: WindowSpec): string {
 
 const bound = (b: Bound, unbounded: string): string => {
   if (b === null) return `unbounded ${unbounded}`
-  if (b === 0 || b === 0n) return 'current'
-  return b < 0 ? `${-b} preceding` : `${b} following`
+  const sign = signOf(b)
+  if (sign === 0) return 'current'
+  return `${distanceText(b, sign)} ${sign < 0 ? 'preceding' : 'following'}`
+}
+
+function distanceText(b: NonNullable<Bound>, sign: number): string {
+  if (typeof b !== 'object') return String(b < 0 ? -b : b)
+  return formatInterval({ months: sign * b.months, days: 0, micros: BigInt(sign) * b.micros })
 }
 
 /** A frame as it is read: `rows 2 preceding to current, without ties`. */

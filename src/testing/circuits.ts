@@ -352,7 +352,9 @@ function windowFrame({ choices }: Circuits, ranged: TypeName | null): Frame {
   const [start, end] = a !== null && b !== null && a > b && !choices.oneIn(6) ? [b, a] : [a, b]
   if (mode !== 'range') return { mode, start, end, exclude }
   const unit = choices.pick([1, 1, 3, 100])
-  const offset = (x: number | null) => {
+  const calendar = (ranged === 'date' || ranged === 'timestamp') && choices.oneIn(2)
+  const offset = (x: number | null): Frame['start'] => {
+    if (calendar && x !== null) return { months: x * unit, micros: BigInt(x) * 86_400_000_000n }
     if (ranged === null) return x === null ? null : 0
     return x !== null && TYPES[ranged].js === 'bigint' ? BigInt(x * unit) : x === null ? null : x * unit
   }

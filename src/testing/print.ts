@@ -201,7 +201,8 @@ function printDetail(detail: AggregateDetail): string {
 
 function windowFunction(spec: WindowSpec, expr: (e: Expr) => string): string {
   const { fn, arg, fallback, n, ignoreNulls, frame } = spec
-  const bound = (b: Bound) => (b === null ? 'null' : printValue(b))
+  const bound = (b: Bound) =>
+    b === null ? 'null' : typeof b !== 'object' ? printValue(b) : `{ months: ${b.months}, micros: ${b.micros}n }`
   const { mode, start, end, exclude } = frame
   const framed = `{ mode: '${mode}', start: ${bound(start)}, end: ${bound(end)}, exclude: '${exclude}' }`
   const [value, other] = [arg, fallback].map(e => (e === null ? null : expr(e)))

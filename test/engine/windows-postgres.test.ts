@@ -9,7 +9,7 @@ import { PGlite } from '@electric-sql/pglite'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ColumnExpr } from '../../src/circuit/expr.js'
 import type { WindowRel } from '../../src/circuit/rel.js'
-import type { Frame, WindowFn } from '../../src/circuit/window.js'
+import type { Bound, Frame, WindowFn } from '../../src/circuit/window.js'
 import { type Database, open, type Value } from '../../src/index.js'
 import { isDecimal } from '../../src/schema/types.js'
 import * as n from '../../src/testing/nodes.js'
@@ -64,8 +64,9 @@ function randomRow(id: number): TestRow {
     b: or(BigInt(pick(9)) - 4n),
     x: or(oneOf([0.5, 1, 1.5, 2, -1, 4.25, Number.NaN, Number.POSITIVE_INFINITY])),
     m: or(oneOf(['1.50', '-0.01', '123456789012345678.00', '2.00'])),
-    d: or(18_000 + pick(6)),
-    at: or(1_600_000_000_000_000n + BigInt(pick(8)) * 1_800_000_000n),
+    // From the end of January 2024 on, days and months apart.
+    d: or(19_752 + pick(6) + 29 * pick(4)),
+    at: or(1_706_572_800_000_000n + BigInt(pick(8)) * 1_800_000_000n),
     name: or(oneOf(['a', 'b', 'Z', 'é', 'ab'])),
     flag: or(pick(2) === 0),
   }
@@ -84,7 +85,7 @@ interface Query {
 }
 
 /** Differences of the order column: as gnitz has them, and as SQL. */
-const OFFSETS: Readonly<Record<string, readonly (readonly [number | bigint, string])[]>> = {
+const OFFSETS: Readonly<Record<string, readonly (readonly [NonNullable<Bound>, string])[]>> = {
   k: [
     [1, '1'],
     [2, '2'],
@@ -100,14 +101,20 @@ const OFFSETS: Readonly<Record<string, readonly (readonly [number | bigint, stri
   d: [
     [1, "INTERVAL '1 day'"],
     [3, "INTERVAL '3 days'"],
+    [{ months: 1, micros: 0n }, "INTERVAL '1 month'"],
+    [{ months: 14, micros: 86_400_000_000n }, "INTERVAL '1 year 2 months 1 day'"],
   ],
   at: [
     [1_800_000_000n, "INTERVAL '30 minutes'"],
     [5_400_000_000n, "INTERVAL '90 minutes'"],
+    [{ months: 1, micros: 3_600_000_000n }, "INTERVAL '1 month 1 hour'"],
   ],
 }
 
-type BoundText = readonly [bound: Frame['start'], text: string]
+const opposite = (bound: NonNullable<Bound>): Bound =>
+  typeof bound === 'object' ? { months: -bound.months, micros: -bound.micros } : -bound
+
+type BoundText = readonly [bound: Bound, text: string]
 
 function randomBound(mode: Frame['mode'], by: string | undefined, isEnd: boolean): BoundText {
   const unbounded = (): BoundText => [null, isEnd ? 'UNBOUNDED FOLLOWING' : 'UNBOUNDED PRECEDING']
@@ -118,7 +125,7 @@ function randomBound(mode: Frame['mode'], by: string | undefined, isEnd: boolean
   const [offset, text] = mode === 'range' && ranged !== undefined ? oneOf(ranged) : ([1, '1'] as const)
   const rows = mode === 'range' ? null : 1 + pick(3)
   const distance = rows ?? offset
-  return kind === 2 ? [-distance, `${rows ?? text} PRECEDING`] : [distance, `${rows ?? text} FOLLOWING`]
+  return kind === 2 ? [opposite(distance), `${rows ?? text} PRECEDING`] : [distance, `${rows ?? text} FOLLOWING`]
 }
 
 function randomFrame(modes: readonly Frame['mode'][], by: string | undefined): { frame: Frame; sql: string } {
@@ -270,3 +277,51 @@ test(`${QUERIES} random queries`, async () => {
   await insert(rows)
   await compareAll()
 }, 120_000)
+
+/** The order column alone decides, so that every row has its frame from PostgreSQL. */
+test.each([
+  ['d', '1 month', { months: 1, micros: 0n }],
+  ['d', '2 months 3 days', { months: 2, micros: 259_200_000_000n }],
+  ['at', '1 month', { months: 1, micros: 0n }],
+  ['at', '1 year 1 month 12 hours', { months: 13, micros: 43_200_000_000n }],
+] as const)(
+  'RANGE over %s by %s, where months have 28 to 31 days',
+  async (by, text, span) => {
+    const db = open()
+    db.createTable(t as never)
+    await postgres.exec('DELETE FROM t')
+    // Midnights alone: those of a month's last days keep their order when months are added to them.
+    const day = 86_400_000_000n
+    const rows = Array.from({ length: 60 }, (_, i): TestRow => {
+      const days = 19_382 + i * 7 + (i % 3)
+      return { ...randomRow(i), g: i % 2, k: i, d: days, at: BigInt(days) * day }
+    })
+    const views = (['ASC', 'DESC'] as const).flatMap(direction =>
+      [
+        [opposite(span), 0, `INTERVAL '${text}' PRECEDING`, 'CURRENT ROW'] as const,
+        [0, span, 'CURRENT ROW', `INTERVAL '${text}' FOLLOWING`] as const,
+        [null, opposite(span), 'UNBOUNDED PRECEDING', `INTERVAL '${text}' PRECEDING`] as const,
+        [span, null, `INTERVAL '${text}' FOLLOWING`, 'UNBOUNDED FOLLOWING'] as const,
+      ].flatMap(([start, end, from, to]) =>
+        (['sum', 'min'] as const).map((fn): Query => {
+          const frame = { mode: 'range', start, end, exclude: 'none' } as const
+          const order = [{ expr: column(by), descending: direction === 'DESC', nullsFirst: false }]
+          const over = `(PARTITION BY g ORDER BY ${by} ${direction} RANGE BETWEEN ${from} AND ${to})`
+          const rel = n.window(source, [column('g')], order, [['w', { fn, arg: column('k'), frame }]])
+          return { rel, sql: `SELECT id, (${fn}(k) OVER ${over})::text AS w FROM t` }
+        }),
+      ),
+    )
+    for (const [i, { rel }] of views.entries()) db.createView(n.view(`m${i}`, rel) as never)
+    for (const part of [rows.slice(0, 30), rows.slice(30, 31), rows.slice(31)]) {
+      const tuples = part.map(row => `(${COLUMNS.map(([name]) => literal(name, row[name])).join(', ')})`)
+      await postgres.exec(`INSERT INTO t VALUES ${tuples.join(', ')}`)
+      db.insert(t as never, part as never)
+      for (const [i, query] of views.entries()) await compare(db, query, `m${i}`)
+    }
+    db.delete(t as never, rows.filter((_, i) => i % 5 === 0) as never)
+    await postgres.exec('DELETE FROM t WHERE id % 5 = 0')
+    for (const [i, query] of views.entries()) await compare(db, query, `m${i}`)
+  },
+  60_000,
+)

@@ -153,6 +153,68 @@ describe('values', () => {
   })
 })
 
+test('months are as long as the calendar says', () => {
+  const sales = table('sales', { day: date().primaryKey(), amount: i32() })
+  const db = open()
+  const live = db.createView(
+    view('month', q =>
+      q
+        .from(sales)
+        .window(
+          { orderBy: [{ by: s => s.day }], frame: { range: [{ preceding: { months: 1 } }, 'current'] } },
+          { total: sum(s => s.amount) },
+        ),
+    ),
+  )
+  db.insert(sales, [
+    { day: '2023-02-27', amount: 1 },
+    { day: '2023-02-28', amount: 2 },
+    { day: '2023-03-31', amount: 4 },
+    { day: '2023-04-30', amount: 8 },
+    { day: '2023-05-31', amount: 16 },
+  ])
+  expect(live.rows().map(r => r.total)).toEqual([1, 3, 6, 12, 24])
+  db.delete(sales, { day: '2023-02-28', amount: 2 })
+  expect(live.rows().map(r => r.total)).toEqual([1, 4, 12, 24])
+  expectExact(db)
+})
+
+test('where months end, later times of an earlier day may reach further', () => {
+  const t = table('t', { id: u64().primaryKey(), at: timestamp(), value: i64() })
+  const db = open()
+  db.createView(
+    view('spans', q =>
+      q.from(t).window(
+        { orderBy: [{ by: r => r.at }], frame: { range: [{ preceding: { months: 1 } }, { following: '1 month' }] } },
+        {
+          total: sum(r => r.value),
+          most: max(r => r.value),
+          upTo: over(
+            sum(r => r.value),
+            { range: ['unbounded', { following: { years: 1, months: 1, hours: 12 } }], exclude: 'ties' },
+          ),
+        },
+      ),
+    ),
+  )
+  const next = picker(11)
+  const days = ['2024-01-28', '2024-01-29', '2024-01-30', '2024-01-31', '2024-02-28', '2024-02-29', '2024-03-01']
+  const row = (id: number) => ({
+    id,
+    at: `${days[next(7)]}T${String(next(24)).padStart(2, '0')}:00:00`,
+    value: 1n << BigInt(id),
+  })
+  for (let round = 0; round < 10; round++) {
+    db.insert(
+      t,
+      Array.from({ length: 4 }, (_, i) => row(round * 4 + i)),
+    )
+    expectExact(db)
+    if (round % 3 === 2) db.deleteKey(t, { id: next(round * 4) })
+    expectExact(db)
+  }
+})
+
 test('the first rows, NULL first or last', () => {
   const marks = table('marks', { id: i32().primaryKey(), value: i32().nullable() })
   const db = open()
@@ -211,8 +273,12 @@ describe('bad input', () => {
     check(n, -2, 'must not be negative')
     check(x, Number.NaN, 'a finite number', 'order x')
     check(day, { hours: 5 }, 'whole days', 'order day')
+    check(day, { fortnights: 1 }, 'whole days')
     check(at, 5, 'a span like', 'order at')
-    check(at, { months: 1 }, 'a span like')
+    check(at, { months: 1.5 }, 'a span like')
+    check(at, '1 month -1 day', 'a span like')
+    check(at, { months: -1 }, 'must not be negative')
+    check(day, { months: 1, hours: 5 }, 'whole days or months')
   })
 
   test('frames', () => {

@@ -1,17 +1,18 @@
 /** Frames of window functions as users write them, and as the circuit has them. */
 import { CompileError, show } from '../../base/errors.js'
+import { MICROS_PER_DAY } from '../../schema/calendar.js'
 import { isDecimal, isFloat, TYPES, type TypeName } from '../../schema/types.js'
 import { normalise, Problem } from '../../schema/values.js'
 import type { Expr } from '../expr.js'
 import { printExpr } from '../print.js'
 import { typeText } from '../typing.js'
-import type { Bound, Frame } from '../window.js'
-import { type Duration, durationMicros } from './spans.js'
+import { type Bound, type Frame, signOf } from '../window.js'
+import { type CalendarDuration, calendarSpan, durationMicros } from './spans.js'
 
-export type { Duration } from './spans.js'
+export type { CalendarDuration, Duration } from './spans.js'
 
 /** A distance: rows, groups of peers, or in `range` a difference of the order column, which may be a span of time. */
-export type Distance = number | bigint | string | Duration
+export type Distance = number | bigint | string | CalendarDuration
 
 /** `'unbounded'` is the begin of the partition where a frame begins, its end where the frame ends. */
 export type FrameBound<D = Distance> = 'unbounded' | 'current' | { readonly preceding: D } | { readonly following: D }
@@ -101,10 +102,15 @@ function compileBound(given: unknown, mode: Frame['mode'], order: readonly Expr[
   }
   const text = `${what}: ${mode} ${show(distance)} ${name}`
   const offset = mode === 'range' ? rangeOffset(distance, order, text) : rowOffset(distance, text)
-  if (offset < 0) throw new CompileError(`${text}: a distance must not be negative`)
+  if (signOf(offset) < 0) throw new CompileError(`${text}: a distance must not be negative`)
   const preceding = name === 'preceding'
+  return { bound: preceding ? opposite(offset) : offset, kind: preceding ? -1 : 1 }
+}
+
+function opposite(offset: NonNullable<Bound>): Bound {
+  if (typeof offset === 'object') return Object.freeze({ months: -offset.months, micros: -offset.micros })
   // Not -0.
-  return { bound: preceding && offset !== 0 ? -offset : offset, kind: preceding ? -1 : 1 }
+  return offset === 0 ? 0 : -offset
 }
 
 function rowOffset(distance: unknown, text: string): number {
@@ -116,7 +122,7 @@ function rowOffset(distance: unknown, text: string): number {
 }
 
 /** A distance in the unit of the order column. */
-function rangeOffset(distance: unknown, order: readonly Expr[], text: string): number | bigint {
+function rangeOffset(distance: unknown, order: readonly Expr[], text: string): NonNullable<Bound> {
   if (order.length !== 1) {
     throw new CompileError(`${text} needs an order by one column, found ${order.length}`)
   }
@@ -143,12 +149,19 @@ function rangeOffset(distance: unknown, order: readonly Expr[], text: string): n
   return TYPES[type].js === 'bigint' ? whole : Number(whole)
 }
 
-function timeOffset(distance: unknown, type: TypeName, column: string, text: string): number | bigint {
+function timeOffset(distance: unknown, type: TypeName, column: string, text: string): NonNullable<Bound> {
+  const span = type === 'time' ? null : calendarSpan(distance)
+  if (span !== null && span.months !== 0 && (type !== 'date' || span.micros % MICROS_PER_DAY === 0n)) {
+    return Object.freeze(span)
+  }
   const micros = typeof distance === 'bigint' && type !== 'date' ? distance : durationMicros(distance)
   if (type === 'date') {
-    const days = typeof distance === 'number' ? distance : Number(micros) / 86_400_000_000
+    const days =
+      typeof distance === 'number' ? distance : micros === null ? Number.NaN : Number(micros) / 86_400_000_000
     if (Number.isSafeInteger(days)) return days + 0
-    throw new CompileError(`${text} does not fit ${column}: expected whole days, as { days: 7 } or a number of days`)
+    throw new CompileError(
+      `${text} does not fit ${column}: expected whole days or months, as { days: 7 }, '1 month' or a number of days`,
+    )
   }
   if (micros !== null) return micros
   throw new CompileError(

@@ -4,7 +4,16 @@ export type { Aggregate, Aggregates } from './aggregates.js'
 export type { Order } from './calls.js'
 export type { TopOptions } from './compound.js'
 export { type QueryRoot, type ViewOptions, view } from './definitions.js'
-export type { Distance, Duration, FrameBound, FrameSpec, GroupsFrame, RangeFrame, RowsFrame } from './frames.js'
+export type {
+  CalendarDuration,
+  Distance,
+  Duration,
+  FrameBound,
+  FrameSpec,
+  GroupsFrame,
+  RangeFrame,
+  RowsFrame,
+} from './frames.js'
 export { Grouped, GroupingSets } from './grouped.js'
 export { grouping } from './grouping.js'
 export * from './ordered-functions.js'

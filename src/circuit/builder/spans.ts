@@ -3,6 +3,7 @@ import { CompileError, show } from '../../base/errors.js'
 import { MICROS_PER_DAY } from '../../schema/calendar.js'
 import { type Interval, parseInterval } from '../../schema/interval.js'
 import { TYPES, type TypeName } from '../../schema/types.js'
+import type { CalendarSpan } from '../scalar.js'
 
 /** A span of time; parts add up. */
 export interface Duration {
@@ -13,6 +14,12 @@ export interface Duration {
   readonly seconds?: number
   readonly milliseconds?: number
   readonly microseconds?: number
+}
+
+/** A span of time that may have months, which are as long as the calendar says. */
+export interface CalendarDuration extends Duration {
+  readonly years?: number
+  readonly months?: number
 }
 
 /**
@@ -31,7 +38,23 @@ const MICROS: Readonly<Record<keyof Duration, number>> = {
   microseconds: 1,
 }
 
-/** A span in µs; null if it is none. */
+/** A span in months and µs; null if it is none, or if its parts have two signs. */
+export function calendarSpan(given: unknown): CalendarSpan | null {
+  const interval = typeof given === 'string' ? parseInterval(given) : isInterval(given) ? given : null
+  if (interval !== null) {
+    const { months, days, micros } = interval
+    const mixed = Math.min(months, days, Number(micros)) < 0 && Math.max(months, days, Number(micros)) > 0
+    return mixed ? null : { months, micros: BigInt(days) * MICROS_PER_DAY + micros }
+  }
+  if (typeof given !== 'object' || given === null) return null
+  const { years = 0, months = 0, ...rest } = given as CalendarDuration
+  const micros = Object.keys(rest).length === 0 ? 0n : durationMicros(rest)
+  const count = years * 12 + months
+  if (micros === null || !Number.isInteger(count) || Math.abs(count) > 2 ** 31) return null
+  return (count < 0 && micros > 0n) || (count > 0 && micros < 0n) ? null : { months: count, micros }
+}
+
+/** A span in µs; null if it is none, or has months. */
 export function durationMicros(given: unknown): bigint | null {
   const interval = typeof given === 'string' ? parseInterval(given) : isInterval(given) ? given : null
   if (interval !== null) {

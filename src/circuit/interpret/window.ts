@@ -8,7 +8,8 @@ import { canonicalFloat, compareNumbers, compareValues } from '../../schema/valu
 import { decimalMean, sumFits, sumOverflow } from '../aggregates/sums.js'
 import { windowInputs } from '../nodes.js'
 import type { WindowRel } from '../rel.js'
-import { type Bound, type Frame, isOffset, isRank, isValue, type WindowSpec, windowExprs } from '../window.js'
+import { laterBy } from '../scalar.js'
+import { type Bound, type Frame, isOffset, isRank, isValue, signOf, type WindowSpec, windowExprs } from '../window.js'
 import type { Context } from './context.js'
 import { addRow, type Row, rowText, type ZSet } from './zset.js'
 
@@ -165,12 +166,19 @@ class Partition {
   }
 
   /** Where row j stands to the value of row i plus the bound; null where only groups decide. */
-  private compareToBound(bound: number | bigint, i: number, j: number): number | null {
-    if (Number(bound) === 0) return null
-    const [{ descending }] = this.rel.order
+  private compareToBound(bound: NonNullable<Bound>, i: number, j: number): number | null {
+    if (signOf(bound) === 0) return null
+    const [{ expr, descending }] = this.rel.order
     const [x] = this.members[i].order
     const [y] = this.members[j].order
     if (x === null || y === null) return null
+    if (typeof bound === 'object') {
+      const { months, micros } = bound
+      const by = descending ? { months: -months, micros: -micros } : bound
+      const distance = BigInt(y as number | bigint) - laterBy(expr.type, x as number | bigint, by)
+      const order = distance < 0n ? -1 : distance > 0n ? 1 : 0
+      return descending ? -order : order
+    }
     if (typeof x === 'bigint') {
       const limit = x + (descending ? -BigInt(bound) : BigInt(bound))
       const order = (y as bigint) < limit ? -1 : (y as bigint) > limit ? 1 : 0

@@ -93,6 +93,19 @@ function addMonths(days: number, months: number): number {
   return first + Math.min(day, length) - 1
 }
 
+/** A span that a calendar measures: signed months, of whatever length, and microseconds. */
+export interface CalendarSpan {
+  readonly months: number
+  readonly micros: bigint
+}
+
+/** A date or timestamp so much later, in the unit of its type and beyond its range if need be. */
+export function laterBy(type: TypeName, from: number | bigint, { months, micros }: CalendarSpan): bigint {
+  if (type === 'date') return BigInt(addMonths(Number(from), months)) + micros / MICROS_PER_DAY
+  const instant = BigInt(from)
+  return BigInt(addMonths(daysOfMicros(instant), months)) * MICROS_PER_DAY + microsOfDay(instant) + micros
+}
+
 /** The time between two instants: whole days, and the rest, of one sign. Fails where days need more than 32 bits. */
 export function between(later: bigint, earlier: bigint): Uint8Array {
   const micros = later - earlier

@@ -3,6 +3,7 @@
  * rows that it reaches (the core) and those that their outputs depend on. Sections of one partition do not share rows
  * of their cores, and come in ascending order.
  */
+import { frameText } from '../../../circuit/window.js'
 import { Batch } from '../../../zset/batch.js'
 import type { Kernels } from '../../../zset/kernels.js'
 import { lowerRow, weightBetween } from '../../../zset/rank.js'
@@ -217,8 +218,7 @@ export class Assembly {
   }
 
   private frames(section: Section, { spec }: FunctionPlan, known: Map<string, Frames>): Frames {
-    const { mode, start, end } = spec.frame
-    const key = `${mode} ${start} ${end}`
+    const key = frameText({ ...spec.frame, exclude: 'none' })
     let frames = known.get(key)
     if (frames === undefined) {
       frames = framesOf(section, spec.frame, this.range)

@@ -203,7 +203,7 @@ function lastOf({ count, from, to }: Pieces, counted: Counted): number {
   return -1
 }
 
-/** The total of a window over positions that only moves on. */
+/** The total of a window over positions; moving on, or back, takes time in proportion to the way. */
 class SlidingTotal {
   private begin = 0
   private end = 0
@@ -216,12 +216,29 @@ class SlidingTotal {
     readonly total: Total,
   ) {}
 
-  /** REQUIRES: begin <= end; neither is before where it was. */
+  /** REQUIRES: begin <= end. */
   moveTo(begin: number, end: number): void {
-    this.endRow = this.pass(this.endRow, this.end, end, 1)
-    this.end = Math.max(this.end, end)
-    this.beginRow = this.pass(this.beginRow, this.begin, begin, -1)
-    this.begin = Math.max(this.begin, begin)
+    this.endRow = this.move(this.endRow, this.end, end, 1)
+    this.end = end
+    this.beginRow = this.move(this.beginRow, this.begin, begin, -1)
+    this.begin = begin
+  }
+
+  private move(row: number, from: number, to: number, sign: number): number {
+    return to < from ? this.passBack(row, from, to, -sign) : this.pass(row, from, to, sign)
+  }
+
+  private passBack(row: number, from: number, to: number, sign: number): number {
+    const { positions, stretch } = this.section
+    let k = row
+    let at = from
+    while (at > to) {
+      while (positions[k] >= at) k--
+      const downTo = Math.max(positions[k], to)
+      addCell(this.total, stretch.rows, this.arg, stretch.sequence[k], sign * (at - downTo))
+      at = downTo
+    }
+    return k
   }
 
   private pass(row: number, from: number, to: number, sign: number): number {

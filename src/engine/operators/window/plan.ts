@@ -7,7 +7,16 @@
  * a sum. Between changed rows, where all those states are as before the step, no row changes.
  */
 import type { WindowRel } from '../../../circuit/rel.js'
-import { type Bound, type Frame, isOffset, isRank, isValue, type WindowSpec } from '../../../circuit/window.js'
+import {
+  type Bound,
+  distancesOf,
+  type Frame,
+  isOffset,
+  isRank,
+  isValue,
+  signOf,
+  type WindowSpec,
+} from '../../../circuit/window.js'
 import type { Column } from '../../../schema/schema.js'
 import { isFloat } from '../../../schema/types.js'
 import { BitsTotal, CountTotal, FloatTotal, IntegerTotal, type Total } from './totals.js'
@@ -70,7 +79,7 @@ export function planWindow(rel: WindowRel): WindowPlan {
     // A column of the partition may lie in a packed key, out of reach; it is the same in all rows anyway.
     const isKey = rel.partition.some(p => p.kind === 'column' && p.index === arg?.index)
     const [before, after] = isRank(spec.fn) || isOffset(spec.fn) ? NO_FAR : farOf(spec, isKey)
-    addReach(spec, arg, before, after, reaches)
+    addReach(spec, arg, ofExpr(rel.order[0]?.expr ?? null), before, after, reaches)
     return {
       spec,
       out: column(width + i),
@@ -139,16 +148,23 @@ function farOf(spec: WindowSpec, isKey: boolean): readonly [Far, Far] {
 function near({ fn, frame, ignoreNulls }: WindowSpec): Pick<Frame, 'start' | 'end'> {
   const { mode, exclude } = frame
   const isNear = (bound: Bound, sign: number) =>
-    exclude === 'none' && !ignoreNulls && bound !== null && (mode !== 'range' || Number(bound) * sign >= 0)
+    exclude === 'none' && !ignoreNulls && bound !== null && (mode !== 'range' || signOf(bound) * sign >= 0)
   let { start, end } = frame
-  if (fn === 'lastValue' && start === null && isNear(end, 1)) start = Number(end) < 0 ? end : 0
-  if (fn === 'firstValue' && end === null && isNear(start, -1)) end = Number(start) > 0 ? start : 0
+  if (fn === 'lastValue' && start === null && isNear(end, 1)) start = end !== null && signOf(end) < 0 ? end : 0
+  if (fn === 'firstValue' && end === null && isNear(start, -1)) end = start !== null && signOf(start) > 0 ? start : 0
   return { start, end }
 }
 
 type Reaches = readonly [coreBack: Reach, coreForward: Reach, contextBack: Reach, contextForward: Reach]
 
-function addReach(spec: WindowSpec, arg: Column | null, before: Far, after: Far, reaches: Reaches): void {
+function addReach(
+  spec: WindowSpec,
+  arg: Column | null,
+  order: Column | null,
+  before: Far,
+  after: Far,
+  reaches: Reaches,
+): void {
   const [coreBack, coreForward, contextBack, contextForward] = reaches
   const groups = (...list: Reach[]) => {
     for (const reach of list) reach.groups = Math.max(reach.groups, 0)
@@ -169,7 +185,7 @@ function addReach(spec: WindowSpec, arg: Column | null, before: Far, after: Far,
     case 'lead':
       return addOffset(spec, arg, coreBack, contextForward)
     default:
-      addFrame(spec, reaches)
+      addFrame(spec, order, reaches)
       // Peers that are left out have to be known, and a change of one is a change of what is left out.
       if (spec.frame.exclude === 'group' || spec.frame.exclude === 'ties') groups(...reaches)
       if (before === 'everything') contextBack.all = true
@@ -184,10 +200,14 @@ function addOffset({ n, ignoreNulls }: WindowSpec, arg: Column | null, ...reache
   }
 }
 
-function addFrame(spec: WindowSpec, [coreBack, coreForward, contextBack, contextForward]: Reaches): void {
+function addFrame(
+  spec: WindowSpec,
+  order: Column | null,
+  [coreBack, coreForward, contextBack, contextForward]: Reaches,
+): void {
   const { mode } = spec.frame
   const { start, end } = near(spec)
-  const bounds = [start, end].filter((b): b is number | bigint => b !== null)
+  const bounds = [start, end].flatMap(b => (b === null ? [] : [furthest(b, order)]))
   const back = bounds.reduce((most, b) => (-b > most ? -b : most), 0 as number | bigint)
   const forward = bounds.reduce((most, b) => (b > most ? b : most), 0 as number | bigint)
   for (const [reach, distance] of [
@@ -202,6 +222,13 @@ function addFrame(spec: WindowSpec, [coreBack, coreForward, contextBack, context
       if (mode === 'range' && distance > 0 && (reach.range === null || distance > reach.range)) reach.range = distance
     }
   }
+}
+
+/** A bound as a plain difference: months as long as they get, since more rows than a frame holds do no harm. */
+function furthest(bound: NonNullable<Bound>, order: Column | null): number | bigint {
+  if (typeof bound !== 'object') return bound
+  const [low, high] = distancesOf(bound, order?.type ?? 'timestamp')
+  return signOf(bound) < 0 ? low : high
 }
 
 /** The further of two distances, and a row and a group more. */

@@ -3,6 +3,7 @@
  * outputs. Positions count from the begin of the stretch; a row of weight n takes n of them.
  */
 import { UsageError } from '../../../base/errors.js'
+import { type Bound, signOf } from '../../../circuit/window.js'
 import type { RangeKey } from './range.js'
 import type { Stretch } from './stretch.js'
 
@@ -154,10 +155,10 @@ export interface Frames {
   readonly ends: Float64Array
 }
 
-/** Both ascend with the units. */
+/** Both ascend with the units, but where months end: January 30, 12:00 and a month is later than January 31 and a month. */
 export function framesOf(
   section: Section,
-  frame: { mode: 'rows' | 'range' | 'groups'; start: number | bigint | null; end: number | bigint | null },
+  frame: { mode: 'rows' | 'range' | 'groups'; start: Bound; end: Bound },
   range: RangeKey | null,
 ): Frames {
   const count = section.units.length
@@ -174,16 +175,17 @@ export function framesOf(
   return { begins, ends }
 }
 
-/** The position where a frame begins, or ends, by unit; to be asked of ascending units. */
+/** The position where a frame begins, or ends, by unit; asked of ascending units it takes linear time. */
 function boundOf(
   section: Section,
   mode: 'rows' | 'range' | 'groups',
-  bound: number | bigint,
+  bound: NonNullable<Bound>,
   range: RangeKey | null,
   isEnd: boolean,
 ): (unit: number) => number {
   const { units, places, ordinals, groupBegins, groupEnds, total } = section
-  const distance = Number(bound)
+  // Spans of months are for RANGE.
+  const distance = typeof bound === 'object' ? signOf(bound) : Number(bound)
   if (mode === 'rows') return u => places[u] + distance + (isEnd ? 1 : 0)
   if (distance === 0) return u => (isEnd ? section.groupEnd(units[u]) : section.groupBegin(units[u]))
   if (mode === 'groups' || range === null) {
@@ -199,7 +201,7 @@ function boundOf(
 
 function rangeBound(
   section: Section,
-  bound: number | bigint,
+  bound: NonNullable<Bound>,
   range: RangeKey,
   isEnd: boolean,
 ): (unit: number) => number {
@@ -217,6 +219,7 @@ function rangeBound(
     return isEnd ? order <= 0 : order < 0
   }
   return u => {
+    while (at > 0 && !passes(units[u], at - 1)) at--
     while (at < section.length && passes(units[u], at)) at++
     return positions[at]
   }
