@@ -46,6 +46,12 @@ export function clearCell(batch: Batch, { index, info }: Column, row: number): v
   else column.fill(0, row * width, (row + 1) * width)
 }
 
+/** Makes a cell NULL: the bit, and nothing left of the value. REQUIRES: the column is stored and nullable. */
+export function makeNull(batch: Batch, column: Column, row: number): void {
+  setCellNull(batch, column, row, true)
+  clearCell(batch, column, row)
+}
+
 /** Orders two stored values that are not NULL. REQUIRES: as for copyCell. */
 export function compareCells(a: Batch, column: Column, i: number, b: Batch, other: Column, j: number): number {
   switch (column.info.storage) {

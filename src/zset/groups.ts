@@ -13,7 +13,7 @@
 import { type Column, flatLayout, type RowSchema } from '../schema/schema.js'
 import type { Value } from '../schema/types.js'
 import { allocateColumn, Batch } from './batch.js'
-import { copyCell, setCellNull, tidyHeap } from './cells.js'
+import { copyCell, makeNull, setCellNull, tidyHeap } from './cells.js'
 import { type AccumulatorSpec, type RecordLayout, Records, recordLayout } from './records.js'
 import { extend, MIN_CAPACITY, SlotIndex } from './slots.js'
 
@@ -238,7 +238,7 @@ export class GroupTable extends SlotIndex {
     const { words, count } = this.record
     this.records.ints.fill(0n, slot * words + count, (slot + 1) * words)
     for (const spills of this.spills) spills.delete(slot)
-    for (const column of this.extremes) if (column.nullable) setCellNull(this.rows, column, slot, true)
+    for (const column of this.extremes) if (column.nullable) makeNull(this.rows, column, slot)
     this.presentedAt = -1
   }
 

@@ -232,3 +232,23 @@ it('bits of unsigned integers in a frame may be more than a sum could be', () =>
   const steps = [1n, 1n << 63n].map(x => [{ table: t, row: [x], weight: 1n }])
   replay([n.view('v', n.window(n.source(t), [], [], functions))], steps)
 })
+
+it('an extreme that is gone leaves nothing of its value under the NULL', () => {
+  const t = n.table('t', [['x', 'i64', false]])
+  const x = n.column(t.schema, 0)
+  const extremes = n.aggregate(
+    n.source(t),
+    [],
+    [
+      ['lo', 'min', [x]],
+      ['hi', 'max', [x]],
+      ['last', 'last', [x]],
+    ],
+  )
+  const rows = n.view('rows', n.distinct(extremes))
+  const columns = [0, 1, 2].map(c => n.column(extremes.schema, c))
+  const keys = columns.slice(0, 2).map((c, i) => [`k${i}`, c] as const)
+  const groups = n.view('groups', n.aggregate(extremes, keys, [['some', 'arrayAgg', [columns[2]]]]))
+  const change = (weight: bigint) => [{ table: t, row: [7n], weight }]
+  replay([rows, groups], [change(1n), change(-1n), change(1n), change(-1n)])
+})

@@ -10,7 +10,7 @@ import { Failure } from '../../circuit/scalar.js'
 import type { Column } from '../../schema/schema.js'
 import type { Value } from '../../schema/types.js'
 import { Batch } from '../../zset/batch.js'
-import { cellIsNull, copyCell, sameCell, setCellNull } from '../../zset/cells.js'
+import { cellIsNull, copyCell, makeNull, sameCell, setCellNull } from '../../zset/cells.js'
 import { type GroupTable, NO_SPILL } from '../../zset/groups.js'
 import { PositivePart } from '../../zset/positive.js'
 import { countOf, groupRanges, type RunRanges, selectRow } from '../../zset/rank.js'
@@ -104,8 +104,10 @@ export class Ranked {
     const found = selectRow(this.arrangement.kernels, ranges, k)
     const column = columns[plan.value]
     const isNull = found === null || cellIsNull(found.run, column, found.row)
-    if (target.nullable) setCellNull(table.rows, target, slot, isNull)
-    if (!isNull) copyCell(found.run, column, found.row, table.rows, target, slot)
+    if (!isNull) {
+      copyCell(found.run, column, found.row, table.rows, target, slot)
+      if (target.nullable) setCellNull(table.rows, target, slot, false)
+    } else if (target.nullable) makeNull(table.rows, target, slot)
   }
 
   private byRank({ plan, columns, detail }: RankedTarget, read: RankReader, ranges: RunRanges, n: number): Value {

@@ -5,7 +5,7 @@
 import type { Column, Layout, RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
-import { copyCell, setCellNull } from '../../zset/cells.js'
+import { copyCell, makeNull, setCellNull } from '../../zset/cells.js'
 import type { GroupTable } from '../../zset/groups.js'
 import { type Cuttable, goneRows, type Threshold } from '../bounded.js'
 import { ErrorSet, type Failure } from '../errors.js'
@@ -169,8 +169,10 @@ export class ReduceOperator extends Producer implements Cuttable {
       const found = find(walk, runs, delta, reached.rows[g], reached.whole[g]) === 1
       const slot = reached.slots[g]
       for (const column of columns) {
-        if (found) copyCell(walk.run, extreme.value, walk.row, table.rows, column, slot)
-        if (column.nullable) setCellNull(table.rows, column, slot, !found)
+        if (found) {
+          copyCell(walk.run, extreme.value, walk.row, table.rows, column, slot)
+          if (column.nullable) setCellNull(table.rows, column, slot, false)
+        } else if (column.nullable) makeNull(table.rows, column, slot)
       }
     }
     walk.end()
