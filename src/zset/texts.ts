@@ -19,7 +19,8 @@ interface Waiting {
 export class Texts {
   /** By column index. */
   private readonly columns: Waiting[]
-  private isEmpty = true
+  /** There is nothing to be settled. */
+  isEmpty = true
 
   constructor(private readonly batch: Batch) {
     this.columns = batch.layout.schema.columns.map(() => ({ texts: [], rows: [] }))

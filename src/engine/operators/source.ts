@@ -74,7 +74,7 @@ export class SourceOperator extends Producer {
     if (current === null || current.length === 0) return
     this.rowsIn += current.length
     this.rowsOut += current.length
-    current.texts?.settle(this.read())
+    if (current.texts?.isEmpty === false) current.texts.settle(this.read())
     if (store !== null) {
       if (this.isArranged) store.trace.prepare(current)
       else {

@@ -30,7 +30,7 @@ export interface PendingTable {
 /** `isPassing`: of a stream, whose rows nobody has to keep; columns that nobody reads are not encoded. */
 export function pendingRows(layout: Layout, isPassing: boolean): Batch {
   const rows = new Batch(layout)
-  if (isPassing) rows.texts = new Texts(rows)
+  if (isPassing && layout.stored.some(c => c.info.storage === 'german')) rows.texts = new Texts(rows)
   return rows
 }
 
