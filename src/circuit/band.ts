@@ -69,13 +69,15 @@ interface Range {
   readonly to: Order | null
 }
 
-/** The join as one by range, or null if its residual has no condition to go by. REQUIRES: `on` pairs columns. */
+/**
+ * The join as one by range, or null if its residual has no condition to go by. REQUIRES: `on` pairs columns; it is empty
+ * where every row may meet every other one.
+ */
 export function bandJoin(left: Rel, right: Rel, on: readonly Pair[], residual: Expr): BandParts | null {
   const range = findRange(residual)
   if (range === null) return null
-  const always = on.length === 1 && on[0].every(e => e.type === 'bool' && !e.nullable)
   const direct = fitsKey(on)
-  const equal = always ? [] : direct ? on : [hashes(on)]
+  const equal = direct ? on : [hashes(on)]
   const sides = [left, right].map((rel, input) => {
     const isPoint = input === range.point
     const values = isPoint ? [literal('u8', 0), range.value] : [range.level, range.lo, range.hi]

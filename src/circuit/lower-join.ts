@@ -246,7 +246,7 @@ class Matching {
     const on = this.left.keys.map((k, i): Pair => {
       return [columnOf(left.schema, k, 0), columnOf(right.schema, this.right.keys[i], 1)]
     })
-    const ranged = residual === null ? null : bandJoin(left, right, on, residual)
+    const ranged = residual === null ? null : bandJoin(left, right, this.join.on.length === 0 ? [] : on, residual)
     if (ranged !== null) return joinOf({ ...ranged, on: agreed(ranged.on), exprs, schema })
     return joinOf({ left, right, on: agreed(on), residual, exprs, schema })
   }

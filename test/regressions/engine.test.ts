@@ -252,3 +252,16 @@ it('an extreme that is gone leaves nothing of its value under the NULL', () => {
   const change = (weight: bigint) => [{ table: t, row: [7n], weight }]
   replay([rows, groups], [change(1n), change(-1n), change(1n), change(-1n)])
 })
+
+it('a join by range with one key, a boolean, goes by that key too', () => {
+  const t = n.table('t', [
+    ['x', 'i64', false],
+    ['a', 'bool', false],
+    ['b', 'bool', false],
+  ])
+  const source = n.source(t)
+  const [x, a] = [0, 1].map(c => n.column(t.schema, c))
+  const [x2, b2] = [0, 2].map(c => n.column(t.schema, c, 1))
+  const joined = n.join('inner', source, source, [[a, b2, false]], n.call('le', 'bool', x, x2), [['x', x]])
+  replay([n.view('v', joined)], [[{ table: t, row: [1n, true, false], weight: 1n }]])
+})
