@@ -3,12 +3,13 @@
  * would hand them in: valid, not always canonical (-0).
  */
 import fc from 'fast-check'
-import type { Row } from '../circuit/interpret.js'
+import { type Row, rowText } from '../circuit/interpret.js'
 import type { TableDefinition } from '../circuit/rel.js'
 import type { Column, RowSchema } from '../schema/schema.js'
 import { TYPES, type TypeName } from '../schema/types.js'
-import { compareValues, type NonNullValue, normalise, Problem, uuidFromU128 } from '../schema/values.js'
+import { type NonNullValue, normalise, Problem, uuidFromU128 } from '../schema/values.js'
 import { table } from './nodes.js'
+import { canonicalRow } from './runner.js'
 import { SAMPLE_TYPES, samples } from './samples.js'
 
 /** A row whose weight in a table changes by `weight`: negative takes away, also what is not there; 0 does nothing. */
@@ -130,20 +131,20 @@ export function stepsArb(tables: readonly TableDefinition[], options: StepsOptio
 
 /** The steps with every retraction cut to what is there. */
 export function withoutNegative(steps: readonly Step[]): Step[] {
-  const held: { change: Change; weight: bigint }[] = []
+  const held = new Map<TableDefinition, Map<string, bigint>>()
+  // Rows come from pools: the same objects again and again.
+  const texts = new Map<Row, string>()
   return steps.map(step =>
     step.map(change => {
-      let entry = held.find(h => h.change.table === change.table && sameRow(h.change, change))
-      if (entry === undefined) {
-        entry = { change, weight: 0n }
-        held.push(entry)
-      }
-      const weight = entry.weight + change.weight < 0n ? -entry.weight : change.weight
-      entry.weight += weight
+      const { table, row } = change
+      const text = texts.get(row) ?? rowText(canonicalRow(table, row))
+      texts.set(row, text)
+      const rows = held.get(table) ?? new Map<string, bigint>()
+      held.set(table, rows)
+      const before = rows.get(text) ?? 0n
+      const weight = before + change.weight < 0n ? -before : change.weight
+      rows.set(text, before + weight)
       return { ...change, weight }
     }),
   )
 }
-
-const sameRow = (a: Change, b: Change): boolean =>
-  a.table.schema.columns.every(c => compareValues(c.type, a.row[c.index], b.row[c.index]) === 0)
