@@ -376,6 +376,40 @@ describe('incremental', () => {
     expect(Math.max(...changes)).toBeLessThan(120)
   })
 
+  test('each function alone, of few peers that change places in one transaction', () => {
+    const t = table('peers', { x: i64(), id: u64() })
+    const order = { orderBy: [{ by: (r: { x: bigint }) => r.x }] }
+    const alone = {
+      rowNumber: rowNumber(),
+      rank: rank(),
+      denseRank: denseRank(),
+      percentRank: percentRank(),
+      cumeDist: cumeDist(),
+      ntile: ntile(3),
+      lag: lag((r: { id: bigint }) => r.id, { offset: 2 }),
+      count: count(),
+      groups: over(count(), { groups: ['unbounded', { preceding: 1 }] }),
+    }
+    const db = open()
+    for (const [name, f] of Object.entries(alone)) db.createView(view(name, q => q.from(t).window(order, { f })))
+    db.createView(view('ties', q => q.from(t).top({ limit: 2, ties: true }, { by: r => r.x })))
+    const next = picker(3)
+    const rows: { x: bigint; id: bigint }[] = []
+    for (let id = 0; id < 100; ) {
+      db.transact(tx => {
+        for (let changes = 2 + next(3); changes > 0; changes--) {
+          if (rows.length > 3 && next(rows.length) > 3) tx.delete(t, rows.splice(next(rows.length), 1))
+          else {
+            const row = { x: BigInt(next(4)), id: BigInt(next(8) * 1000 + id++) }
+            rows.push(row)
+            tx.insert(t, row)
+          }
+        }
+      })
+      expectExact(db)
+    }
+  })
+
   test('running extremes, whose rows go and come back', () => {
     const db = open()
     const live = db.createView(

@@ -175,7 +175,8 @@ function addReach(
       return
     case 'rank':
     case 'percentRank':
-      return groups(contextBack)
+      // Behind a changed row as many rows may come before as did, though not before the peers that it has there.
+      return groups(coreForward, contextBack)
     case 'denseRank':
       return groups(coreBack, coreForward, contextBack)
     case 'cumeDist':
