@@ -10,7 +10,7 @@
  *     plus        the lesser of both bounds           aggregate, topK, window, successor: their keys
  *     clamp       those of its input                  session     its end: nothing before the time's bound changes it
  *     join        a pair changes if its left or its right row does: the lesser of what follows in either case, where
- *                 equalities and comparisons between the sides carry bounds across
+ *                 equalities and comparisons between the sides carry bounds across, and steps (`steps.ts`) do
  */
 import { quote } from '../base/errors.js'
 import { decodeInterval } from '../schema/interval.js'
@@ -34,6 +34,7 @@ import type {
   WindowRel,
 } from './rel.js'
 import { Failure } from './scalar.js'
+import { stepJoin } from './steps.js'
 import { columnOf, detailed, exprKey, literal, replaceColumns, sameExpr } from './substitute.js'
 import { distancesOf, isFrameAggregate } from './window.js'
 
@@ -289,6 +290,10 @@ function implied(rel: JoinRel): readonly [Bounds, Bounds] {
       if (big.input !== input || small.input === input) continue
       carried[big.index].push(bounds[small.input][small.index] ?? null)
     }
+    const steps = input === 0 ? stepJoin(rel) : null
+    if (steps !== null) {
+      carried[steps.time.index].push(through(steps.steps.order, [boundsOf(steps.steps.input), []]))
+    }
     const direct = carried.map((all, c) => (side.schema.columns[c].nullable ? null : combined('greatest', all)))
     return withBases(side, direct)
   })
@@ -349,8 +354,11 @@ export function limitsOf(rel: Rel): Limit[] {
     case 'clamp':
       return limitsIn(boundsOf(rel.input))
     case 'topK':
-    case 'successor':
       return limitsIn(keysOnly(rel, rel.keys).slice(0, rel.input.schema.columns.length))
+    case 'successor': {
+      // Of a group the last row before the bound of the order is needed, too: it is next to those to come.
+      return limitsIn(keysOnly(rel, [...rel.keys, rel.order]).slice(0, rel.input.schema.columns.length))
+    }
     case 'window': {
       const partition = limitsIn(keysOnly(rel, rel.partition).slice(0, rel.input.schema.columns.length))
       const needed = earlier(rel, windowReach(rel)?.needed ?? null)

@@ -177,14 +177,20 @@ export class Planner extends Planning {
     assert(!keys.includes(value), 'rows of one group have different values')
     // One key of group and value, if it fits: then a row is found by its key.
     const isOneKey = arrangedLayout(rel.input.schema, [...keys, value]).key.kind === 'packed'
-    const input = isOneKey
-      ? this.arrangementOf(rel.input, [...keys, value])
-      : this.arrangementOf(rel.input, keys, [{ index: value, descending: false }])
+    const [by, order] = isOneKey ? [[...keys, value], []] : [keys, [{ index: value, descending: false }]]
+    const limits = this.loops.of(rel.input) === null ? limitsOf(rel) : []
+    const input =
+      limits.length === 0
+        ? this.arrangementOf(rel.input, by, order)
+        : this.boundedArrangement(rel.input, arrangedLayout(rel.input.schema, by, order), false, limits, 'neighbours')
     const { layout } = input.kernels
     const sources = new SourceList()
     const project = prefixProjector(this.context, layout, rel.schema, layout.schema.columns.length, sources)
     const shape = { value: layout.schema.columns[value], backwards: rel.backwards, schema: rel.schema }
-    return this.add(new SuccessorOperator(input, shape, project, sources.texts))
+    const operator = this.add(new SuccessorOperator(input, shape, project, sources.texts))
+    this.bind(operator, limits, rel.schema)
+    this.warn(operator, rel.input, `the rows that have a ${rel.backwards ? 'previous' : 'next'} one`)
+    return operator
   }
 
   private sessionOf(rel: SessionRel): SessionOperator {

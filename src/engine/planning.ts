@@ -250,7 +250,8 @@ export abstract class Planning {
     layout: Layout,
     silent: boolean,
     limits: readonly Limit[],
-    isCutByReader = false,
+    /** By its reader, which may need the rows beside those that the limits spare. */
+    isCutByReader: boolean | 'neighbours' = false,
   ): ArrangeOperator {
     const bounds = limits.map(l => `${l.column}>=${boundKey(l.bound, table => this.catalog.numberOf(table))}`)
     const { key: by, order } = layout
@@ -264,8 +265,9 @@ export abstract class Planning {
         `an arrangement of view ${JSON.stringify(this.context.unit)}`,
       )
       this.attachBatch(feeds, rel.schema, layout, operator.raw, silent ? SILENT : operator.errors, operator.feeds)
-      operator.stateName = this.names.bounded(rel, [by.columns, orderText, silent, bounds])
-      if (!isCutByReader) this.bind(operator, limits, rel.schema)
+      const neighbours = isCutByReader === 'neighbours' ? [isCutByReader] : []
+      operator.stateName = this.names.bounded(rel, [by.columns, orderText, silent, bounds, ...neighbours])
+      if (isCutByReader === false) this.bind(operator, limits, rel.schema)
       this.bounded.set(key, this.add(operator))
     }
     this.arrangements.add(operator)

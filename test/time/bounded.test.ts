@@ -22,6 +22,7 @@ import {
   view,
 } from '../../src/index.js'
 import { checkCircuits } from '../../src/testing/index.js'
+import { picker } from '../engine/support.js'
 
 const bids = table('bids', { at: timestamp().lateness('5 seconds'), who: u64(), price: i64() }, { stream: true })
 const asks = table('asks', { at: timestamp().lateness('5 seconds'), who: u64(), price: i64() }, { stream: true })
@@ -69,6 +70,13 @@ const bounded: Record<string, ViewDef<unknown>> = {
       (b, a, { near }) => b.who === a.who && near(a.at, b.at, 1_000_000n),
       (b, a) => ({ who: b.who, at: b.at, ask: a.price }),
       { near: fn.near },
+    ),
+  ),
+  asOf: view('asOf', q =>
+    q.from(bids).asOfLeftJoin(
+      asks,
+      (b, a) => b.who === a.who && a.at <= b.at,
+      (b, a) => ({ who: b.who, at: b.at, ask: a.price }),
     ),
   ),
   keyed: view('keyed', q =>
@@ -141,6 +149,68 @@ describe('state behind waterlines', () => {
     }
     expect(v.size).toBeGreaterThan(20)
     expect(Math.max(...counts)).toBeLessThan(120)
+  })
+
+  it('is what it would be without, of as-of joins in both directions', () => {
+    const plain = [bids, asks].map(t => table(t.schema.name, { at: timestamp(), who: u64(), price: i64() }))
+    const joins = ([b, a]: readonly (typeof bids)[]) =>
+      [
+        (q: Parameters<Parameters<typeof view>[1]>[0]) =>
+          q.from(b).asOfLeftJoin(
+            a,
+            (l, r) => l.who === r.who && r.at <= l.at,
+            (l, r) => ({ at: l.at, who: l.who, ask: r.price }),
+          ),
+        (q: Parameters<Parameters<typeof view>[1]>[0]) =>
+          q.from(b).asOfJoin(
+            a,
+            (l, r) => r.at < l.at,
+            (l, r) => ({ at: l.at, who: r.who, ask: r.price }),
+          ),
+        (q: Parameters<Parameters<typeof view>[1]>[0]) =>
+          q.from(b).asOfLeftJoin(
+            a,
+            (l, r) => l.who === r.who && r.at >= l.at,
+            (l, r) => ({ at: l.at, who: l.who, ask: r.price }),
+          ),
+        (q: Parameters<Parameters<typeof view>[1]>[0]) =>
+          q
+            .from(b)
+            .asOfLeftJoin(
+              a,
+              (l, r) => l.who === r.who && r.at <= l.at,
+              (l, r) => ({ at: l.at, ask: r.price }),
+            )
+            .tumble(r => r.at, '10 seconds')
+            .groupBy(r => ({ start: r.windowStart }))
+            .aggregate({ pairs: count(), most: max(r => r.ask), total: sum(r => r.ask) }),
+      ].map((make, i) => view(`join${i}`, make as never))
+    const [db, all] = [open(), open()]
+    const [cut, whole] = [
+      joins([bids, asks]).map(v => db.createView(v)),
+      joins(plain as never).map(v => all.createView(v)),
+    ]
+    const next = picker(13)
+    for (let s = 0; s < 60; s++) {
+      const rows = () =>
+        Array.from({ length: next(4) }, () => ({ at: BigInt(s + 6 - next(6)) * second, who: next(3), price: next(50) }))
+      // A row goes again while it may: the waterline is at s at most.
+      const [b, a] = [rows(), rows()]
+      const undo = a.filter(r => r.at > BigInt(s + 3) * second)
+      for (const [into, [l, r]] of [
+        [db, [bids, asks]],
+        [all, plain],
+      ] as const) {
+        into.transact(tx => {
+          tx.insert(l as typeof bids, b)
+          tx.insert(r as typeof bids, a)
+        })
+        if (s % 3 === 0) into.delete(r as typeof bids, undo)
+      }
+      db.cutOff(true)
+      for (const [i, v] of cut.entries()) expect(v.entries(), `join${i} after ${s} s`).toEqual(whole[i].entries())
+    }
+    expect(db.table(bids).late.count).toBe(0)
   })
 
   it('goes by itself, after a while', () => {

@@ -9,6 +9,7 @@ import { type Column, flatLayout, type Layout, type RowSchema, rowSchema } from 
 import { Batch } from '../../zset/batch.js'
 import { sameCell } from '../../zset/cells.js'
 import type { Kernels } from '../../zset/kernels.js'
+import { type Cuttable, goneRows, type Threshold, timeReader } from '../bounded.js'
 import type { ArrangeOperator } from './arrange.js'
 import { BatchProducer, NO_PARTS, type Operator } from './operator.js'
 import { MergeWalk } from './walk.js'
@@ -94,11 +95,15 @@ class Neighbours extends MergeWalk {
   }
 
   protected override inside(run: Batch, row: number): boolean {
-    const { mask, from } = this
-    if (mask === null) return this.kernels.compareGroups(run, row, from.batch, from.row) === 0
+    return this.sameGroup(run, row, this.from.batch, this.from.row)
+  }
+
+  sameGroup(a: Batch, i: number, b: Batch, j: number): boolean {
+    const { mask } = this
+    if (mask === null) return this.kernels.compareGroups(a, i, b, j) === 0
     const lanes = mask.length
     for (let l = lanes - 1; l >= 0; l--) {
-      if (((run.keys32[row * lanes + l] ^ from.batch.keys32[from.row * lanes + l]) & mask[l]) !== 0) return false
+      if (((a.keys32[i * lanes + l] ^ b.keys32[j * lanes + l]) & mask[l]) !== 0) return false
     }
     return true
   }
@@ -141,7 +146,7 @@ function placeOf(kernels: Kernels, run: Batch, { batch, row }: Ref, from: number
   return low
 }
 
-export class SuccessorOperator extends BatchProducer {
+export class SuccessorOperator extends BatchProducer implements Cuttable {
   readonly kind = 'successor'
   private readonly walk: Neighbours
 
@@ -218,6 +223,31 @@ export class SuccessorOperator extends BatchProducer {
     writeValue(out, columns[columns.length - 1], k, value)
     out.weights[k] = weight * sign
     out.length = k + 1
+  }
+
+  get rowCount(): number {
+    return this.input.rowCount
+  }
+
+  /**
+   * A row stays while no other of its group is between it and those to come: it is the neighbour of one of these.
+   * REQUIRES: nobody else reads the arrangement.
+   */
+  cut(thresholds: readonly Threshold[]): void {
+    const { input, shape, walk } = this
+    const own = thresholds.find(t => t.column === shape.value.index)
+    const groups = thresholds.filter(t => t !== own)
+    input.trace.cut(rows => {
+      const isGone = goneRows(rows, groups)
+      const read = timeReader(rows, shape.value)
+      const isPassed = (row: number): boolean =>
+        own !== undefined &&
+        row + 1 < rows.length &&
+        rows.weights[row + 1] > 0n &&
+        read(row + 1) < own.least &&
+        walk.sameGroup(rows, row, rows, row + 1)
+      return row => isGone(row) || isPassed(row)
+    })
   }
 
   parts(): typeof NO_PARTS {
