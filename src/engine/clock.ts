@@ -3,6 +3,7 @@
  * allows it.
  */
 import { show, UsageError } from '../base/errors.js'
+import { TYPES } from '../schema/types.js'
 import { normalise, Problem } from '../schema/values.js'
 import type { GateOperator } from './operators/gate.js'
 
@@ -26,10 +27,17 @@ export function maxRowsOf({ maxRows = Number.POSITIVE_INFINITY }: AdvanceOptions
   throw new UsageError(`advance: expected maxRows of 1 or more, found ${show(maxRows)}`)
 }
 
-/** The latest time up to `to` at which no gate passes more than `maxRows` rows; at least a microsecond after `from`. */
-export function nextStop(gates: readonly GateOperator[], from: bigint, to: bigint, maxRows: number): bigint {
+/** What a clock that shows nothing yet is before. */
+const BEGINNING = (TYPES.timestamptz.min ?? 0n) - 1n
+
+/**
+ * The latest time up to `to` at which no gate passes more than `maxRows` rows; at least a microsecond after `now`, which is
+ * null before the first time.
+ */
+export function nextStop(gates: readonly GateOperator[], now: bigint | null, to: bigint, maxRows: number): bigint {
   let stop = to
   if (maxRows === Number.POSITIVE_INFINITY) return stop
+  const from = now ?? BEGINNING
   for (const gate of gates) {
     const key = gate.keyAhead(maxRows)
     if (key === null || !gate.reaches(key, stop)) continue

@@ -309,9 +309,8 @@ export class Database extends Defining {
     }
     if (this.clock === undefined) this.createTable(CLOCK)
     for (;;) {
-      const from = this.now
       const gates = this.definitions.circuit.scheduler.list().filter(o => o instanceof GateOperator && o.isTimed)
-      const stop = from === null ? time : nextStop(gates as GateOperator[], from, time, maxRows)
+      const stop = nextStop(gates as GateOperator[], this.now, time, maxRows)
       const commit = this.insert(CLOCK, { now: stop > time ? time : stop })
       if (stop >= time) return commit
     }

@@ -35,7 +35,7 @@ const finals = view('finals', q =>
 const recent = view('recent', q =>
   q.from(bids).filter((b, { ago, now }) => b.price > 1n && b.at >= ago('10 seconds') && b.at <= now(), fn),
 )
-const seconds = (n: number): bigint => BigInt(n) * 1_000_000n
+const seconds = (n: number): bigint => BigInt(Math.round(n * 1e6))
 const bid = (at: number, price = 2) => ({ at: seconds(at), who: 1, price })
 const timesOf = (db: Database): number[] =>
   db
@@ -126,6 +126,22 @@ describe('filters by the clock', () => {
     db.advance(seconds(1040), { maxRows: 1 })
     expect(sizes).toEqual([3])
     expect(() => db.advance(seconds(1050), { maxRows: 0 })).toThrow('maxRows of 1 or more')
+  })
+
+  it('go in such bursts the first time too', () => {
+    const db = open()
+    const due = db.createView(view('due', q => q.from(bids).filter((b, { now }) => b.at <= now(), fn)))
+    db.insert(
+      bids,
+      Array.from({ length: 1000 }, (_, i) => bid(i / 10, i + 2)),
+    )
+    const sizes: number[] = []
+    due.subscribe(({ changes }) => {
+      sizes.push(changes.length)
+    })
+    db.advance(seconds(1000), { maxRows: 50 })
+    expect(sizes).toEqual(Array.from({ length: 20 }, () => 50))
+    expect(db.now).toBe(seconds(1000))
   })
 
   it('bound the state of what reads them', () => {
