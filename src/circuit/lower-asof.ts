@@ -41,7 +41,7 @@ export function lowerAsOf(rel: AsOfRel, leftRel: Rel, rightRel: Rel): Rel {
     const parts: JoinRel = {
       ...{ kind: 'join', type: 'inner', left: left.rel, right: steps, exprs, schema },
       on: rel.on.map((_, k) => [key(left.rel, left.at, k, 0), key(steps, right.at, k, 1)] as const),
-      nullSafe: rel.on.map(() => false),
+      nullSafe: rel.nullSafe,
       residual: within(rel.op, t, time, beyond),
     }
     return lowerJoin(parts, left.rel, steps)
@@ -74,7 +74,7 @@ function withUnmatched(rel: AsOfRel, left: Rel, steps: Rel, join: (exprs: readon
 function stepsOf(rel: AsOfRel, right: Rel, at: readonly number[]): Rel {
   const all = allColumns(right.schema)
   const places = at.map(i => all[i])
-  const absent = places.filter(c => c.nullable)
+  const absent = places.filter((c, i) => c.nullable && rel.nullSafe[i] !== true)
   const present = absent.map(c => call('not', [call('isNull', [c], 'bool')], 'bool'))
   const input = present.length === 0 ? right : filterOf(right, allOf(present))
   const own = rel.right.schema.columns.length

@@ -9,7 +9,7 @@ import { formatValue } from '../schema/values.js'
 import { printBound } from './bounds.js'
 import type { CallExpr, Expr, Op } from './expr.js'
 import { inputsOf, nodesOf } from './nodes.js'
-import type { AggregateSpec, Rel } from './rel.js'
+import type { AggregateSpec, JoinRel, Rel } from './rel.js'
 import { frameText, isOffset, isRank, type WindowOrder, type WindowSpec, windowExprs } from './window.js'
 
 const INFIX: Readonly<Partial<Record<Op, readonly [symbol: string, precedence: number]>>> = {
@@ -187,6 +187,9 @@ export function printAggregate({ fn, args, distinct, order, filter, detail }: Ag
   return `${fn}(${distinct ? 'distinct ' : ''}${list.join(', ')}${by})${where}`
 }
 
+const printKeys = ({ on, nullSafe }: Pick<JoinRel, 'on' | 'nullSafe'>, sides: PrintOptions): string[] =>
+  on.map(([a, b], i) => `${printExpr(a, sides)} ${nullSafe[i] ? '===' : '=='} ${printExpr(b, sides)}`)
+
 /** What a node does, in one line, without its inputs. */
 export function printNode(rel: Rel): string {
   const sides: PrintOptions = { inputs: ['left', 'right'] }
@@ -202,16 +205,14 @@ export function printNode(rel: Rel): string {
     case 'set':
       return rel.op
     case 'join': {
-      const on = rel.on.map(
-        ([a, b], i) => `${printExpr(a, sides)} ${rel.nullSafe[i] ? '===' : '=='} ${printExpr(b, sides)}`,
-      )
+      const on = printKeys(rel, sides)
       const residual = rel.residual === null ? '' : ` where ${printExpr(rel.residual, sides)}`
       return `${rel.type} join on ${on.join(' && ')}${residual} → ${printColumns(rel, rel.exprs, sides)}`
     }
     case 'aggregate':
       return `aggregate by (${rel.keys.map(k => printExpr(k)).join(', ')}): ${rel.aggregates.map(printAggregate).join(', ')}`
     case 'asOf': {
-      const on = rel.on.map(([a, b]) => `${printExpr(a, sides)} == ${printExpr(b, sides)}`)
+      const on = printKeys(rel, sides)
       const times = `${printExpr(rel.times[1], sides)} ${INFIX[rel.op]?.[0]} ${printExpr(rel.times[0], sides)}`
       return `${rel.type} as-of join on ${[...on, times].join(' && ')} → ${printColumns(rel, rel.exprs, sides)}`
     }

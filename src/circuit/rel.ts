@@ -303,8 +303,8 @@ export function divergence({ names, limit }: RecursiveProgram): string {
 /**
  * As-of join: each left row (with its weight) and the one right row of its keys that is nearest in time among those
  * whose time is `op` its own: `le` and `lt` look back, `ge` and `gt` ahead. Of several right rows of that time it is the
- * last one in the order of rows. Right rows with weights <= 0 do not count, others once. NULL keys and times match
- * nothing. A left row without a match is dropped, or, if `left`, there with NULL for the right side's columns. Times
+ * last one in the order of rows. Right rows with weights <= 0 do not count, others once. NULL times match nothing, nor do
+ * NULL keys, except where `nullSafe[i]`. A left row without a match is dropped, or, if `left`, there with NULL for the right side's columns. Times
  * are of one type.
  */
 export interface AsOfRel extends Base {
@@ -313,6 +313,7 @@ export interface AsOfRel extends Base {
   readonly left: Rel
   readonly right: Rel
   readonly on: readonly (readonly [left: Expr, right: Expr])[]
+  readonly nullSafe: readonly boolean[]
   readonly op: 'le' | 'lt' | 'ge' | 'gt'
   readonly times: readonly [left: Expr, right: Expr]
   readonly exprs: readonly Expr[]

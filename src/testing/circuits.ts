@@ -367,12 +367,12 @@ function asOfOperator(c: Circuits, depth: number): Rel {
   const left = c.relation(depth)
   const right = c.relation(depth)
   const [l, r] = [columnsOf(left), columnsOf(right, 1)]
-  const pair = () => joinKey(c, l, r).slice(0, 2) as unknown as readonly [Expr, Expr]
-  const on = Array.from({ length: c.choices.pick([1, 0, 2]) }, pair)
+  const on = Array.from({ length: c.choices.pick([1, 0, 2]) }, () => joinKey(c, l, r))
   const type = c.choices.pick(['inner', 'left'] as const)
   const visible = [...l, ...columnsOf(right, 1, type === 'left')]
   const op = c.choices.pick(['le', 'lt', 'ge', 'gt'] as const)
-  return n.asOf(type, op, left, right, on, pair(), c.outputs(visible, 2))
+  const [earlier, later] = joinKey(c, l, r)
+  return n.asOf(type, op, left, right, on, [earlier, later], c.outputs(visible, 2))
 }
 
 function unnestOperator(c: Circuits, depth: number): Rel {

@@ -227,12 +227,15 @@ export function asOf(
   op: AsOfRel['op'],
   left: Rel,
   right: Rel,
-  on: AsOfRel['on'],
+  on: readonly (readonly [left: Expr, right: Expr, nullSafe: boolean])[],
   times: AsOfRel['times'],
   outputs: readonly Output[],
 ): AsOfRel {
   const exprs = outputs.map(o => o[1])
-  return Object.freeze({ kind: 'asOf', schema: schemaOf('asOf', outputs), type, op, left, right, on, times, exprs })
+  const nullSafe = Object.freeze(on.map(pair => pair[2]))
+  const pairs = Object.freeze(on.map(pair => [pair[0], pair[1]] as const))
+  const parts = { type, op, left, right, on: pairs, nullSafe, times, exprs }
+  return Object.freeze({ kind: 'asOf', schema: schemaOf('asOf', outputs), ...parts })
 }
 
 /** Rows that pass by their key and a threshold. */

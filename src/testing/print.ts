@@ -134,7 +134,7 @@ class Printer {
         return `n.aggregate(${inputs[0]}, ${outputs(rel.keys)}, [${specs.join(', ')}])`
       }
       case 'asOf': {
-        const on = rel.on.map(([l, r]) => `[${expr(l)}, ${expr(r)}]`).join(', ')
+        const on = rel.on.map(([l, r], i) => `[${expr(l)}, ${expr(r)}, ${rel.nullSafe[i]}]`).join(', ')
         const times = rel.times.map(expr).join(', ')
         return `n.asOf('${rel.type}', '${rel.op}', ${inputs.join(', ')}, [${on}], [${times}], ${outputs(rel.exprs)})`
       }

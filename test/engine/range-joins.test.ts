@@ -160,3 +160,50 @@ test('the match of an as-of join goes, and the next one takes its place', () => 
   db.delete(quotes, [early])
   expect(of()).toEqual([null, null, null])
 })
+
+test('keys that are NULL meet each other in as-of joins as in others', () => {
+  const left = table('left', { k: i64().nullable(), s: i64(), t: i64() })
+  const right = table('right', { k: i64().nullable(), s: i64().nullable(), t: i64() })
+  const latest = view('latest', q =>
+    q.from(left).asOfLeftJoin(
+      right,
+      (a, b) => a.k === b.k && b.t <= a.t,
+      (a, b) => ({ k: a.k, t: a.t, found: b.t }),
+    ),
+  )
+  // What cannot be NULL on one side meets no NULL of the other.
+  const both = view('both', q =>
+    q.from(left).asOfJoin(
+      right,
+      (a, b) => a.k === b.k && a.s === b.s && b.t < a.t,
+      (a, b) => ({ k: a.k, t: a.t, found: b.t }),
+    ),
+  )
+  const db = open()
+  const [l, b] = [db.createView(latest), db.createView(both)]
+  expect(String(l.plan())).toContain('===')
+  const found = (v: typeof l | typeof b) => v.rows().map(r => [r.k, r.t, r.found])
+  db.insert(left, [
+    { k: null, s: 0n, t: 5n },
+    { k: 0n, s: 0n, t: 5n },
+  ])
+  expect(found(l)).toEqual([
+    [null, 5n, null],
+    [0n, 5n, null],
+  ])
+  const nulls = [1n, 3n].map(t => ({ k: null, s: 0n, t }))
+  db.insert(right, [...nulls, { k: 0n, s: 0n, t: 2n }, { k: null, s: null, t: 4n }])
+  expect(found(l)).toEqual([
+    [null, 5n, 4n],
+    [0n, 5n, 2n],
+  ])
+  expect(found(b)).toEqual([
+    [null, 5n, 3n],
+    [0n, 5n, 2n],
+  ])
+  db.delete(right, [nulls[1]])
+  expect(found(b)).toEqual([
+    [null, 5n, 1n],
+    [0n, 5n, 2n],
+  ])
+})

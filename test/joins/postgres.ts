@@ -148,9 +148,11 @@ function asOfQuery(random: Prng): Query {
   const op: AsOfRel['op'] = random.pick(['le', 'lt', 'ge', 'gt'] as const)
   const time = random.pick(['a', 'b', 'd', 'x'] as const)
   const keys = Array.from({ length: random.below(3) }, () => random.pick(['k', 's', 'm'] as const))
-  const on = keys.map(k => [column(k, 0), column(k, 1)] as const)
+  const equalities = keys.map(k => ({ k, nullSafe: random.chance(0.5) }))
+  const on = equalities.map(({ k, nullSafe }) => [column(k, 0), column(k, 1), nullSafe] as const)
   const rel = n.asOf(type, op, left, right, on, [column(time, 0), column(time, 1)], outputs([0, 1], [false, true]))
-  const where = [...keys.map(k => `l.${k} = r.${k}`), `r.${time} ${SIGNS[op]} l.${time}`].join(' AND ')
+  const equal = equalities.map(({ k, nullSafe }) => `l.${k} ${nullSafe ? 'IS NOT DISTINCT FROM' : '='} r.${k}`)
+  const where = [...equal, `r.${time} ${SIGNS[op]} l.${time}`].join(' AND ')
   const nearest = `r.${time} ${op === 'le' || op === 'lt' ? 'DESC' : 'ASC'}`
   const order = [nearest, ...NAMES.map(name => `r.${name} DESC NULLS LAST`)].join(', ')
   const lateral = `LATERAL (SELECT * FROM r WHERE ${where} ORDER BY ${order} LIMIT 1) r ON true`

@@ -214,7 +214,7 @@ it('the time of an as-of join may be a key of it', () => {
   const source = n.source(t)
   const [a, b, a2, b2] = [0, 1, 0, 1].map((c, i) => n.column(source.schema, c, i < 2 ? 0 : 1))
   for (const op of ['le', 'ge'] as const) {
-    const nearest = n.asOf(...(['inner', op, source, source, [[a, b2]], [b, b2]] as const), [
+    const nearest = n.asOf(...(['inner', op, source, source, [[a, b2, true]], [b, b2]] as const), [
       ['a', a],
       ['x', a2],
     ])

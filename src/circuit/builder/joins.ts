@@ -63,6 +63,7 @@ export function asOfRel(parts: JoinParts & { readonly type: 'inner' | 'left' }):
   const what = type === 'inner' ? 'asOfJoin' : 'asOfLeftJoin'
   const condition = conditionLambda({ fn: parts.on, ctx, rows: [left.schema, right.schema], what: `${what} condition` })
   const on: (readonly [Expr, Expr])[] = []
+  const nullSafe: boolean[] = []
   const times: { op: AsOfRel['op']; left: Expr; right: Expr }[] = []
   for (const conjunct of conjunctsOf(condition)) {
     const pair = sides(conjunct)
@@ -73,6 +74,7 @@ export function asOfRel(parts: JoinParts & { readonly type: 'inner' | 'left' }):
       const [a, b, exact] = commonType(pair)
       if (!exact) refuseAsOf(what, `an equality of ${pair[0].type} and ${pair[1].type}`)
       on.push([a, b])
+      nullSafe.push(a.nullable && b.nullable)
     }
   }
   if (times.length !== 1) refuseAsOf(what, times.length === 0 ? 'no comparison' : 'several comparisons')
@@ -80,6 +82,7 @@ export function asOfRel(parts: JoinParts & { readonly type: 'inner' | 'left' }):
   const specs = columns.map(({ name, expr }): ColumnSpec => ({ name, type: expr.type, nullable: expr.nullable }))
   return Object.freeze({
     ...{ kind: 'asOf', type, left, right, on: Object.freeze(on), op: times[0].op },
+    nullSafe: Object.freeze(nullSafe),
     times: [times[0].left, times[0].right] as const,
     exprs: Object.freeze(columns.map(c => c.expr)),
     schema: rowSchema(what, specs),

@@ -9,7 +9,7 @@ import { addRow, type Entry, type Row, rowText, type ZSet } from './zset.js'
 /** A row whose keys and time could be evaluated. */
 interface Timed {
   readonly entry: Entry
-  /** Text of the keys; null if it is NULL somewhere, or the time is. */
+  /** Text of the keys; null if one that matches nothing is NULL, or the time is. */
   readonly key: string | null
   readonly time: Value
 }
@@ -47,7 +47,8 @@ function timed(rel: AsOfRel, side: 0 | 1, zset: ZSet, context: Context): Timed[]
     const { row, weight } = entry
     const values = side === 0 ? context.evaluateAll(exprs, weight, row) : context.evaluateAll(exprs, weight, [], row)
     if (values === null) return []
-    const key = values.includes(null) ? null : rowText(values.slice(0, -1))
+    const unmatchable = values.some((value, i) => value === null && rel.nullSafe[i] !== true)
+    const key = unmatchable ? null : rowText(values.slice(0, -1))
     return [{ entry, key, time: values[values.length - 1] }]
   })
 }

@@ -74,7 +74,7 @@ function details(rel: Rel): string {
     case 'noise':
       return `${identity(rel)}`
     case 'asOf':
-      return [rel.type, rel.op, keys(rel.on.flat()), keys(rel.times), keys(rel.exprs)].join(' | ')
+      return [rel.type, rel.op, keys(rel.on.flat()), rel.nullSafe, keys(rel.times), keys(rel.exprs)].join(' | ')
     case 'successor':
       return `${rel.backwards} ${keys(rel.keys)} | ${exprKey(rel.order)}`
     case 'gate':
