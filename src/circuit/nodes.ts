@@ -198,7 +198,9 @@ const failCache = new WeakMap<Rel, boolean>()
 export function planCanFail(rel: Rel): boolean {
   let fails = failCache.get(rel)
   if (fails === undefined) {
-    fails = nodeCanFail(rel) || inputsOf(rel).some(planCanFail)
+    // A recursion may go on for ever, which is a failure of its own.
+    const isLoop = rel.kind === 'fixpoint' || rel.kind === 'recursive'
+    fails = isLoop || nodeCanFail(rel) || inputsOf(rel).some(planCanFail)
     failCache.set(rel, fails)
   }
   return fails

@@ -1,5 +1,6 @@
 /** Bugs that were found once, each with the least that shows it. What other tests cover anyway is not repeated here. */
 import { expect, it } from 'vitest'
+import { variableSource } from '../../src/circuit/recursion/program.js'
 import { SimulatedEnv } from '../../src/env/simulated.js'
 import { count, i32, i64, max, min, open, string, table, view } from '../../src/index.js'
 import { checkIncremental, replay } from '../../src/testing/index.js'
@@ -264,4 +265,32 @@ it('a join by range with one key, a boolean, goes by that key too', () => {
   const [x2, b2] = [0, 2].map(c => n.column(t.schema, c, 1))
   const joined = n.join('inner', source, source, [[a, b2, false]], n.call('le', 'bool', x, x2), [['x', x]])
   replay([n.view('v', joined)], [[{ table: t, row: [1n, true, false], weight: 1n }]])
+})
+
+it('a recursion that goes on for ever fails its view, also where nothing of it is joined', () => {
+  const e = n.table('e', [
+    ['x', 'i64', false],
+    ['y', 'i64', false],
+  ])
+  const edges = n.source(e)
+  const [given, paths] = [0, 1].map(() =>
+    n.variable([
+      ['x', 'i64', false],
+      ['y', 'i64', false],
+    ]),
+  )
+  const path = variableSource(paths)
+  const [x, y, x2, y2] = [0, 1, 0, 1].map((c, i) => n.column(path.schema, c, i < 2 ? 0 : 1))
+  const longer = n.join(...(['inner', path, path, [[y, x2, false]], null] as const), [
+    ['x', x],
+    ['y', y2],
+  ])
+  const program = n.program(['a'], [given], [paths], [n.plus(variableSource(given), longer)], 1)
+  const all = n.recursive(program, [edges], 0)
+  const none = n.join('inner', edges, all, [], n.literal('bool', false), [['x', n.column(e.schema, 0)]])
+  const rows = [
+    [0n, 1n],
+    [1n, 2n],
+  ].map(row => ({ table: e, row, weight: 1n }))
+  replay([n.view('v', none)], [rows])
 })
