@@ -10,7 +10,7 @@
  * Order is by unsigned bytes, which for UTF-8 is the order of code points, not of UTF-16 units.
  */
 import { type Heap, INLINE_BYTES } from './heap.js'
-import { compareRemote, copyRemote, equalRemote, isRemote, readRemote } from './remote.js'
+import { compareRemote, copyRemote, equalRemote, isRemote, POINTER_PREFIX_AT, readRemote } from './remote.js'
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const encoder = new TextEncoder()
@@ -36,7 +36,7 @@ export function bytesOrder(lane: number): number {
 export function secondWord(lanes: Uint32Array, at: number, heap: Heap): number {
   if (lanes[at] <= INLINE_BYTES) return bytesOrder(lanes[at + 2])
   const { bytes } = heap
-  const from = lanes[at + 2] + 4
+  const from = lanes[at + 2] + (isRemote(lanes, at) ? POINTER_PREFIX_AT : 0) + 4
   return ((bytes[from] << 24) | (bytes[from + 1] << 16) | (bytes[from + 2] << 8) | bytes[from + 3]) >>> 0
 }
 

@@ -5,6 +5,7 @@ import { openLoaded } from '../../src/engine/open.js'
 import { CountingEnv } from '../../src/env/counting.js'
 import { SimulatedEnv } from '../../src/env/simulated.js'
 import {
+  bytes,
   count,
   type Database,
   filtered,
@@ -178,6 +179,22 @@ describe('a directory', () => {
     expect(again.durability?.parts).toMatchObject({ restored: 3, begun: 0 })
     again.delete(orders, order(11, 500))
     expect(again.view(totals).get(2n)).toEqual({ customer: 2n, orders: 3n, total: 450n })
+  })
+
+  it('makes an index of long values of which some are in memory and some in a value log', () => {
+    const texts = table('texts', { id: u64().primaryKey(), text: string(), data: bytes() })
+    const db = new Directory().open()
+    db.createTable(texts)
+    const row = (id: number) => ({ id, text: 'a'.repeat(5000), data: new Uint8Array(5000).fill(7) })
+    db.insert(texts, [row(1), row(2)])
+    db.checkpoint()
+    db.delete(texts, row(1))
+    for (const column of ['text', 'data'] as const) {
+      db.createIndex(texts, column, { on: [column] })
+      const index = db.table(texts).index(column)
+      expect(index.entries().map(({ row, weight }) => [row.id, weight])).toEqual([[2n, 1n]])
+      expect(index.find([row(2)[column]]).map(r => r.id)).toEqual([2n])
+    }
   })
 
   it('lists its definitions in tables of its own', () => {
