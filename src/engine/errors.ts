@@ -4,7 +4,7 @@
  */
 import type { Value } from '../schema/types.js'
 
-/** A failed row: the message, and the values the expression saw. */
+/** A failed row: the message, and the values the expression saw; of what fails on a group, its key. */
 export interface Failure {
   readonly message: string
   readonly row: readonly Value[]

@@ -60,6 +60,22 @@ it('a row that a view cannot compute is data, and still is after a restart', asy
   await again.close()
 })
 
+it('a group that has no sum is named, also after a restart', async () => {
+  const db = await open(directory)
+  db.createView(totals)
+  const huge = [3, 4].map(id => ({ id, shop: 7, amount: 2n ** 62n }))
+  await db.insert(sales, [sale(1), ...huge])
+  const failed = db.view(totals).errors()
+  expect(failed).toMatchObject([{ weight: 1n, message: expect.stringContaining('overflow'), row: [7] }])
+  await db.close()
+  const again = await open(directory)
+  expect(again.view(totals).errors()).toEqual(failed)
+  await again.delete(sales, huge[0])
+  expect(again.view(totals).errors()).toEqual([])
+  expect(again.view(totals).get(7)).toEqual({ shop: 7, sales: 1n, total: 2n ** 62n })
+  await again.close()
+})
+
 it('a function of the user that throws in a view is data, too', async () => {
   const twice = udf('twice', [i64()], i64(), (x: bigint) => {
     if (x === 20n) throw new Error('not twenty')

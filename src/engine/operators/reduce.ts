@@ -2,6 +2,7 @@
  * Grouped aggregation. COUNT, SUM and AVG are linear and live in a group table; MIN and MAX read an arrangement
  * ordered by (group, value), but only for groups whose extreme may have changed.
  */
+import { readValue } from '../../../codegen/expr/plain.js'
 import type { Column, Layout, RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { Batch } from '../../zset/batch.js'
@@ -87,7 +88,7 @@ export class ReduceOperator extends Producer implements Cuttable {
   private failing = new Map<number, Failure>()
   private readonly problems: ProblemSink = {
     add: (slot, message) => {
-      if (!this.failing.has(slot)) this.failing.set(slot, { message, row: [] })
+      if (!this.failing.has(slot)) this.failing.set(slot, this.failureOf(slot, message))
     },
   }
 
@@ -129,6 +130,13 @@ export class ReduceOperator extends Producer implements Cuttable {
     if (this.failed.size > 0 || this.failing.size > 0) this.stepFailures()
     this.rowsOut += emit ? this.out.length : table.touchedCount
     if (this.out.length > 0) this.wakeConsumers()
+  }
+
+  /** What failed on the rows of a group is shown with the group's key. */
+  private failureOf(slot: number, message: string): Failure {
+    const { rows } = this.table
+    const keys = rows.layout.schema.columns.slice(0, this.shape.keyCount)
+    return { message, row: keys.map(column => readValue(rows, column, slot)) }
   }
 
   /** Groups that failed before are taken back, groups that fail now are recorded. */
@@ -250,7 +258,7 @@ export class ReduceOperator extends Producer implements Cuttable {
   parts(): StatePart[] {
     this.groups ??= new GroupPart('groups', this.table, this.shape.globalKey !== null, {
       failureOf: slot => this.failed.get(slot)?.message ?? null,
-      setFailure: (slot, message) => void this.failed.set(slot, { message, row: [] }),
+      setFailure: (slot, message) => void this.failed.set(slot, this.failureOf(slot, message)),
       forgotten: () => {
         this.failed.clear()
         this.version++
