@@ -68,6 +68,7 @@ describe('releases', () => {
     expect(view.rows()).toHaveLength(1)
     db.insert(visits, visit('a', 3))
     expect(() => view.rows()).toThrow('privacy budget')
+    expect(view.errors()).toMatchObject([{ weight: 1n, row: ['a'] }])
   })
 
   test('or it freezes; a group that goes and comes back has not more budget', () => {
@@ -79,6 +80,12 @@ describe('releases', () => {
     const last = view.rows()
     db.insert(visits, visit('a', 2))
     expect(view.rows()).toEqual(last)
+    for (let n = 0; n < 2; n++) {
+      db.transact(tx => tx.delete(visits, [visit('a', 1), visit('a', 2)]))
+      expect(view.rows()).toEqual([])
+      db.insert(visits, [visit('a', 1), visit('a', 2)])
+      expect(view.rows()).toEqual(last)
+    }
   })
 
   test('loaded tables are released once, views over the view see what was released', () => {

@@ -119,9 +119,11 @@ export class NoiseOperator extends BatchProducer {
     const { rel } = this
     const n = old?.releases ?? 0
     if (n < rel.releases) return { row: release(rel, now, n, secure), shown: true, releases: n + 1, spent: false }
-    if (old === null || old.spent) return old
-    if (rel.exhausted === 'fail') this.errors.add({ message: budgetSpent(this.view), row: [] }, 1n)
-    return { ...old, spent: true }
+    // A group that comes back is shown as it was released last.
+    if (old === null || (old.spent && old.shown)) return old
+    if (rel.exhausted === 'fail' && !old.spent)
+      this.errors.add({ message: budgetSpent(this.view), row: now.slice(0, rel.keyCount) }, 1n)
+    return { ...old, shown: true, spent: true }
   }
 
   /** What was released of a group, or null. */
