@@ -241,11 +241,12 @@ export class LockedError extends IoError {
 export class KeyError extends GnitzError {
   constructor(
     readonly file: string,
-    /** Number of the key that is wanted. */
-    readonly keyId: number,
+    /** Number of the key that is wanted; null for the current one, whose number the provider has not told. */
+    readonly keyId: number | null,
     problem: string,
+    options?: ErrorOptions,
   ) {
-    super('KEY', `${file}: ${problem}`)
+    super('KEY', `${file}: ${problem}`, options)
   }
 }
 

@@ -3,6 +3,7 @@
  * allows it.
  */
 import { show, UsageError } from '../base/errors.js'
+import { mustBeOptions } from '../base/options.js'
 import { TYPES } from '../schema/types.js'
 import { normalise, Problem } from '../schema/values.js'
 import type { GateOperator } from './operators/gate.js'
@@ -65,8 +66,10 @@ export class Ticker {
 
   /** `tick` is called with the time. Throws UsageError on options that cannot be. */
   constructor(options: ClockOptions, tick: (time: bigint, options: AdvanceOptions) => void) {
-    if (typeof options !== 'object' || options === null || !(options.everyMs >= 1 && options.everyMs < 2 ** 31)) {
-      throw new UsageError(`option clock: expected { everyMs: 1000 }, found ${show(options)}`)
+    mustBeOptions('option clock', options, ['everyMs', 'maxRows'])
+    const { everyMs } = options
+    if (typeof everyMs !== 'number' || !(everyMs >= 1 && everyMs < 2 ** 31)) {
+      throw new UsageError(`option clock: expected { everyMs: 1000 }, found everyMs of ${show(everyMs)}`)
     }
     maxRowsOf(options)
     this.timer = setInterval(() => tick(BigInt(Date.now()) * 1000n, options), options.everyMs)

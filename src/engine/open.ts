@@ -1,4 +1,5 @@
 /** Opening databases: in memory, or in a directory. */
+import { fileURLToPath } from 'node:url'
 import { kernelsOf } from '../../codegen/kernels.js'
 import { FormatError, quote, show, UsageError } from '../base/errors.js'
 import { type Aggregate, isAggregate } from '../circuit/builder/aggregates.js'
@@ -22,6 +23,7 @@ import { Ledger } from './durable/ledger.js'
 import { ReplayQueue, sumOf } from './durable/replay.js'
 import { bytesOf, type RetainOptions, retentionOf, segmentBytesOf } from './durable/retention.js'
 import { StoredLog } from './durable/stored-log.js'
+import { checkDirectoryOptions, checkOpenOptions, checkpointMsOf } from './open-options.js'
 import { storeLayout } from './read.js'
 import type { TableEntry } from './registry.js'
 
@@ -36,7 +38,7 @@ export interface OpenDirectoryOptions extends OpenOptions {
   readonly memory?: number | string
   /** Length of the log at which a checkpoint is made: 64 MiB by default. */
   readonly walBytes?: number | string
-  /** Time between checkpoints, if there is anything to do: 60,000 by default; Infinity for never. */
+  /** Time between checkpoints, if there is anything to do: 60,000 by default, from 1 on; Infinity for never. */
   readonly checkpointMs?: number
   /**
    * How much of the log is kept beyond checkpoints, so that `snapshotAt` can go back: bytes at most (`'64MiB'` by default),
@@ -66,20 +68,22 @@ export function open(options?: OpenOptions): Database
  * transaction. Throws LockedError if another process has it open, CorruptionError and FormatError if its files are not
  * what was written, IoError, and UsageError on options that cannot be.
  */
-export function open(directory: string, options?: OpenDirectoryOptions): Promise<Database>
+export function open(directory: string | URL, options?: OpenDirectoryOptions): Promise<Database>
 export function open(
-  first: string | OpenOptions = {},
-  options: OpenDirectoryOptions = {},
+  first: string | URL | OpenOptions = {},
+  options?: OpenDirectoryOptions,
 ): Database | Promise<Database> {
-  if (typeof first === 'string') return openDirectory(first, options)
+  if (typeof first === 'string' || first instanceof URL) return openDirectory(first, options)
   if (typeof first !== 'object' || first === null) {
     throw new UsageError(`open: expected a directory or options, found ${show(first)}`)
   }
+  if (options !== undefined) throw new UsageError(`open: expected a directory before options, found ${show(first)}`)
+  checkOpenOptions(first)
   return new Database(first)
 }
 
-async function openDirectory(directory: string, options: OpenDirectoryOptions): Promise<Database> {
-  const opening = new Opening(directory, options)
+async function openDirectory(directory: string | URL, options: OpenDirectoryOptions = {}): Promise<Database> {
+  const opening = new Opening(typeof directory === 'string' ? directory : pathOf(directory), options)
   const storage = await Storage.open(opening.storageOptions)
   try {
     return opening.finish(storage)
@@ -87,6 +91,11 @@ async function openDirectory(directory: string, options: OpenDirectoryOptions): 
     await storage.close({ checkpoint: false }).catch(() => undefined)
     throw error
   }
+}
+
+function pathOf(directory: URL): string {
+  if (directory.protocol === 'file:') return fileURLToPath(directory)
+  throw new UsageError(`open: expected a path or a file: URL, found ${quote(directory.href)}`)
 }
 
 /** Opens a directory without encryption at once. REQUIRES: `loadStorage` has resolved. */
@@ -109,12 +118,13 @@ class Opening {
     directory: string,
     private readonly options: OpenDirectoryOptions,
   ) {
+    checkDirectoryOptions(options)
     const { mode = 'compiled' } = options
     this.mode = mode
     this.limits = {
       walBytes: bytesOf('walBytes', options.walBytes ?? '64MiB'),
       memoryBytes: bytesOf('memory', options.memory ?? '512MiB'),
-      checkpointMs: options.checkpointMs ?? 60_000,
+      checkpointMs: checkpointMsOf(options),
     }
     this.udfs = udfsOf(options.udfs ?? [])
     const retain = retentionOf(options.retain ?? '64MiB')

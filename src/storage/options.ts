@@ -4,7 +4,7 @@ import type { Env } from '../env/env.js'
 import type { Layout } from '../schema/schema.js'
 import type { Kernels } from '../zset/kernels.js'
 import { MemoryBudget } from './crypt/budget.js'
-import type { KeyProvider } from './crypt/keys.js'
+import { checkProvider, type KeyProvider } from './crypt/keys.js'
 import { AMPLIFICATION_THRESHOLD } from './manifest/registry.js'
 import type { StorageEvent, TreeContext } from './tree.js'
 import {
@@ -117,6 +117,9 @@ export function baseOf(options: StorageOptions): Base {
   return { context, nextFileId }
 }
 
+/** Timers take no more milliseconds; beyond it they go off at once. */
+export const MAX_MS = 2 ** 31 - 1
+
 /** Numbers that must be positive integers where they are given. */
 const COUNTS = [
   'intervalMs',
@@ -143,6 +146,14 @@ export function checkOptions(options: StorageOptions): void {
   if (!(ratio >= 0 && ratio <= 1)) {
     throw new UsageError(`option valueLiveRatio: expected a number from 0 to 1, found ${show(ratio)}`)
   }
+  if (options.intervalMs !== undefined && options.intervalMs > MAX_MS) {
+    throw new UsageError(`option intervalMs: expected at most ${MAX_MS}, found ${show(options.intervalMs)}`)
+  }
+  const { onEvent, encryption } = options
+  if (onEvent !== undefined && typeof onEvent !== 'function') {
+    throw new UsageError(`option onEvent: expected a function, found ${show(onEvent)}`)
+  }
+  if (encryption !== undefined) checkProvider(encryption)
   for (const name of COUNTS) {
     const value = options[name]
     if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue

@@ -1,6 +1,6 @@
 /** Databases in directories: what is there after a restart, what is refused, and what a full disk leaves. */
 import { beforeAll, describe, expect, it } from 'vitest'
-import { CorruptionError, FormatError } from '../../src/base/errors.js'
+import { CorruptionError, FormatError, UsageError } from '../../src/base/errors.js'
 import { openLoaded } from '../../src/engine/open.js'
 import { CountingEnv } from '../../src/env/counting.js'
 import { SimulatedEnv } from '../../src/env/simulated.js'
@@ -309,6 +309,47 @@ describe('a directory', () => {
     await expect(open('/tmp/nowhere', { udfs: [(() => 1) as never] })).rejects.toThrow(
       'expected functions made with udf',
     )
+  })
+
+  it.each<[unknown, string]>([
+    [null, 'open: expected options, found null'],
+    [5, 'open: expected options, found 5'],
+    [
+      { encrypton: undefined },
+      'open: unknown option "encrypton"; the options are mode, historyRows, clock, durability, ',
+    ],
+    ...[Number.NaN, -1, 0, '5', 1e300, null, 2 ** 31].map((checkpointMs): [unknown, string] => [
+      { checkpointMs },
+      'option checkpointMs: expected milliseconds from 1 to 2147483647, or Infinity for never, found ',
+    ]),
+    [{ mode: 'x' }, 'option mode: expected "compiled" or "generic", found the string "x"'],
+    [{ onEvent: 5 }, 'option onEvent: expected a function, found 5'],
+    [{ udfs: 5 }, 'option udfs: expected an array, found 5'],
+    [{ migrate: 5 }, 'option migrate: expected an array, found 5'],
+    [{ intervalMs: 2 ** 31 }, 'option intervalMs: expected at most 2147483647'],
+    [{ encryption: {} }, 'option encryption: expected a key provider, '],
+    [{ encryption: null }, 'option encryption: expected a key provider, '],
+  ])('refuses options %j', async (options, message) => {
+    const opening = open('/tmp/nowhere', options as OpenDirectoryOptions)
+    await expect(opening).rejects.toThrow(UsageError)
+    await expect(opening).rejects.toThrow(message)
+  })
+
+  it('refuses options in memory that are for directories, or for nothing', () => {
+    for (const options of [{ bogus: 1 }, { memory: '1GiB' }]) {
+      expect(() => open(options as never)).toThrow(/unknown option "(bogus|memory)"; the options are mode, historyRows/)
+    }
+    expect(() => open({ mode: 'x' } as never)).toThrow(UsageError)
+    expect(() => open({} as never, {})).toThrow('expected a directory before options')
+    expect(() => open({ clock: { everyMs: '5' } } as never)).toThrow('found everyMs of the string "5"')
+  })
+
+  it('opens the directory of a file: URL, and refuses others', async () => {
+    const directory = new Directory()
+    const db = await open(new URL('file:///a%20b'), { env: directory.env })
+    await db.close()
+    expect(directory.env.files().some(({ path }) => path.startsWith('/a b/'))).toBe(true)
+    await expect(open(new URL('https://example.org/a'))).rejects.toThrow('expected a path or a file: URL')
   })
 })
 

@@ -67,11 +67,36 @@ test('a key that is missing, wrong or malformed is named when the directory is o
     { id: 1.5, key: KEY.key },
     { id: 1, key: new Uint8Array(16) },
   ]) {
-    await expect(openAt(env, { encryption: staticKeys(bad) })).rejects.toThrow(UsageError)
+    expect(() => staticKeys(bad)).toThrow(UsageError)
+    const encryption = { current: () => bad, get: () => null }
+    await expect(openAt(env, { encryption })).rejects.toThrow(UsageError)
   }
   const storage = await openAt(env, { encryption: { current: async () => KEY, get: async () => null } })
   expect(readAll(storage)).toEqual(sumOf(rowsOf(3)))
   await storage.close()
+})
+
+test('what is no provider is refused, and what one throws is named', async () => {
+  for (const encryption of [{}, null, 5, 'x', { current: () => KEY }]) {
+    await expect(openAt(new SimulatedEnv(), { encryption: encryption as never })).rejects.toThrow(
+      'option encryption: expected a key provider, staticKeys(…) or an object with functions current and get, found ',
+    )
+  }
+  expect(() => staticKeys(undefined as never)).toThrow('encryption: expected a key { id, key }, found undefined')
+  const cause = new Error('the vault is shut')
+  const env = await filledDisk(3, { encryption })
+  const shut = async () => {
+    throw cause
+  }
+  const cases: [KeyProvider, number | null, RegExp][] = [
+    [{ current: shut, get: () => null }, null, /MANIFEST: current\(\) of the key provider failed: the vault is shut$/],
+    [{ current: () => keyOf(2), get: shut }, 1, /MANIFEST: get\(1\) of the key provider failed: the vault is shut$/],
+  ]
+  for (const [encryption, keyId, message] of cases) {
+    const error = await openAt(env, { encryption }).then(String, (e: unknown) => e)
+    expect(error).toBeInstanceOf(KeyError)
+    expect(error).toMatchObject({ keyId, cause, message: expect.stringMatching(message) })
+  }
 })
 
 test('a passphrase makes one key', () => {
@@ -82,6 +107,8 @@ test('a passphrase makes one key', () => {
   expect(passphraseKey('correct horse battery stable', salt).key).not.toEqual(key)
   expect(() => passphraseKey('x', new Uint8Array(8))).toThrow(UsageError)
   expect(() => passphraseKey('', salt)).toThrow(UsageError)
+  expect(() => passphraseKey('x', undefined as never)).toThrow('expected a salt, a Uint8Array, found undefined')
+  expect(() => passphraseKey(5 as never, salt)).toThrow('expected a passphrase, found 5')
 })
 
 test('keys rotate: old files are read with old keys, and after rekey they are not needed', async () => {

@@ -6,7 +6,7 @@
  * random bytes that the file has in its header, and of the file's kind and number. So nonces need only differ within one
  * file, which they do by counting, and a file in the place of another cannot be decrypted.
  */
-import { CorruptionError, KeyError } from '../../base/errors.js'
+import { CorruptionError, KeyError, show } from '../../base/errors.js'
 import { deriveKey, NONCE_BYTES, openBytes, randomBytes, sameBytes, sealBytes, TAG_BYTES } from '../../env/crypto.js'
 import type { KeyEntry } from '../types.js'
 import { checkKey, type EncryptionKey, type KeyId, type KeyProvider } from './keys.js'
@@ -78,13 +78,13 @@ export class Keyring {
       if (needed.length === 0) return null
       throw new KeyError(file, needed[0].id, `it is encrypted with key ${idsOf(needed)}; give option encryption`)
     }
-    const current = checkKey(await provider.current())
+    const current = checkKey(await asked(file, null, () => provider.current()))
     const keys = new Map([[current.id, current.key]])
     const checks = new Map<KeyId, KeyEntry>()
     for (const entry of needed) {
       const { id } = entry
-      const key = id === current.id ? current.key : await provider.get(id)
-      if (key === null) throw new KeyError(file, id, `key ${id}, with which files are encrypted, is missing`)
+      const key = id === current.id ? current.key : await asked(file, id, () => provider.get(id))
+      if (key == null) throw new KeyError(file, id, `key ${id}, with which files are encrypted, is missing`)
       confirm(checkKey({ id, key }), entry, file)
       keys.set(id, key)
       checks.set(id, entry)
@@ -131,6 +131,17 @@ export function lockedError(file: string, keyId: KeyId): KeyError {
 
 function infoOf(kind: FileKind, number: bigint): string {
   return `gnitz 1 ${kind} ${number.toString(16).padStart(16, '0')}`
+}
+
+/** What a provider answers. Throws KeyError if it fails: `id` is the key that was asked for, null for the current one. */
+async function asked<T>(file: string, id: KeyId | null, ask: () => T | Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (cause) {
+    const call = id === null ? 'current()' : `get(${id})`
+    const what = cause instanceof Error ? cause.message : show(cause)
+    throw new KeyError(file, id, `${call} of the key provider failed: ${what}`, { cause })
+  }
 }
 
 const CHECK_INFO = 'gnitz 1 check'
