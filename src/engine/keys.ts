@@ -36,3 +36,5 @@ export interface RangeOptions<Bound = KeyInput> {
   readonly reverse?: boolean
   readonly limit?: number
 }
+
+export const RANGE_OPTIONS: readonly (keyof RangeOptions)[] = ['from', 'to', 'after', 'reverse', 'limit']

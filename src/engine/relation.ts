@@ -3,11 +3,12 @@ import { type DecodeRow, type ProjectRow, rowDecoder, rowProjector } from '../..
 import { readValue } from '../../codegen/expr/plain.js'
 import { type CodeContext, SourceList } from '../../codegen/steps.js'
 import { quote, show, UsageError } from '../base/errors.js'
+import { mustBeOptions } from '../base/options.js'
 import { flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
 import type { Value } from '../schema/types.js'
 import { equalValues, normalise, Problem } from '../schema/values.js'
 import { Batch } from '../zset/batch.js'
-import type { KeyInput, RangeOptions } from './keys.js'
+import { type KeyInput, RANGE_OPTIONS, type RangeOptions } from './keys.js'
 import type { Delta } from './operators/operator.js'
 import { type Bounds, consolidated, EVERYTHING, keyColumns, type Reader, type RowRef } from './read.js'
 import { compareRows, type Layer, readOver } from './read-over.js'
@@ -179,7 +180,10 @@ export class RelationReader<R> {
     throw new UsageError(`${this.what}: expected a limit of 0 or more, found ${show(limit)}`)
   }
 
-  boundsOf({ from, to, after, reverse = false }: RangeOptions): Bounds {
+  /** Throws UsageError on options that there are not, and on keys that are none. */
+  boundsOf(options: RangeOptions): Bounds {
+    mustBeOptions(`${this.what}: range`, options, RANGE_OPTIONS)
+    const { from, to, after, reverse = false } = options
     const bound = (key: KeyInput | undefined) => (key === undefined ? null : this.keyOf(key, false))
     return { from: bound(from), to: bound(to), after: bound(after), reverse }
   }

@@ -257,6 +257,9 @@ describe('reading', () => {
     const [table, , groups] = all
     const bad = [[], [1, 2], {}, { nope: 1 }, 'x', 1.5, null, undefined, { id: null }, new Date(0)]
     for (const key of bad) expectError(() => table.get(key as never), 'USAGE', 'table "t"')
+    const known = 'range: unknown option "foo"; the options are from, to, after, reverse, limit'
+    expectError(() => table.range({ foo: 5 } as never), 'USAGE', `table "t": ${known}`)
+    expectError(() => db.snapshot().range(t as never, { foo: 5 } as never), 'USAGE', known)
     for (const limit of [-1, 1.5, Number.NaN, '1', null]) {
       expectError(() => table.range({ limit: limit as number }), 'USAGE', 'limit')
     }

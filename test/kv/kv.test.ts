@@ -235,7 +235,7 @@ describe('a key-value store', () => {
     expectError(() => store.get(1 as never), 'USAGE', 'kv "blobs": key: expected a string, found 1')
     expectError(() => store.put('\ud800', new Uint8Array(1)), 'USAGE', 'lone surrogate')
     expect(() => store.put('a', 'text' as never)).toThrow('column "value"')
-    expect(() => store.put('a', undefined as never)).toThrow('column "value"')
+    expect(() => store.put('a', null as never)).toThrow('column "value"')
     expectError(() => store.range({ limit: -1 }), 'USAGE', 'expected a limit')
     expectError(() => store.keys({ from: 1 as never }), 'USAGE', 'kv "blobs": from: expected a string')
     expectError(() => store.batch(async () => undefined), 'USAGE', 'not async')
@@ -254,6 +254,24 @@ describe('a key-value store', () => {
     db.dropTable('blobs')
     expectError(() => store.get('a'), 'USAGE', 'was dropped')
   })
+})
+
+it('refuses undefined as a value, and options of ranges that there are not', () => {
+  const db = open()
+  const store = db.kv('docs', { key: 'string', value: 'json' })
+  store.put('a', null)
+  const found = 'kv "docs": expected a value, found undefined, which stands for nothing'
+  expectError(() => store.put('a', undefined as never), 'USAGE', found)
+  expectError(() => store.putAll([['b', undefined as never]]), 'USAGE', found)
+  expectError(() => store.putIfAbsent('b', undefined as never), 'USAGE', found)
+  const known = 'kv "docs": unknown option "prefx"; the options are from, to, after, reverse, limit, prefix'
+  const wrong = { prefx: 'zzz' } as never
+  for (const call of ['range', 'keys', 'count', 'deleteRange'] as const) {
+    expectError(() => store[call](wrong), 'USAGE', known)
+    expectError(() => db.transact(tx => void tx.kv(store)[call](wrong)), 'USAGE', known)
+  }
+  expectError(() => store.deleteRange(undefined as never), 'USAGE', 'expected options, found undefined')
+  expect([...store.range()]).toEqual([['a', null]])
 })
 
 it('heads are in the order of keys, and bounds lie behind prefixes', () => {

@@ -1,9 +1,11 @@
 /** Key-value stores as they are read and written: of a database, in a transaction, in a snapshot. */
 import { readValue } from '../../../codegen/expr/plain.js'
 import { quote, show, UsageError } from '../../base/errors.js'
+import { mustBeOptions } from '../../base/options.js'
 import type { Value } from '../../schema/types.js'
 import { compareValues, normalise, Problem } from '../../schema/values.js'
 import type { Batch } from '../../zset/batch.js'
+import { RANGE_OPTIONS } from '../keys.js'
 import type { Bounds } from '../read.js'
 import type { RelationReader } from '../relation.js'
 import type { ReadSet } from '../transactions/read-set.js'
@@ -20,6 +22,8 @@ export interface KvRangeOptions<K> {
   readonly reverse?: boolean
   readonly limit?: number
 }
+
+const OPTIONS: readonly (keyof KvRangeOptions<never>)[] = [...RANGE_OPTIONS, 'prefix']
 
 /** The table of a store as its reader finds it. */
 export interface KvAccess {
@@ -97,6 +101,7 @@ export class KvReads<K, V> {
     options: KvRangeOptions<K>,
     decode: (reader: RelationReader<unknown>, batch: Batch, row: number) => T,
   ): Generator<T> {
+    this.checkRange(options)
     const { reader, reads, exclusive } = this.open()
     const limit = reader.limitOf(options)
     const bounds = this.boundsOf(options)
@@ -108,6 +113,11 @@ export class KvReads<K, V> {
         isInside(batch, row) ? { value: decode(reader, batch, row) } : null,
       ),
     )
+  }
+
+  /** Throws UsageError on options that there are not: they might have been meant to spare something. */
+  protected checkRange(options: unknown): void {
+    mustBeOptions(`kv ${quote(this.name)}`, options, OPTIONS)
   }
 
   private boundsOf({ from, to, after, prefix, reverse = false }: KvRangeOptions<K>): Bounds {
@@ -137,9 +147,16 @@ export class KvReads<K, V> {
     return [headOf(checked), checked]
   }
 
+  /** Throws UsageError on undefined, which stands for nothing. */
   protected rowOf(key: K, value: V): KvRow<K, V> {
+    this.checkValue(value)
     const [head, checked] = this.keyValues(key)
     return { head, key: checked as K, value }
+  }
+
+  protected checkValue(value: V): void {
+    if (value !== undefined) return
+    throw new UsageError(`kv ${quote(this.name)}: expected a value, found undefined, which stands for nothing`)
   }
 
   /** Is what is under a key as expected? undefined: nothing is. Throws UsageError if that can be no value. */
@@ -204,6 +221,7 @@ export class KvTransaction<K, V> extends KvReads<K, V> {
 
   /** Takes out all keys within bounds; returns how many. Does not read the order of what it has not reached. */
   deleteRange(options: KvRangeOptions<K>): number {
+    this.checkRange(options)
     const keys = [...this.keys(options)]
     for (const key of keys) this.delete(key)
     return keys.length
@@ -211,6 +229,7 @@ export class KvTransaction<K, V> extends KvReads<K, V> {
 
   /** Puts a value under a key if there is none. Returns whether it did. */
   putIfAbsent(key: K, value: V): boolean {
+    this.checkValue(value)
     return this.compareAndSet(key, undefined, value)
   }
 
@@ -274,12 +293,14 @@ export class Kv<K, V, C> extends KvReads<K, V> {
 
   /** One transaction that takes out all keys within bounds; null, and no transaction, if there are none. */
   deleteRange(options: KvRangeOptions<K>): C | null {
+    this.checkRange(options)
     const isEmpty = this.keys({ ...options, limit: Math.min(1, options.limit ?? 1) }).next().done === true
     return isEmpty ? null : this.batch(store => store.deleteRange(options))
   }
 
   /** Puts a value under a key if there is none; null, and no transaction, if there is one. */
   putIfAbsent(key: K, value: V): C | null {
+    this.checkValue(value)
     return this.compareAndSet(key, undefined, value)
   }
 

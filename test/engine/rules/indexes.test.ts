@@ -110,6 +110,8 @@ describe('an index', () => {
     )
     expectError(() => db.dropIndex(orders, 'x'), 'USAGE', 'has no index "x"; its indexes: "byRegion"')
     expectError(() => handle.index('byRegion').find([1]), 'USAGE', 'index "byRegion of table orders"')
+    const known = 'table orders": range: unknown option "form"; the options are from, to'
+    expectError(() => handle.index('byRegion').range({ form: 1 } as never), 'USAGE', known)
     const moving = handle.index('byRegion').range()
     moving.next()
     db.insert(orders, { id: 6, region: 'west', at: 1 })
