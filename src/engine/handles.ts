@@ -1,13 +1,14 @@
 /** Tables and views of an open database, as users hold them. */
 
 import { ExpressionError, quote, UsageError } from '../base/errors.js'
+import { mustBeOptions } from '../base/options.js'
 import type { ViewDef } from '../circuit/builder/types.js'
 import type { AnyKey, TableDef } from '../circuit/columns.js'
 import type { TableDefinition, ViewDefinition } from '../circuit/rel.js'
 import type { RowSchema } from '../schema/schema.js'
 import type { Commit } from './commit.js'
 import type { Database } from './database.js'
-import type { NamedChanges, NamedOptions } from './durable/subscriptions.js'
+import { NAMED_OPTIONS, type NamedChanges, type NamedOptions } from './durable/subscriptions.js'
 import type { ErrorSet, Failure, FailureEntry } from './errors.js'
 import type { IndexHandle } from './indexes/handle.js'
 import { type PlanFormat, renderView, sourceOf } from './inspect.js'
@@ -24,6 +25,11 @@ import type { TableRef } from './transactions/reads.js'
 export interface SubscribeOptions {
   /** Call once at once with everything the relation holds now. */
   readonly initial?: boolean
+}
+
+function checkSubscribe(options: SubscribeOptions | NamedOptions): void {
+  const isNamed = typeof options === 'object' && options !== null && 'name' in options
+  mustBeOptions('subscribe', options, isNamed ? NAMED_OPTIONS : ['initial', 'name'])
 }
 
 /** The failed rows of an operator. */
@@ -113,6 +119,7 @@ abstract class Relation<R, Key = KeyInput, Bound = KeyInput> {
     subscriber: Subscriber<R> | ((event: NamedChanges<R>) => void),
     options: SubscribeOptions | NamedOptions = {},
   ): () => void {
+    checkSubscribe(options)
     this.check()
     if ('name' in options) {
       const end = this.database.subscribeAs(this as never, subscriber as never, options)
@@ -255,6 +262,7 @@ export class TableHandle<R, I = R, K = AnyKey> extends Relation<R, TableKey<K>, 
     subscriber: Subscriber<R> | ((event: NamedChanges<R>) => void),
     options: SubscribeOptions | NamedOptions = {},
   ): () => void {
+    checkSubscribe(options)
     const isPlain = !('name' in options) && options.initial !== true
     if (this.definition.stream && isPlain && !this.dropped) return this.reader.subscribe(subscriber as Subscriber<R>)
     return super.subscribe(subscriber as Subscriber<R>, options as SubscribeOptions)

@@ -176,6 +176,57 @@ it('lets subscribers acknowledge, write, and fail', async () => {
   ).toThrow('needs a database in a directory')
 })
 
+it('waits for the promise of an async subscriber, whose rejection is like a throw', async () => {
+  const directory = new Directory()
+  const db = directory.open()
+  db.createView(totals)
+  const [heard, errors]: [bigint[], unknown[]] = [[], []]
+  const answers: { resolve: () => void; reject: (error: Error) => void }[] = []
+  const options = { name: 'slow', onError: (error: unknown) => errors.push(error) }
+  db.view(totals).subscribe(({ lsn }) => {
+    heard.push(lsn)
+    return new Promise<void>((resolve, reject) => answers.push({ resolve, reject }))
+  }, options)
+  const begun = db.lsn
+  for (const id of [1, 2]) await db.insert(sales, { id, shop: 1, amount: 10 })
+  await settle()
+  expect(heard).toHaveLength(1)
+  expect(db.subscriptions).toMatchObject([{ acknowledged: 0n, attached: true }])
+  db.checkpoint()
+  expect(db.subscriptions).toMatchObject([{ acknowledged: 0n }])
+  answers[0].resolve()
+  await settle()
+  expect(heard).toHaveLength(2)
+  expect(db.subscriptions).toMatchObject([{ acknowledged: heard[0], attached: true }])
+  expect(heard[0]).toBeLessThanOrEqual(begun)
+  const error = new Error('gone')
+  answers[1].reject(error)
+  await settle()
+  expect(heard).toHaveLength(2)
+  expect(errors).toEqual([error])
+  expect(db.subscriptions).toMatchObject([{ acknowledged: heard[0], attached: false, failure: error }])
+})
+
+it('refuses options that cannot be', () => {
+  const db = new Directory().open()
+  db.createView(totals)
+  const wrong: [unknown, string][] = [
+    ...[-1n, -1, 1, 'x', null].map((after): [unknown, string] => [
+      { name: 'a', after },
+      'subscribe: expected after to be the lsn of an event, a bigint, found ',
+    ]),
+    [{ name: 'a', aftr: 1n }, 'subscribe: unknown option "aftr"; the options are name, after, manual, onError'],
+    [{ inital: true }, 'subscribe: unknown option "inital"; the options are initial, name'],
+    [null, 'subscribe: expected options, found null'],
+  ]
+  for (const [options, message] of wrong) {
+    for (const handle of [db.view(totals), db.table(sales)]) {
+      expect(() => handle.subscribe(() => {}, options as never)).toThrow(message)
+    }
+  }
+  expect(() => db.dropSubscription('nope')).toThrow(/there is no subscription "nope"$/)
+})
+
 it('survives crashes: a copy that knows where it is misses nothing and hears nothing twice', async () => {
   for (let seed = 1; seed <= 4; seed++) {
     const prng = new Prng(seed)

@@ -10,7 +10,7 @@
  */
 import { GnitzError, quote, show, UsageError } from '../../base/errors.js'
 import { encodeValues } from '../../circuit/serialise/values.js'
-import type { Entry as Listed, TableEntry } from '../registry.js'
+import { type Entry as Listed, label, type TableEntry } from '../registry.js'
 import type { Changes, Entry, RelationReader } from '../relation.js'
 import type { Snapshot } from '../transactions/snapshot.js'
 import type { SubscriptionRow } from './catalog.js'
@@ -21,7 +21,7 @@ export interface NamedChanges<R> extends Changes<R> {
   readonly from: bigint
   /** Forget what you have: `changes` are all rows as of `lsn`. */
   readonly reset: boolean
-  /** Says that everything up to `lsn` is taken care of. Done for you when the subscriber returns, unless `manual`. */
+  /** Says that everything up to `lsn` is taken care of. Done for you when the subscriber returns, or its promise resolves, unless `manual`. */
   acknowledge(): void
 }
 
@@ -32,9 +32,11 @@ export interface NamedOptions {
   readonly after?: bigint
   /** It calls `event.acknowledge()` itself. */
   readonly manual?: boolean
-  /** Told what the subscriber threw; it is subscribed no more then, and `db.subscriptions` says why. */
+  /** Told what the subscriber threw, or what its promise was rejected with; it is subscribed no more then, and `db.subscriptions` says why. */
   readonly onError?: (error: unknown) => void
 }
+
+export const NAMED_OPTIONS: readonly (keyof NamedOptions)[] = ['name', 'after', 'manual', 'onError']
 
 /** A subscription as `db.subscriptions` lists it. */
 export interface SubscriptionInfo {
@@ -124,13 +126,17 @@ export class Subscriptions {
   }
 
   /** See `subscribe` of tables and views. Returns what ends it; the name stays. */
-  attach(handle: Followed, subscriber: (event: NamedChanges<unknown>) => void, options: NamedOptions): () => void {
+  attach(handle: Followed, subscriber: (event: NamedChanges<unknown>) => unknown, options: NamedOptions): () => void {
     const { name, after } = options
     if (typeof name !== 'string' || name === '') {
       throw new UsageError(`subscribe: expected a name that is not empty, found ${show(name)}`)
     }
     if (typeof subscriber !== 'function')
       throw new UsageError(`subscribe: expected a function, found ${show(subscriber)}`)
+    // One that is ahead has heard of what a crash took back, and begins again.
+    if (after !== undefined && !(typeof after === 'bigint' && after >= 0n)) {
+      throw new UsageError(`subscribe: expected after to be the lsn of an event, a bigint, found ${show(after)}`)
+    }
     const { id } = this.host.entryOf(handle)
     const old = this.known.get(name)
     if (old?.live != null) throw new UsageError(`subscribe: somebody is subscribed as ${quote(name)} already`)
@@ -174,7 +180,7 @@ export class Subscriptions {
   /** Removes a subscription for good. Throws UsageError if there is none. */
   drop(name: string): void {
     const known = this.known.get(name)
-    if (known === undefined) throw new UsageError(`dropSubscription: there is no subscription ${quote(show(name))}`)
+    if (known === undefined) throw new UsageError(`dropSubscription: there is no subscription ${label(name)}`)
     this.remove(known)
     this.host.write()
   }
@@ -254,19 +260,21 @@ class Live {
   /** The last event; everything up to it has been told. */
   private told = 0n
   private ended = false
+  /** What the subscriber returned has not resolved yet: it hears of nothing more until then. */
+  private waiting = false
   private stop: (failure: unknown) => void = () => {}
 
   constructor(
     private readonly host: SubscriptionHost,
     readonly handle: Followed,
-    private readonly subscriber: (event: NamedChanges<unknown>) => void,
+    private readonly subscriber: (event: NamedChanges<unknown>) => unknown,
     private readonly options: NamedOptions,
     private readonly acknowledged: (lsn: bigint) => void,
   ) {}
 
   /** Everything that has happened has been told, and is taken care of by having been told. */
   get isIdle(): boolean {
-    return this.queue.length === 0 && this.options.manual !== true
+    return this.queue.length === 0 && !this.waiting && this.options.manual !== true
   }
 
   /** Tells what has happened since a transaction, all at once. Throws what the subscriber throws. */
@@ -323,22 +331,43 @@ class Live {
 
   private flush(): void {
     try {
-      while (!this.ended && this.queue.length > 0) {
+      while (!this.ended && !this.waiting && this.queue.length > 0) {
         const [event] = this.queue
         this.tell(event, this.told, (event as { reset?: boolean }).reset === true)
         this.queue.shift()
       }
     } catch (error) {
-      this.end(error)
-      this.options.onError?.(error)
+      this.fail(error)
     }
+  }
+
+  private fail(error: unknown): void {
+    this.end(error)
+    this.options.onError?.(error)
   }
 
   private tell({ lsn, changes }: Changes<unknown>, from: bigint, reset: boolean): void {
     const acknowledge = () => this.acknowledged(lsn)
-    this.subscriber({ lsn, changes, from, reset, acknowledge })
+    const result = this.subscriber({ lsn, changes, from, reset, acknowledge })
     this.told = lsn
-    if (this.options.manual !== true) acknowledge()
+    const done = () => {
+      if (this.options.manual !== true) acknowledge()
+    }
+    if (isPromise(result)) this.waitFor(result, done)
+    else done()
+  }
+
+  private waitFor(result: PromiseLike<unknown>, done: () => void): void {
+    this.waiting = true
+    const settled = (then: () => void) => {
+      this.waiting = false
+      then()
+      this.flush()
+    }
+    result.then(
+      () => settled(done),
+      error => settled(() => this.fail(error)),
+    )
   }
 
   end(failure: unknown = null): void {
@@ -348,6 +377,9 @@ class Live {
     this.stop(failure)
   }
 }
+
+const isPromise = (result: unknown): result is PromiseLike<unknown> =>
+  typeof (result as { then?: unknown } | null | undefined)?.then === 'function'
 
 /** What has to be added to the first to get the second. */
 function difference(before: readonly Entry<unknown>[], after: readonly Entry<unknown>[]): Entry<unknown>[] {
