@@ -27,7 +27,7 @@ import { type KvKeys, type KvTypes, type KvValues, kv } from './kv/definition.js
 import { Kv, type KvRef, kvOf } from './kv/store.js'
 import { metricsOf } from './metrics.js'
 import { GateOperator } from './operators/gate.js'
-import { type Entry, label, type TableEntry } from './registry.js'
+import { type Entry, label, stranger, type TableEntry } from './registry.js'
 import type { RelationReader } from './relation.js'
 import { Transaction } from './transaction.js'
 import { History } from './transactions/history.js'
@@ -229,7 +229,7 @@ export class Database extends Defining {
   /** Forgets a subscription and up to where it was told. Throws UsageError if there is none of this name. */
   dropSubscription(name: string): void {
     this.epochs.mustBeIdle('dropSubscription')
-    if (this.named === null) throw new UsageError(`dropSubscription: there is no subscription ${show(name)}`)
+    if (this.named === null) throw new UsageError(`dropSubscription: there is no subscription ${label(name)}`)
     this.named.drop(name)
   }
 
@@ -273,14 +273,16 @@ export class Database extends Defining {
     const found = this.definitions.registry.find(table)
     if (found?.kind === 'table' && !found.isSystem) return found
     const known = this.tables.map(t => quote(t.name)).join(', ') || 'none'
-    throw new UsageError(`expected a table of this database, found ${label(table)}; its tables: ${known}`)
+    throw new UsageError(`expected a table of this database, found ${stranger(table, this)}; its tables: ${known}`)
   }
 
   private readable(relation: unknown): Readable {
     const found = this.definitions.registry.find(relation)
     if (found !== undefined) return found.handle
     const known = this.entries.map(e => quote(e.name)).join(', ') || 'none'
-    throw new UsageError(`expected a table or view of this database, found ${label(relation)}; it has: ${known}`)
+    throw new UsageError(
+      `expected a table or view of this database, found ${stranger(relation, this)}; it has: ${known}`,
+    )
   }
 
   // ---- the clock

@@ -183,6 +183,13 @@ export class Registry {
   }
 }
 
+/** A reference that stands for nothing in a database, and why if that can be told. */
+export function stranger(ref: unknown, database: object): string {
+  if (!(ref instanceof ViewHandle || ref instanceof TableHandle)) return label(ref)
+  if (ref.database !== database) return `${label(ref)}, which is a ${ref.definition.kind} of another database`
+  return ref.dropped ? `${label(ref)}, which was dropped` : label(ref)
+}
+
 export function label(ref: unknown): string {
   if (typeof ref === 'string') return quote(ref)
   if (typeof ref === 'object' && ref !== null) {

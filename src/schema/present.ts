@@ -194,9 +194,16 @@ function packFields(
   return packStruct(type, values)
 }
 
+/** Has no place: the path to it is long, and endless where a value is part of itself. */
+class TooDeep extends Problem {
+  constructor() {
+    super(`expected JSON of at most ${MAX_JSON_DEPTH} levels, found more, or a value that is part of itself`)
+  }
+}
+
 /** A value that JSON has. Members that are undefined are left out, as by JSON.stringify. */
 function checkedJson(value: unknown, depth: number): JsonValue | Problem {
-  if (depth === 0) return new Problem(`expected JSON of at most ${MAX_JSON_DEPTH} levels`)
+  if (depth === 0) return new TooDeep()
   if (value === null || typeof value === 'boolean') return value
   if (typeof value === 'string') {
     return loneSurrogateAt(value) < 0 ? value : new Problem('expected well-formed text, found a lone surrogate')
@@ -210,6 +217,7 @@ function checkedJson(value: unknown, depth: number): JsonValue | Problem {
     const elements: JsonValue[] = []
     for (let i = 0; i < value.length; i++) {
       const element = checkedJson(value[i], depth - 1)
+      if (element instanceof TooDeep) return element
       if (element instanceof Problem) return new Problem(`[${i}]: ${element.message}`)
       elements.push(element)
     }
@@ -229,6 +237,7 @@ function checkedMembers(value: Readonly<Record<string, unknown>>, depth: number)
   for (const [name, given] of Object.entries(value)) {
     if (given === undefined) continue
     const member = loneSurrogateAt(name) < 0 ? checkedJson(given, depth - 1) : new Problem('a name that is no text')
+    if (member instanceof TooDeep) return member
     if (member instanceof Problem) return new Problem(`${JSON.stringify(name)}: ${member.message}`)
     members.push([name, member])
   }

@@ -103,6 +103,9 @@ describe('a transaction', () => {
     for (const target of [theirs, table('t', { id: i64() }), 'nope', null, 7, db.view(counts), counts]) {
       expectRefused(db, () => db.insert(target as never, row as never), 'USAGE', 'expected a table of this database')
     }
+    const foreign = 'found "t", which is a table of another database'
+    expectError(() => db.insert(theirs, row), 'USAGE', foreign)
+    expectError(() => db.snapshot().rows(theirs), 'USAGE', foreign)
     let kept: Transaction | undefined
     db.transact(tx => {
       kept = tx

@@ -154,6 +154,11 @@ describe('values', () => {
       ]),
     ).toContain('found one twice')
     expect(problem('json', { a: [Number.NaN] })).toBe('"a": [0]: JSON has no number NaN')
+    const cyclic: { own?: unknown } = {}
+    cyclic.own = [cyclic]
+    expect(problem('json', cyclic)).toBe(
+      'expected JSON of at most 200 levels, found more, or a value that is part of itself',
+    )
     expect(problem('json', 2n ** 53n + 1n)).toContain('is no number that JSON.parse gives')
     expect(problem(decimalOf(4, 2), '1.234')).toContain('at most 2 digits after the point')
     expect(problem(decimalOf(4, 2), 100)).toContain('expected a decimal(4,2), found 100')

@@ -181,12 +181,14 @@ function foreignKeyOf(schema: RowSchema, what: string, base: Base, spec: Foreign
 
 function columnList(schema: RowSchema, what: string, names: unknown): readonly number[] {
   if (!Array.isArray(names) || names.length === 0) {
-    throw new SchemaError(`${what}: expected an array of columns, found ${show(names)}`)
+    throw new SchemaError(`${what}: expected an array of columns, found ${listText(names)}`)
   }
   const columns = names.map((name: unknown) => columnIndex(schema, what, name))
   if (new Set(columns).size !== columns.length) throw new SchemaError(`${what}: a column is listed twice`)
   return Object.freeze(columns)
 }
+
+const listText = (given: unknown): string => (Array.isArray(given) ? 'an empty one' : show(given))
 
 function columnIndex(schema: RowSchema, what: string, name: unknown): number {
   const column = schema.columns.find(c => c.name === name)
@@ -198,7 +200,7 @@ function columnIndex(schema: RowSchema, what: string, name: unknown): number {
 
 function termList(schema: RowSchema, what: string, given: unknown): readonly IndexTerm[] {
   if (!Array.isArray(given) || given.length === 0) {
-    throw new SchemaError(`${what}: expected an array of columns or lambdas, found ${show(given)}`)
+    throw new SchemaError(`${what}: expected an array of columns or lambdas, found ${listText(given)}`)
   }
   const terms = given.map((term: unknown) => termOf(schema, what, term))
   const names = terms.map(t => t.name)

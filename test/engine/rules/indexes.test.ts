@@ -99,7 +99,11 @@ describe('an index', () => {
 
   it('refuses what cannot be', () => {
     expectError(() => db.createIndex(orders, 'byRegion', { on: ['at'] }), 'USAGE', 'has an index "byRegion" already')
-    expectError(() => db.createIndex(orders, 'x', { on: [] }), 'SCHEMA', 'expected an array of columns')
+    expectError(
+      () => db.createIndex(orders, 'x', { on: [] }),
+      'SCHEMA',
+      'expected an array of columns or lambdas, found an empty one',
+    )
     expectError(() => db.createIndex(orders, 'x', { on: ['at', 'at'] }), 'SCHEMA', '"at" is listed twice')
     // @ts-expect-error there is no such column
     expectError(() => db.createIndex(orders, 'x', { on: ['nowhere'] }), 'SCHEMA', 'there is no column "nowhere"')
