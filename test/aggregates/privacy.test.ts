@@ -104,6 +104,10 @@ describe('releases', () => {
   })
 })
 
+interface Bare {
+  privateAggregate(aggregates: unknown): never
+}
+
 describe('bounds', () => {
   test('values are clamped, rows of a unit are limited', () => {
     const { db, view } = open({ unit: v => v.who, maxRows: 2, epsilon: 1e6, budget: 1e7 })
@@ -132,6 +136,10 @@ describe('bounds', () => {
     [{ maxRows: 3 }, 'maxRows needs a unit'],
     [{ mechanism: 'gaussian' as const }, 'gaussian needs a delta'],
     [{ exhausted: 'other' as never }, 'fail or freeze'],
+    [
+      { noise: 'gaussian' } as never,
+      'unknown option "noise"; the options are epsilon, budget, unit, maxRows, mechanism',
+    ],
   ])('%o is refused', (options, message) => {
     expect(() => open(options)).toThrow(message)
   })
@@ -141,6 +149,12 @@ describe('bounds', () => {
       g.view('v', q => q.from(visits).privateAggregate(aggregates as never, { epsilon: 1, budget: 1 }))
     expect(from({ n: g.count() })).toThrow('privateAggregate "n": expected noisyCount() or noisySum(…)')
     expect(from({})).toThrow('expected an object')
+    const bare = () => g.view('v', q => (q.from(visits) as never as Bare).privateAggregate({ n: g.noisyCount() }))
+    expect(bare).toThrow('privateAggregate: { epsilon, budget }: expected options, found undefined')
+    expect(() => (g.noisySum as (arg: unknown) => unknown)(() => 1)).toThrow(
+      'noisySum: { low, high }: expected options, found undefined',
+    )
+    expect(() => g.noisySum(() => 1, { low: 0, hihg: 1 } as never)).toThrow('unknown option "hihg"')
     expect(() => g.noisySum(() => 1, { low: 1, high: 1 })).toThrow('low < high')
     const text = { s: g.noisySum(((v: { page: string }) => v.page) as never, { low: 0, high: 1 }) }
     expect(from(text)).toThrow('privateAggregate "s": noisySum needs numbers or bigints, found a string')

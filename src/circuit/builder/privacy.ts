@@ -3,6 +3,7 @@
  * *unit* (a person). How much one can add is bounded first: by rows per unit, and by clamping what is summed.
  */
 import { CompileError, quote, show } from '../../base/errors.js'
+import { optionsProblem } from '../../base/options.js'
 import { type ColumnSpec, rowSchema } from '../../schema/schema.js'
 import { isFloat } from '../../schema/types.js'
 import type { VALUE } from '../columns.js'
@@ -38,8 +39,10 @@ export function noisyCount<R>(): PrivateAggregate<R, bigint> {
 /** The sum of numbers, each clamped to [low, high] first (NaN counts as high, NULL as nothing), with noise. */
 export function noisySum<R, C extends Context = NoContext>(
   arg: (row: R, ctx: Ctx<C>) => number | bigint | null | undefined,
-  { low, high, ctx }: { readonly low: number; readonly high: number; readonly ctx?: C },
+  bounds: { readonly low: number; readonly high: number; readonly ctx?: C },
 ): PrivateAggregate<R, number> {
+  mustBeOptions('noisySum: { low, high }', bounds, ['low', 'high', 'ctx'])
+  const { low, high, ctx } = bounds
   if (!(Number.isFinite(low) && Number.isFinite(high) && low < high)) {
     throw new CompileError(`noisySum: expected finite low < high, found ${show(low)} and ${show(high)}`)
   }
@@ -63,6 +66,23 @@ export interface PrivacyOptions<R> {
   readonly exhausted?: 'fail' | 'freeze'
 }
 
+const OPTIONS: Readonly<Record<keyof PrivacyOptions<never>, true>> = {
+  epsilon: true,
+  budget: true,
+  unit: true,
+  maxRows: true,
+  mechanism: true,
+  delta: true,
+  seed: true,
+  exhausted: true,
+}
+
+/** An option that is ignored might have been meant to make it more private. */
+function mustBeOptions(what: string, given: unknown, known: readonly string[]): void {
+  const problem = optionsProblem(given, known)
+  if (problem !== null) throw new CompileError(`${what}: ${problem}`)
+}
+
 const MAX_RELEASES = 1_000_000
 
 function positive(what: string, given: unknown): number {
@@ -72,6 +92,7 @@ function positive(what: string, given: unknown): number {
 
 /** Lowest cost first: what the options allow. Throws CompileError. */
 function checkOptions(options: PrivacyOptions<never>, count: number) {
+  mustBeOptions('privateAggregate: { epsilon, budget }', options, Object.keys(OPTIONS))
   const epsilon = positive('epsilon', options.epsilon)
   const budget = positive('a budget', options.budget)
   const { maxRows = 1, unit, mechanism = 'laplace', delta = 0, seed = null, exhausted = 'fail' } = options

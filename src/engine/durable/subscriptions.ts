@@ -21,7 +21,10 @@ export interface NamedChanges<R> extends Changes<R> {
   readonly from: bigint
   /** Forget what you have: `changes` are all rows as of `lsn`. */
   readonly reset: boolean
-  /** Says that everything up to `lsn` is taken care of. Done for you when the subscriber returns, or its promise resolves, unless `manual`. */
+  /**
+   * Says that everything up to `lsn` is taken care of. Done for you when the subscriber returns, or its promise resolves,
+   * unless `manual`.
+   */
   acknowledge(): void
 }
 
@@ -32,7 +35,10 @@ export interface NamedOptions {
   readonly after?: bigint
   /** It calls `event.acknowledge()` itself. */
   readonly manual?: boolean
-  /** Told what the subscriber threw, or what its promise was rejected with; it is subscribed no more then, and `db.subscriptions` says why. */
+  /**
+   * Told what the subscriber threw, or its promise was rejected with; it is subscribed no more then, and
+   * `db.subscriptions` says why.
+   */
   readonly onError?: (error: unknown) => void
 }
 
