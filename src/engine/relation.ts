@@ -5,7 +5,7 @@ import { type CodeContext, SourceList } from '../../codegen/steps.js'
 import { quote, show, UsageError } from '../base/errors.js'
 import { mustBeOptions } from '../base/options.js'
 import { flatLayout, type Layout, type RowSchema } from '../schema/schema.js'
-import type { Value } from '../schema/types.js'
+import { TYPES, type TypeName, type Value } from '../schema/types.js'
 import { equalValues, normalise, Problem } from '../schema/values.js'
 import { Batch } from '../zset/batch.js'
 import { type KeyInput, RANGE_OPTIONS, type RangeOptions } from './keys.js'
@@ -312,9 +312,9 @@ export class RelationReader<R> {
   keyOf(input: KeyInput, whole: boolean): Value[] {
     const columns = this.key.map(k => this.schema.columns[k])
     const names = columns.map(c => quote(c.name)).join(', ')
-    const given = this.keyParts(input, names)
+    const given = this.nestedKey(input) ?? this.keyParts(input, names)
     if (given.length > columns.length || given.length === 0 || (whole && given.length < columns.length)) {
-      throw new UsageError(`${this.what}: expected a key of ${names}, found ${given.length} values`)
+      throw new UsageError(`${this.what}: expected a key of ${names}, found ${given.length} values${this.wrapHint()}`)
     }
     return given.map((value, k) => {
       if (value === null && columns[k].nullable) return null
@@ -322,6 +322,29 @@ export class RelationReader<R> {
       if (!(canonical instanceof Problem)) return canonical
       throw new UsageError(`${this.what}: key column ${quote(columns[k].name)}: ${canonical.message}`)
     })
+  }
+
+  /**
+   * The value of a key's one column, if that is an array, struct, map or interval that is given as it is. What is a list or
+   * record of key values as well is taken for that; so json, which may be anything, and what is nested in an array
+   * have to be given as `[value]`.
+   */
+  private nestedKey(input: KeyInput): unknown[] | null {
+    if (this.key.length !== 1 || typeof input !== 'object' || input === null) return null
+    const { name, type } = this.schema.columns[this.key[0]]
+    if (!takesBare(type) || normalise(type, input) instanceof Problem) return null
+    const listed = Array.isArray(input)
+      ? input
+      : Object.hasOwn(input, name)
+        ? [(input as Record<string, unknown>)[name]]
+        : []
+    return listed.length === 1 && !(normalise(type, listed[0]) instanceof Problem) ? null : [input]
+  }
+
+  /** How a key of one column is given that could be mistaken for several values. */
+  private wrapHint(): string {
+    const isNested = this.key.length === 1 && TYPES[this.schema.columns[this.key[0]].type].shape !== null
+    return isNested ? '; give the one value as [value]' : ''
   }
 
   private keyParts(input: KeyInput, names: string): unknown[] {
@@ -332,7 +355,7 @@ export class RelationReader<R> {
     const record = input as Readonly<Record<string, unknown>>
     for (const name of Object.keys(record)) {
       if (!this.key.some(k => this.schema.columns[k].name === name)) {
-        throw new UsageError(`${this.what}: ${quote(name)} is not part of the key, which is ${names}`)
+        throw new UsageError(`${this.what}: ${quote(name)} is not part of the key, which is ${names}${this.wrapHint()}`)
       }
     }
     const parts: unknown[] = []
@@ -402,6 +425,13 @@ export class RelationReader<R> {
       }
     }
   }
+}
+
+/** May a value of this type be given as a key without a list around it? Not where a list of one might be one, too. */
+function takesBare(type: TypeName): boolean {
+  const { shape } = TYPES[type]
+  if (shape === null || shape.kind === 'json' || shape.kind === 'decimal') return false
+  return shape.kind !== 'array' || TYPES[shape.element.type].shape === null
 }
 
 /** The net rows of a delta; of one that is sorted by key already, in that order. */

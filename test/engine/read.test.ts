@@ -253,6 +253,43 @@ describe('reading', () => {
     }
   })
 
+  it('finds the nested value that a row holds, or says how to give it', () => {
+    const db = open()
+    const nested = {
+      list: columns.array(columns.u8()),
+      both: columns.struct({ x: columns.u8(), y: columns.u8() }),
+      span: columns.interval(),
+      named: columns.map(string(), columns.u8()),
+      any: columns.json(),
+      lists: columns.array(columns.array(columns.u8())),
+    }
+    const values: Record<keyof typeof nested, unknown>[] = [
+      { list: [1], both: { x: 1, y: 2 }, span: { days: 1 }, named: { list: 1 }, any: [5], lists: [[]] },
+      { list: [], both: { x: 2, y: 2 }, span: '1 month', named: new Map(), any: { any: 5 }, lists: [] },
+      { list: [1, 2], both: { x: 0, y: 0 }, span: { micros: 5 }, named: { a: 1, b: 2 }, any: [1, 2], lists: [[1], []] },
+    ]
+    for (const name of Object.keys(nested) as (keyof typeof nested)[]) {
+      const t = anyTable(`by_${name}`, { [name]: nested[name], n: i32() }, { primaryKey: [name] })
+      const handle = db.createTable(t)
+      const index = db.createIndex(t, 'i', { on: [name] })
+      db.insert(t, values.map((row, n) => ({ [name]: row[name], n })) as AnyRow[])
+      for (const [n, row] of values.entries()) {
+        const found = handle.rows().find(r => r.n === n) as AnyRow
+        const bare = name === 'any' || name === 'lists' ? [] : [row[name], found[name]]
+        for (const key of [...bare, [row[name]], { [name]: row[name] }, [found[name]]] as KeyInput[]) {
+          expect([name, handle.get(key), index.find(key)]).toEqual([name, found, [found]])
+        }
+      }
+    }
+    const any = db.table('by_any')
+    expectError(
+      () => any.get([1, 2]),
+      'USAGE',
+      'expected a key of "any", found 2 values; give the one value as [value]',
+    )
+    expectError(() => any.get({ a: 5 }), 'USAGE', 'the key, which is "any"; give the one value as [value]')
+  })
+
   it('refuses keys and options that do not fit, at once', () => {
     const [table, , groups] = all
     const bad = [[], [1, 2], {}, { nope: 1 }, 'x', 1.5, null, undefined, { id: null }, new Date(0)]
