@@ -163,7 +163,9 @@ export abstract class Defining extends Writes<Commit> {
   ): TableHandle<Altered<R, M, RowOf<A>>, Altered<I, M, InsertOf<A>>, Renamed<K, M>> {
     this.epochs.mustBeIdle('alterTable')
     const entry = this.tableEntry(table, 'alterTable')
-    this.alter(entry, alteredDefinition(entry.definition, change as AlterTable<object, object>))
+    const altered = alteredDefinition(entry.definition, change as AlterTable<object, object>)
+    if (altered.schema.name !== entry.name) this.definitions.mustBeForUsers('table', altered.schema.name)
+    this.alter(entry, altered)
     return entry.handle as never
   }
 
@@ -174,6 +176,7 @@ export abstract class Defining extends Writes<Commit> {
     if (entry?.kind !== 'view') throw new UsageError(`renameView: there is no view ${label(view)}`)
     if (typeof name !== 'string' || name === '')
       throw new UsageError(`renameView: expected a name, found ${show(name)}`)
+    this.definitions.mustBeForUsers('view', name)
     let failure: GnitzError | null
     this.epochs.state = 'building'
     const renaming = (() => {

@@ -149,13 +149,17 @@ export class Definitions {
     throw new UsageError(`there is no table ${label(parent)}`)
   }
 
+  /** Throws UsageError if a table or view of a directory cannot have this name, since the catalog may want it. */
+  mustBeForUsers(kind: Entry['kind'], name: string): void {
+    if (this.durability === null || !name.startsWith(SYSTEM_PREFIX)) return
+    throw new UsageError(`${kind} ${quote(name)}: names that begin with ${SYSTEM_PREFIX} belong to the catalog`)
+  }
+
   private makeTable(definition: TableDefinition, stored: Stored | null): TableEntry {
     const { schema } = definition
     this.registry.mustBeFree(schema.name)
     const isSystem = stored?.isSystem === true
-    if (!isSystem && this.durability !== null && schema.name.startsWith(SYSTEM_PREFIX) && !isClock(definition)) {
-      throw new UsageError(`table ${quote(schema.name)}: names that begin with ${SYSTEM_PREFIX} belong to the catalog`)
-    }
+    if (stored === null && !isClock(definition)) this.mustBeForUsers('table', schema.name)
     const key = keyOrAll(schema, schema.primaryKey)
     const built = this.circuit.addTable(definition, key)
     const { operator, layout } = built
@@ -276,6 +280,7 @@ export class Definitions {
   ): ViewEntry {
     const { schema, key, rel } = definition
     this.registry.mustBeFree(schema.name)
+    if (stored === null) this.mustBeForUsers('view', schema.name)
     this.mustBeOwn(rel, schema.name)
     this.addSources(rel, schema.name, created)
     const id = this.numbered(definition, stored)

@@ -205,7 +205,16 @@ describe('a directory', () => {
     expect(rows('gnitz_views').map(r => r.name)).toEqual(['large'])
     expect(rows('gnitz_columns')).toHaveLength(8)
     expect(() => db.insert('gnitz_views' as never, {} as never)).toThrow('expected a table of this database')
-    expect(() => db.createTable(table('gnitz_own', { a: u64() }))).toThrow('belong to the catalog')
+    const own = view('gnitz_own', q => q.from(orders))
+    const taken = [
+      () => db.createTable(table('gnitz_own', { a: u64() })),
+      () => db.alterTable(orders, { name: 'gnitz_own' }),
+      () => db.createView(own),
+      () => db.createView(view('over', q => q.from(own))),
+      () => db.renameView(large, 'gnitz_own'),
+    ]
+    for (const take of taken) expect(take).toThrow('"gnitz_own": names that begin with gnitz_ belong to the catalog')
+    expect([...db.tables, ...db.views].map(r => r.name)).toEqual(['orders', 'large'])
     db.dropView(large)
     expect(rows('gnitz_views')).toEqual([])
   })
