@@ -49,7 +49,8 @@ export function openBytes(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, s
   } catch {
     return null
   }
-  return plain
+  // Not as a Buffer, whose `slice` does not copy.
+  return new Uint8Array(plain.buffer, plain.byteOffset, plain.length)
 }
 
 /** A key of 32 bytes from a secret, bytes that need not be secret, and what it is for. */

@@ -22,6 +22,7 @@ import {
   udf,
   view,
 } from '../../src/index.js'
+import { staticKeys } from '../../src/storage/index.js'
 import { loadStorage } from '../../src/storage/open.js'
 import { shardFile } from '../../src/storage/types.js'
 import { newDatabaseTally, simulateDatabase } from '../sim/database.js'
@@ -195,6 +196,26 @@ describe('a directory', () => {
       expect(index.entries().map(({ row, weight }) => [row.id, weight])).toEqual([[2n, 1n]])
       expect(index.find([row(2)[column]]).map(r => r.id)).toEqual([2n])
     }
+  })
+
+  it('hands out bytes that are the reader’s own, from encrypted files too', async () => {
+    const encryption = staticKeys({ id: 1, key: new Uint8Array(32).fill(1) })
+    const db = await open('/db', { env: new SimulatedEnv({ seed: 7 }), encryption })
+    const blobs = table('blobs', { id: u64().primaryKey({ unique: true }), data: bytes() })
+    const store = db.kv('store', { key: 'string', value: 'bytes' })
+    const values = [100, 5000].map(length => new Uint8Array(length).fill(7))
+    db.createTable(blobs)
+    values.forEach((data, n) => {
+      db.insert(blobs, { id: n, data })
+      store.put(String(n), data)
+    })
+    db.checkpoint()
+    const read = (n: number) => [db.table(blobs).get(n)?.data, store.get(String(n))]
+    values.forEach((data, n) => {
+      for (const found of read(n)) found?.fill(9)
+      expect(read(n)).toStrictEqual([data, data])
+    })
+    await db.close()
   })
 
   it('lists its definitions in tables of its own', () => {
