@@ -501,6 +501,9 @@ function recomputed(scratch: Database, owner: object): Recomputed {
   scratch.definitions.owner = owner
   return {
     load: (table, entries) => {
+      // One table may have two definitions: that of the directory, and the program's.
+      const known = scratch.definitions.registry.named(table.schema.name)
+      if (known !== undefined) return scratch.definitions.registry.alias(table, known)
       const target = scratch.createTable(table as TableDef<unknown>)
       scratch.transact(tx => {
         for (const { row, weight } of entries) tx.add(target, row, weight)

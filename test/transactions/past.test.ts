@@ -261,6 +261,18 @@ describe('time travel in a directory', () => {
     }
   })
 
+  it('shows views of one table that know it by two definitions', async () => {
+    const directory = new Directory()
+    directory.db.createView(view('stored', q => q.from(items)))
+    const { lsn } = directory.db.insert(items, { id: 1, kind: 'a', n: 1 })
+    directory.db.insert(items, { id: 2, kind: 'a', n: 2 })
+    const db = await directory.reopen()
+    db.createView(view('made', q => q.from(items).map(i => ({ id: i.id }))))
+    using past = db.snapshotAt(lsn)
+    expect(past.rows(db.view('made'))).toEqual([{ id: 1 }])
+    expect(past.rows(db.view('stored'))).toEqual([{ id: 1, kind: 'a', n: 1n }])
+  })
+
   it('goes by time as well', async () => {
     const directory = new Directory()
     let { db } = directory
