@@ -25,7 +25,7 @@ import {
 } from './rows-support.js'
 
 const names = Object.keys(TYPES) as TypeName[]
-const ROWS = 90
+const ROWS = 48
 /** Decimals of every kind with those of every other, which takes half a minute. */
 const EVERY_PAIR = process.env.EVERY_PAIR === '1'
 
@@ -200,7 +200,7 @@ describe('decimals', () => {
 
   it.each(DECIMALS)('arithmetic of %s with other decimals', type => {
     const at = DECIMALS.indexOf(type)
-    for (const other of EVERY_PAIR ? DECIMALS : [at, at + 3, at + 7].map(n => DECIMALS[n % DECIMALS.length])) {
+    for (const other of EVERY_PAIR ? DECIMALS : [at, at + 3].map(n => DECIMALS[n % DECIMALS.length])) {
       const table = tableOf(type, other)
       const { col } = table
       const values = EVERY_PAIR

@@ -15,7 +15,7 @@ import { isDecimal } from '../../src/schema/types.js'
 import * as n from '../../src/testing/nodes.js'
 import { picker } from './support.js'
 
-const QUERIES = Number(process.env.WINDOW_QUERIES ?? 30)
+const QUERIES = Number(process.env.WINDOW_QUERIES ?? 20)
 
 /** As gnitz and PostgreSQL call the types. */
 const COLUMNS = [
@@ -280,9 +280,7 @@ test(`${QUERIES} random queries`, async () => {
 
 /** The order column alone decides, so that every row has its frame from PostgreSQL. */
 test.each([
-  ['d', '1 month', { months: 1, micros: 0n }],
   ['d', '2 months 3 days', { months: 2, micros: 259_200_000_000n }],
-  ['at', '1 month', { months: 1, micros: 0n }],
   ['at', '1 year 1 month 12 hours', { months: 13, micros: 43_200_000_000n }],
 ] as const)(
   'RANGE over %s by %s, where months have 28 to 31 days',

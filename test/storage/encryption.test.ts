@@ -269,7 +269,7 @@ test('a block of the log is bound to what its header says', () => {
   }
   const [a, b] = [sealed(), sealed()]
   expect(a).not.toEqual(b)
-  for (const body of [a, b]) expect(openBody(cipher, header, body)).toEqual(Buffer.alloc(76, 7))
+  for (const body of [a, b]) expect(openBody(cipher, header, body)).toEqual(new Uint8Array(76).fill(7))
   for (const other of [
     { lsn: 6n },
     { tableId: 3 },
