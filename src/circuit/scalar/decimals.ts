@@ -28,15 +28,19 @@ export type DecimalOp = 'add' | 'sub' | 'mul' | 'div' | 'rem'
 /** Digits that a quotient has after the point beyond those of its operands. */
 const QUOTIENT_DIGITS = 6
 
+/** The sizes of two decimal types, their greater scale, and how many digits the greater one has before the point. */
+function sizesOf(left: TypeName, right: TypeName) {
+  const [a, b] = [left, right].map(t => decimalShape(t) as Size)
+  return { a, b, scale: Math.max(a.scale, b.scale), whole: Math.max(a.precision - a.scale, b.precision - b.scale) }
+}
+
 /**
  * The type of `a op b`, or null if its scale would exceed 38:
  * + and - have the greater scale and one digit more, * the sum of scales and of precisions, % the greater scale, and /
  * six digits more than the greater scale. Precision ends at 38.
  */
 export function decimalResult(op: DecimalOp, left: TypeName, right: TypeName): TypeName | null {
-  const [a, b] = [left, right].map(t => decimalShape(t) as Size)
-  const scale = Math.max(a.scale, b.scale)
-  const whole = Math.max(a.precision - a.scale, b.precision - b.scale)
+  const { a, b, scale, whole } = sizesOf(left, right)
   switch (op) {
     case 'add':
     case 'sub':
@@ -54,10 +58,8 @@ export function decimalResult(op: DecimalOp, left: TypeName, right: TypeName): T
 
 /** The type that holds all values of both, or null if there is none. */
 export function commonDecimal(left: TypeName, right: TypeName): TypeName | null {
-  const [a, b] = [left, right].map(t => decimalShape(t) as Size)
-  const scale = Math.max(a.scale, b.scale)
-  const precision = Math.max(a.precision - a.scale, b.precision - b.scale) + scale
-  return precision > MAX_PRECISION ? null : decimalOf(precision, scale)
+  const { scale, whole } = sizesOf(left, right)
+  return whole + scale > MAX_PRECISION ? null : decimalOf(whole + scale, scale)
 }
 
 const SIGNS: Readonly<Record<DecimalOp, string>> = { add: '+', sub: '-', mul: '*', div: '/', rem: '%' }
@@ -93,9 +95,7 @@ export function computeDecimal(
 
 /** Whether `a op b` has a value whatever the operands, a divisor of zero aside: its type was not cut to 38 digits. */
 export function alwaysFits(op: DecimalOp, left: TypeName, right: TypeName): boolean {
-  const [a, b] = [left, right].map(t => decimalShape(t) as Size)
-  const scale = Math.max(a.scale, b.scale)
-  const whole = Math.max(a.precision - a.scale, b.precision - b.scale)
+  const { a, b, scale, whole } = sizesOf(left, right)
   switch (op) {
     case 'add':
     case 'sub':
