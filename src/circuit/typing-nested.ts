@@ -33,18 +33,18 @@ import {
 import { call, detailed, literal } from './substitute.js'
 import { cast, compare, condition, logic, typeText } from './typing.js'
 
-function refuse(problem: string, hint?: string): never {
+export function refuse(problem: string, hint?: string): never {
   throw new CompileError(problem, hint === undefined ? {} : { hint })
 }
 
-const kindOf = (e: Expr): Shape['kind'] | null => (isUntypedNull(e) ? null : (TYPES[e.type].shape?.kind ?? null))
+export const kindOf = (e: Expr): Shape['kind'] | null => (isUntypedNull(e) ? null : (TYPES[e.type].shape?.kind ?? null))
 
-function apply(name: FunctionName, args: readonly Expr[], type: TypeName): Expr {
+export function apply(name: FunctionName, args: readonly Expr[], type: TypeName): Expr {
   return detailed('function', name, args, type)
 }
 
 /** An operand that must have this kind of type. */
-function operand<K extends Shape['kind']>(e: Expr, kind: K, what: string): Shape & { kind: K } {
+export function operand<K extends Shape['kind']>(e: Expr, kind: K, what: string): Shape & { kind: K } {
   const { shape } = TYPES[e.type]
   if (isUntypedNull(e) || shape?.kind !== kind)
     refuse(`${what} needs ${/^[aei]/.test(kind) ? 'an' : 'a'} ${kind}, found ${typeText(e)}`)
@@ -164,80 +164,16 @@ const stepOf = (key: string): Expr => (/^\d+$/.test(key) ? literal('f64', Number
 /** `a[at]` with a computed position or name, or null if the value has no such members. */
 export function elementOf(a: Expr, at: Expr): Expr | null {
   const { shape } = TYPES[a.type]
-  if (shape?.kind === 'array') return apply('arrayAt', [a, position(at, '[…]')], shape.element.type)
-  if (shape?.kind !== 'json') return null
-  return apply('jsonGet', [a, at.type === 'string' ? at : position(at, '[…]')], 'json')
+  if (shape?.kind === 'array') return apply('arrayElement', [a, position(at, '[…]')], shape.element.type)
+  return shape?.kind === 'json' ? apply('jsonElement', [a, jsonStep(at, '[…]')], 'json') : null
 }
 
-function position(at: Expr, what: string): Expr {
+const jsonStep = (at: Expr, what: string): Expr => (at.type === 'string' ? at : position(at, what))
+
+export function position(at: Expr, what: string): Expr {
   if (!isUntypedNull(at) && isNumberType(at.type)) return at
   if (!isUntypedNull(at) && (at.type === 'i64' || at.type === 'u64')) return cast('f64', at)
   return refuse(`${what} needs a position, found ${typeText(at)}`)
-}
-
-type Method = (self: Expr, args: readonly Expr[]) => Expr
-
-const ARRAY_METHODS: Readonly<Record<string, readonly [least: number, most: number, Method]>> = {
-  includes: [1, 1, (a, [x]) => apply('arrayIncludes', [a, elementLike(a, x)], 'bool')],
-  indexOf: [1, 1, (a, [x]) => apply('arrayIndexOf', [a, elementLike(a, x)], 'f64')],
-  at: [1, 1, (a, [x]) => elementOf(a, x) as Expr],
-  concat: [
-    1,
-    1,
-    (a, [b]) => {
-      const [x, y] = meet(a, b) ?? [a, b]
-      if (x.type !== y.type) refuse(`.concat cannot put ${typeText(a)} and ${typeText(b)} together`)
-      return apply('arrayConcat', [x, y], x.type)
-    },
-  ],
-  slice: [
-    0,
-    2,
-    (a, bounds) =>
-      apply(
-        'arraySlice',
-        [a, ...(bounds.length === 0 ? [literal('f64', 0)] : bounds.map(b => position(b, '.slice')))],
-        a.type,
-      ),
-  ],
-  join: [
-    0,
-    1,
-    (a, [separator]) => {
-      if (operand(a, 'array', '.join').element.type !== 'string')
-        refuse(`.join needs an array of strings, found ${typeText(a)}`)
-      return apply('arrayJoin', [a, separator ?? literal('string', ',')], 'string')
-    },
-  ],
-}
-
-const MAP_METHODS: Readonly<Record<string, readonly [least: number, most: number, Method]>> = {
-  get: [1, 1, (a, [k]) => apply('mapGet', [a, keyLike(a, k)], operand(a, 'map', '.get').value.type)],
-  has: [1, 1, (a, [k]) => apply('mapHas', [a, keyLike(a, k)], 'bool')],
-}
-
-const elementLike = (a: Expr, x: Expr): Expr => likePart(operand(a, 'array', 'this').element.type, x)
-const keyLike = (a: Expr, x: Expr): Expr => likePart(operand(a, 'map', 'this').key, x)
-
-/** A value to be compared with parts of a type: a literal becomes one. */
-function likePart(type: TypeName, x: Expr): Expr {
-  if (isUntypedNull(x)) return nullOf(type)
-  if (x.type === type) return x
-  if (x.kind === 'literal' || (isNumberType(x.type) && isNumberType(type))) return cast(type, x)
-  return refuse(`expected ${type}, found ${typeText(x)}`)
-}
-
-/** A method of arrays or maps, or null if the value has no methods of its own. */
-export function methodOf(self: Expr, name: string, args: readonly Expr[]): Expr | null {
-  const kind = kindOf(self)
-  const methods = kind === 'array' ? ARRAY_METHODS : kind === 'map' ? MAP_METHODS : null
-  if (methods === null) return null
-  if (!Object.hasOwn(methods, name))
-    refuse(`${kind}s have no method ${name} in lambdas`, `there are ${Object.keys(methods).join(', ')}`)
-  const [least, most, method] = methods[name]
-  if (args.length < least || args.length > most)
-    refuse(`.${name}: expected ${least === most ? least : `${least} to ${most}`} argument(s), found ${args.length}`)
-  return method(self, args)
 }
 
 /** `[a, b]`: elements of one type, which literals take from the others. */
@@ -292,7 +228,7 @@ export function mapPart(which: 'mapKeys' | 'mapValues', map: Expr): Expr {
 /** A json value by steps, names and positions. */
 export function jsonPath(json: Expr, steps: readonly Expr[]): Expr {
   operand(json, 'json', 'get')
-  return steps.reduce((at, step) => elementOf(at, step) as Expr, json)
+  return steps.reduce((at, step) => apply('jsonGet', [at, jsonStep(step, 'get')], 'json'), json)
 }
 
 const JSON_RESULTS = {

@@ -108,7 +108,7 @@ export function compare(op: Ordering, left: Expr, right: Expr): Expr {
   if (isUntypedNull(left) || isUntypedNull(right)) {
     refuse('a comparison by size with null is never true', 'test for NULL with === null or !== null')
   }
-  return call(op, comparable(left, right), 'bool')
+  return call(op, compared(left, right), 'bool')
 }
 
 /** IS [NOT] DISTINCT FROM: `===` and `!==`. Never NULL; NULL is the same as NULL, NaN the same as NaN. */
@@ -117,10 +117,18 @@ export function identical(op: 'is' | 'isnt', left: Expr, right: Expr): Expr {
     const test = isNull(isUntypedNull(right) ? left : right)
     return op === 'is' ? test : not(test)
   }
-  return call(op, comparable(left, right), 'bool')
+  return call(op, compared(left, right), 'bool')
 }
 
-function comparable(left: Expr, right: Expr): readonly [Expr, Expr] {
+function compared(left: Expr, right: Expr): readonly [Expr, Expr] {
+  return (
+    comparable(left, right) ??
+    refuse(`cannot compare ${typeText(left)} with ${typeText(right)}`, mixHint(left.type, right.type))
+  )
+}
+
+/** Both as they are compared, or null if they are not. REQUIRES: neither is the untyped NULL. */
+export function comparable(left: Expr, right: Expr): readonly [Expr, Expr] | null {
   const a = left.kind === 'literal' && right.kind !== 'literal' ? (adaptLiteral(left, right.type) ?? left) : left
   const b = right.kind === 'literal' ? (adaptLiteral(right, a.type) ?? right) : right
   if (a.type === b.type) return [a, b]
@@ -128,8 +136,7 @@ function comparable(left: Expr, right: Expr): readonly [Expr, Expr] {
   if (met !== null) return met
   const plainNumber = (t: TypeName) => isNumberType(t) && t !== 'date'
   if (plainNumber(a.type) && plainNumber(b.type)) return [a, b]
-  if (BIG_INTEGERS.includes(a.type) && BIG_INTEGERS.includes(b.type)) return [a, b]
-  refuse(`cannot compare ${typeText(a)} with ${typeText(b)}`, mixHint(a.type, b.type))
+  return BIG_INTEGERS.includes(a.type) && BIG_INTEGERS.includes(b.type) ? [a, b] : null
 }
 
 // Logic

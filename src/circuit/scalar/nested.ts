@@ -78,13 +78,18 @@ function indexOf([array, x]: readonly Value[], types: Types): number {
 const ARRAYS = {
   makeArray: total((values, { result }) => limited(packArray(result, values))),
   arrayLength: strict(([array], { args }) => countElements(args[0], bytesOf(array))),
-  /** Negative positions count from the end. */
+  /** `a[i]`: NULL before the start, as beyond the end. */
+  arrayElement: partial(([array, at], { args }) => elementAt(args[0], bytesOf(array), Number(at)) ?? null),
+  /** `.at(i)`: negative positions count from the end. */
   arrayAt: partial(([array, at], { args }) => {
-    const position = Number(at) < 0 ? countElements(args[0], bytesOf(array)) + Number(at) : Number(at)
-    return elementAt(args[0], bytesOf(array), position) ?? null
+    const position = Math.trunc(Number(at))
+    const length = position < 0 ? countElements(args[0], bytesOf(array)) : 0
+    return elementAt(args[0], bytesOf(array), length + position) ?? null
   }),
   arrayIncludes: strict((values, types) => indexOf(values, types) >= 0),
   arrayIndexOf: strict((values, types) => indexOf(values, types)),
+  /** The first element that is NULL; for what is looked for being NULL. */
+  arrayIndexOfNull: strict(([array], types) => elements(array, types).indexOf(null)),
   arrayConcat: strict((values, types) => {
     return limited(
       packArray(
@@ -181,7 +186,9 @@ const JSONS = {
     return limited(packJson(json))
   }, true),
   jsonText: strict(([json]) => JSON.stringify(unpackJson(bytesOf(json)))),
-  /** A member by name, or an element by position, from the end if negative; NULL if it is not there, or null. */
+  /** `j[x]`: a member by name, or an element by position; NULL if it is not there, or null. */
+  jsonElement: partial(([json, step]) => orNull(jsonAt(bytesOf(json), step as string | number))),
+  /** The same, but negative positions count from the end. */
   jsonGet: partial(([json, step]) => {
     if (typeof step !== 'number' || step >= 0) return orNull(jsonAt(bytesOf(json), step as string | number))
     const value = unpackJson(bytesOf(json))
