@@ -6,7 +6,6 @@
  */
 import { quote, show, UsageError } from '../base/errors.js'
 import { CLOCK } from '../circuit/clock.js'
-import type { TableDef } from '../circuit/columns.js'
 import { isClock } from '../circuit/now.js'
 import type { Change } from '../storage/storage.js'
 import type { Batch } from '../zset/batch.js'
@@ -27,12 +26,11 @@ import { type KvKeys, type KvTypes, type KvValues, kv } from './kv/definition.js
 import { Kv, type KvRef, kvOf } from './kv/store.js'
 import { metricsOf } from './metrics.js'
 import { GateOperator } from './operators/gate.js'
+import { recomputed } from './recomputed.js'
 import { type Entry, label, stranger, type TableEntry } from './registry.js'
-import type { RelationReader } from './relation.js'
 import { Transaction } from './transaction.js'
 import { History } from './transactions/history.js'
 import { type Committer, InteractiveTransaction } from './transactions/interactive.js'
-import type { Recomputed } from './transactions/past.js'
 import type { PendingTable } from './transactions/pending.js'
 import type { Readable } from './transactions/reads.js'
 import { begun, retriesOf, settle, type TransactOptions } from './transactions/retry.js'
@@ -86,7 +84,7 @@ export class Database extends Defining {
       commit: tx => this.commitOpen(tx),
       judge: tx => this.epochs.judge(tx),
     }
-    this.snapshots = new Snapshots(this.host, () => recomputed(new Database({ mode }), this.definitions.owner))
+    this.snapshots = new Snapshots(this.host, () => recomputed(new Database({ mode }), this.definitions))
   }
 
   /** The LSN of the last transaction; 0 before the first. */
@@ -493,27 +491,4 @@ function isPromise(result: unknown): result is PromiseLike<unknown> {
   // A commit, of another database, can be waited for as well.
   if (typeof result !== 'object' || result === null || result instanceof Commit) return false
   return typeof (result as { then?: unknown }).then === 'function'
-}
-
-/** A database of the past: made empty, for definitions that may have been made of handles of `owner`. */
-function recomputed(scratch: Database, owner: object): Recomputed {
-  scratch.definitions.rowsOnly = true
-  scratch.definitions.owner = owner
-  return {
-    load: (table, entries) => {
-      // One table may have two definitions: that of the directory, and the program's.
-      const known = scratch.definitions.registry.named(table.schema.name)
-      if (known !== undefined) return scratch.definitions.registry.alias(table, known)
-      const target = scratch.createTable(table as TableDef<unknown>)
-      scratch.transact(tx => {
-        for (const { row, weight } of entries) tx.add(target, row, weight)
-      })
-    },
-    view: definition => {
-      const known = scratch.definitions.registry.find(definition)
-      const handle = known === undefined ? scratch.createView(definition) : known.handle
-      handle.check()
-      return handle.relation as RelationReader<unknown>
-    },
-  }
 }

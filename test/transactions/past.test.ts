@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { rowEncoder } from '../../codegen/encode.js'
 import { Prng } from '../../src/base/prng.js'
 import type { TableDefinition } from '../../src/circuit/rel.js'
+import { checkDatabase } from '../../src/engine/durable/check.js'
 import { openLoaded } from '../../src/engine/open.js'
 import type { Delta } from '../../src/engine/operators/operator.js'
 import type { DeltaLog, PastState } from '../../src/engine/transactions/past.js'
@@ -14,6 +15,7 @@ import {
   ConflictError,
   count,
   type Database,
+  fn,
   i64,
   max,
   type OpenDirectoryOptions,
@@ -21,6 +23,7 @@ import {
   string,
   sum,
   table,
+  timestamptz,
   u32,
   view,
 } from '../../src/index.js'
@@ -271,6 +274,57 @@ describe('time travel in a directory', () => {
     using past = db.snapshotAt(lsn)
     expect(past.rows(db.view('made'))).toEqual([{ id: 1 }])
     expect(past.rows(db.view('stored'))).toEqual([{ id: 1, kind: 'a', n: 1n }])
+  })
+
+  it('shows views of one view that know it by two definitions', async () => {
+    const directory = new Directory()
+    const base = () => view('base', q => q.from(items).filter(i => i.n > 0n))
+    directory.db.createView(view('stored', q => q.from(base())))
+    const { lsn } = directory.db.insert(items, { id: 1, kind: 'a', n: 1 })
+    directory.db.insert(items, { id: 2, kind: 'a', n: 2 })
+    const db = await directory.reopen()
+    db.createView(view('made', q => q.from(base()).map(i => ({ id: i.id }))))
+    using past = db.snapshotAt(lsn)
+    expect(past.rows(db.view('stored'))).toEqual([{ id: 1, kind: 'a', n: 1n }])
+    expect(past.rows(db.view('made'))).toEqual([{ id: 1 }])
+    expect(past.rows(db.view('base'))).toEqual([{ id: 1, kind: 'a', n: 1n }])
+  })
+
+  it('shows views that are younger than a state that is kept, where it was asked for by its LSN', async () => {
+    const directory = new Directory()
+    for (const db of [directory.db, open()]) {
+      db.createTable(items)
+      db.insert(items, { id: 1, kind: 'a', n: 1 })
+      const { lsn } = db
+      using kept = db.snapshot({ name: 'kept' })
+      using same = db.snapshotAt(lsn)
+      db.insert(items, { id: 2, kind: 'a', n: 2 })
+      const made = db.createView(perKind)
+      using again = db.snapshotAt('kept')
+      for (const past of [same, again, same])
+        expect(past.rows(made)).toEqual([{ kind: 'a', n: 1n, total: 1n, top: 1n }])
+      expectError(() => kept.rows(made), 'USAGE', 'view "perKind" was created after transaction')
+    }
+  })
+
+  it('does not guess what a view of the clock, or of what is final, showed', async () => {
+    const { db } = new Directory()
+    const events = table('events', { id: u32(), at: timestamptz().lateness('1 hour') })
+    db.createView(view('begun', q => q.from(events).filter((e, { now }) => e.at <= now(), fn)))
+    db.createView(view('final', q => q.from(events).emitFinal(e => e.at)))
+    db.insert(
+      events,
+      [5, 9].map(hour => ({ id: hour, at: `2030-01-01T0${hour}:00:00Z` })),
+    )
+    db.advance('2030-01-01T06:00:00Z')
+    const { lsn } = db
+    db.delete(events, { id: 9, at: '2030-01-01T09:00:00Z' })
+    expect([db.view('begun').rows(), db.view('final').rows()]).toMatchObject([[{ id: 5 }], [{ id: 5 }]])
+    using past = db.snapshotAt(lsn)
+    expect(past.size(events)).toBe(2)
+    expectError(() => past.rows(db.view('begun')), 'USAGE', 'depends on what the clock showed')
+    expectError(() => past.rows(db.view('final')), 'USAGE', 'what it holds as final depends on rows')
+    expect(checkDatabase(db)).toMatchObject({ findings: [], views: 1, skipped: ['final'] })
   })
 
   it('goes by time as well', async () => {

@@ -43,7 +43,9 @@ export const check: Command = {
         await output.line(`${kind} ${name}${table === null ? '' : ` of table ${table}`}: ${problem}`)
       }
       for (const name of skipped)
-        await output.line(`note: view ${name} cannot be computed again: it reads a stream, or draws noise`)
+        await output.line(
+          `note: view ${name} cannot be computed again: it reads a stream, shows what is final, or draws noise`,
+        )
       const { tables, views, indexes } = counts
       await output.line(
         `${directory}: transaction ${database.lsn}; checked ${plural(tables, 'table')}, ${plural(views, 'view')}, ` +

@@ -2,12 +2,12 @@
  * Whether a database's views, indexes and constraints are what its tables make of them: everything that follows from rows
  * is computed again, in memory and from nothing, and compared.
  */
-import { nodesOf } from '../../circuit/nodes.js'
-import type { TableDefinition, ViewDefinition } from '../../circuit/rel.js'
+import { CLOCK_NAME } from '../../circuit/now.js'
 import { toJson } from '../../circuit/serialise/values.js'
 import { checkConstraints, checkIndexes } from '../constraints/verify.js'
 import { Database } from '../database.js'
 import type { TableHandle, ViewHandle } from '../handles.js'
+import { beyondRows, clocksUnder, tablesUnder } from '../repeatable.js'
 
 export interface CheckFinding {
   readonly kind: 'view' | 'index' | 'constraint'
@@ -23,7 +23,10 @@ export interface CheckReport {
   readonly tables: number
   readonly views: number
   readonly indexes: number
-  /** Views that read a stream, whose rows are not there to be computed with, and views with noise, which is drawn anew. */
+  /**
+   * Views that read a stream, whose rows are not there to be computed with, that hold back rows until they are final, or
+   * have noise, which is drawn anew.
+   */
   readonly skipped: readonly string[]
 }
 
@@ -33,7 +36,7 @@ export function checkDatabase(database: Database, progress: (what: string) => vo
   const constraints = checkConstraints(database).map(f => ({ kind: 'constraint' as const, ...f }))
   progress('indexes')
   const indexes = checkIndexes(database).map(f => ({ kind: 'index' as const, ...f }))
-  const skipped = database.views.filter(view => !isRepeatable(view.definition)).map(view => view.name)
+  const skipped = database.views.filter(view => beyondRows(view.definition) !== null).map(view => view.name)
   const checked = database.views.filter(view => !skipped.includes(view.name))
   const views = checked.flatMap(view => {
     progress(`view ${view.name}`)
@@ -49,26 +52,6 @@ export function checkDatabase(database: Database, progress: (what: string) => vo
   }
 }
 
-/** The tables that a view reads, also through other views. */
-function tablesUnder({ rel }: ViewDefinition, found = new Set<TableDefinition>()): Set<TableDefinition> {
-  for (const node of nodesOf(rel)) {
-    if (node.kind !== 'source') continue
-    if (node.relation.kind === 'view') tablesUnder(node.relation, found)
-    else if (node.relation.kind === 'table') found.add(node.relation)
-  }
-  return found
-}
-
-/** Does a view follow from what tables hold? */
-const isRepeatable = (view: ViewDefinition): boolean =>
-  !hasNoise(view) && ![...tablesUnder(view)].some(table => table.stream)
-
-const hasNoise = ({ rel }: ViewDefinition): boolean =>
-  nodesOf(rel).some(
-    node =>
-      node.kind === 'noise' || (node.kind === 'source' && node.relation.kind === 'view' && hasNoise(node.relation)),
-  )
-
 /** What is wrong with a view, or null. */
 function viewProblem(database: Database, view: ViewHandle<unknown>): string | null {
   const fresh = new Database({})
@@ -80,6 +63,11 @@ function viewProblem(database: Database, view: ViewHandle<unknown>): string | nu
     fresh.transact(tx => {
       for (const { row, weight } of table.entries()) tx.add(copy as never, row as never, weight)
     })
+  }
+  if (database.now !== null) fresh.advance(database.now)
+  for (const clock of clocksUnder(view.definition)) {
+    const own = fresh.definitions.registry.named(CLOCK_NAME)
+    if (own !== undefined) fresh.definitions.registry.alias(clock, own)
   }
   const again = fresh.createView(view.definition)
   const errors = [again, view].map(v => v.errors().length)

@@ -3,11 +3,11 @@
  * these; a view is computed anew from the tables.
  */
 import { UsageError } from '../../base/errors.js'
-import { nodesOf } from '../../circuit/nodes.js'
-import type { Rel, TableDefinition, ViewDefinition } from '../../circuit/rel.js'
+import type { TableDefinition, ViewDefinition } from '../../circuit/rel.js'
 import type { Batch } from '../../zset/batch.js'
 import type { Delta } from '../operators/operator.js'
 import type { Entry, RelationReader } from '../relation.js'
+import { beyondRows, clocksUnder, tablesUnder } from '../repeatable.js'
 import { Overlay } from './overlay.js'
 
 /** Changes of tables that were committed and are still known, such as those in a log. */
@@ -42,20 +42,26 @@ export class Past {
   private readonly loaded = new Set<TableDefinition>()
   private recomputed: Recomputed | null = null
 
-  /** Goes back from `upTo`, which is readable, to `lsn`. */
+  /** `back`: from where to go back to `lsn`, and with what; null if that state is kept, and only views may be missing. */
   constructor(
-    private readonly log: DeltaLog,
     private readonly lsn: bigint,
-    private readonly upTo: bigint,
     private readonly recompute: () => Recomputed,
+    private readonly back: { readonly log: DeltaLog; readonly from: bigint } | null,
   ) {}
 
-  /** What has to be laid over a table as it was at `upTo`. */
+  /** Can what is there since be read as it is kept? */
+  get isKept(): boolean {
+    return this.back === null
+  }
+
+  /** What has to be laid over a table as it was where this goes back from. */
   runs(table: RelationReader<unknown>): readonly Batch[] {
+    if (this.back === null) return []
+    const { log, from: upTo } = this.back
     let overlay = this.overlays.get(table)
     if (overlay === undefined) {
       overlay = new Overlay(table.shape)
-      for (const { batch, from, to } of this.log.deltas(table.definition as TableDefinition, this.lsn, this.upTo)) {
+      for (const { batch, from, to } of log.deltas(table.definition as TableDefinition, this.lsn, upTo)) {
         overlay.append(batch, from, to, true)
         overlay.settle()
       }
@@ -71,14 +77,8 @@ export class Past {
   ): RelationReader<unknown> {
     this.recomputed ??= this.recompute()
     mustFollow(definition, this.lsn)
-    for (const table of tablesOf(definition.rel)) {
+    for (const table of tablesUnder(definition)) {
       if (this.loaded.has(table)) continue
-      if (table.stream) {
-        throw new UsageError(
-          `view "${definition.schema.name}" cannot be shown as of transaction ${this.lsn}: it reads the stream ` +
-            `"${table.schema.name}", whose rows are not kept`,
-        )
-      }
       this.recomputed.load(table, entriesOf(table))
       this.loaded.add(table)
     }
@@ -86,30 +86,10 @@ export class Past {
   }
 }
 
-/** All nodes of a circuit, those of views that it reads included. */
-function* allNodesOf(rel: Rel): Generator<Rel> {
-  for (const node of nodesOf(rel)) {
-    yield node
-    if (node.kind === 'source' && node.relation.kind === 'view') yield* allNodesOf(node.relation.rel)
-  }
-}
-
-/** The tables that a circuit reads, directly and through views. */
-function tablesOf(rel: Rel): Set<TableDefinition> {
-  const tables = new Set<TableDefinition>()
-  for (const node of allNodesOf(rel)) {
-    if (node.kind === 'source' && node.relation.kind === 'table') tables.add(node.relation)
-  }
-  return tables
-}
-
-/** Throws UsageError if what a view holds does not follow from the tables alone. */
-function mustFollow({ schema, rel }: ViewDefinition, lsn: bigint): void {
-  for (const node of allNodesOf(rel)) {
-    if (node.kind !== 'noise') continue
-    throw new UsageError(
-      `view "${schema.name}" cannot be shown as of transaction ${lsn}: its noise would be drawn again, which would tell ` +
-        'more than its budget allows',
-    )
-  }
+/** Throws UsageError if what a view held does not follow from the tables alone. */
+function mustFollow(view: ViewDefinition, lsn: bigint): void {
+  const problem =
+    beyondRows(view) ?? (clocksUnder(view).size > 0 ? 'it depends on what the clock showed, which is not kept' : null)
+  if (problem === null) return
+  throw new UsageError(`view "${view.schema.name}" cannot be shown as of transaction ${lsn}: ${problem}`)
 }

@@ -21,7 +21,7 @@ export class Snapshot extends Reads {
   private readonly readers = new Map<RelationReader<unknown>, RelationReader<unknown>>()
   private readonly letGo: () => void
 
-  /** Use `db.snapshot()`. `past` takes the state that is pinned further back. */
+  /** Use `db.snapshot()`. `past` takes the state that is pinned further back, and has views that were made since. */
   constructor(
     private readonly host: TransactionHost,
     private readonly pin: Pin,
@@ -64,10 +64,11 @@ export class Snapshot extends Reads {
   protected override access(ref: unknown): Access {
     this.mustBeHeld()
     const readable = this.host.readable(ref)
-    const { definition } = readable
-    if (this.past !== null && definition.kind === 'view') {
+    const { definition, createdAt } = readable
+    const { past } = this
+    if (past !== null && definition.kind === 'view' && !(past.isKept && createdAt <= this.lsn)) {
       const entriesOf = (table: TableDefinition) => this.entries(table as TableDef<unknown>)
-      return { reader: this.past.view(definition, entriesOf), reads: null }
+      return { reader: past.view(definition, entriesOf), reads: null }
     }
     mustHaveBeen(readable, this.lsn)
     readable.check(errors => this.host.history.failures(this.pin, errors))

@@ -46,17 +46,16 @@ export class Snapshots {
   /** A snapshot of an earlier state; `present` is the LSN of the present one. Throws UsageError if it is not kept. */
   at(present: bigint, at: SnapshotTarget): Snapshot {
     const lsn = this.lsnOf(present, at)
-    const { log } = this
+    const { log, recompute } = this
     const { history } = this.host
-    if (lsn === present) return this.make(history.pin(lsn, false), lsn, null, null)
-    const pin = history.pinAt(lsn)
-    if (pin !== null) return this.make(pin, lsn, null, null)
+    const kept = lsn === present ? history.pin(lsn, false) : history.pinAt(lsn)
+    if (kept !== null) return this.make(kept, lsn, null, new Past(lsn, recompute, null))
     if (log === null || lsn > present || lsn < log.start.lsn) {
       throw this.unreachable(present, `the state after transaction ${lsn} is not kept`)
     }
     const next = history.lsns.find(kept => kept > lsn)
     const from = (next === undefined ? null : history.pinAt(next)) ?? history.pin(present, false)
-    return this.make(from, lsn, null, new Past(log, lsn, from.lsn, this.recompute), log.hold(lsn))
+    return this.make(from, lsn, null, new Past(lsn, recompute, { log, from: from.lsn }), log.hold(lsn))
   }
 
   private make(pin: Pin, lsn: bigint, name: string | null, past: Past | null, letGo = () => {}): Snapshot {
