@@ -19,6 +19,8 @@ export interface Monoid<T> extends Semigroup<T> {
 /** Commutative, as all streams of changes are. */
 export interface Group<T> extends Monoid<T> {
   neg(a: T): T
+  /** Throws UsageError on what is no value of this group; `what` names the operator. For types that cannot tell. */
+  check?(value: T, what: string): void
 }
 
 export interface Semiring<T> extends Monoid<T> {
@@ -75,5 +77,22 @@ export function pairs<A, B>(a: Group<A>, b: Group<B>): Group<readonly [A, B]> {
     plus: (x: readonly [A, B], y: readonly [A, B]) => [a.plus(x[0], y[0]), b.plus(x[1], y[1])] as const,
     neg: (x: readonly [A, B]) => [a.neg(x[0]), b.neg(x[1])] as const,
     equal: (x: readonly [A, B], y: readonly [A, B]) => a.equal(x[0], y[0]) && b.equal(x[1], y[1]),
+    check: (x: readonly [A, B], what: string) => {
+      a.check?.(x[0], what)
+      b.check?.(x[1], what)
+    },
   })
+}
+
+/** The sum of a list, in pairs of like sizes: n log k for k parts of n rows together. */
+export function total<T>(monoid: Monoid<T>, parts: Iterable<T>): T {
+  let sums = [...parts]
+  while (sums.length > 1) {
+    const halves: T[] = []
+    for (let i = 0; i < sums.length; i += 2) {
+      halves.push(i + 1 < sums.length ? monoid.plus(sums[i], sums[i + 1]) : sums[i])
+    }
+    sums = halves
+  }
+  return sums.length === 0 ? monoid.zero : sums[0]
 }

@@ -4,7 +4,7 @@
  *
  *     delay         z⁻¹(s)[t] = s[t-1], zero at first         differentiate   D(s)[t] = s[t] - s[t-1]
  *     integrate     I(s)[t] = s[0] + … + s[t]                  delta0          δ₀(v)[0] = v, zero afterwards
- *     apply         ↑f(s)[t] = f(s[t])
+ *     apply         ↑f(s)[t] = f(s[t])                         consolidate   of lists: their sum
  *
  * D and I are each other's inverse. The incremental version of a query Q is Q^Δ = D ∘ ↑Q ∘ I. For a linear operator it is
  * the operator itself; for a bilinear one it is a×b + I(a)×b + a×I(b) with the integrals one tick before (`bilinear`).
@@ -12,8 +12,8 @@
  * A circuit is built once and then stepped; `Stream.value` is what the last step gave. Nodes are evaluated in the order in
  * which they were made. Nested circuits (`nested.ts`) have a clock of their own, which begins anew at every tick of the outer one.
  */
-import { UsageError } from '../base/errors.js'
-import type { Group } from './algebra.js'
+import { show, UsageError } from '../base/errors.js'
+import { type Group, total } from './algebra.js'
 
 /** Computes one stream's value per tick. */
 interface Node {
@@ -53,6 +53,7 @@ export class Circuit {
     this.add({ tick: () => past.set(delay.value), tock: () => delay.take(), reset: () => delay.reset() })
     const result = build(past)
     this.mustOwn(result)
+    group.check?.(result.group.zero, 'feedback')
     delay.source = () => result.value
     return result
   }
@@ -171,6 +172,21 @@ export class Stream<T> {
     return folded
   }
 
+  /**
+   * Of lists of values, as traces are lists of batches: their sum, one value. What a group's `plus` gives, so every
+   * single Z-set, is consolidated anyway.
+   */
+  consolidate<U>(this: Stream<Iterable<U>>, group: Group<U>): GroupStream<U> {
+    return this.apply(parts => {
+      if (typeof parts?.[Symbol.iterator] !== 'function') {
+        throw new UsageError(`consolidate: expected a list of values to add up, found ${show(parts)}`)
+      }
+      const list = [...parts]
+      for (const part of list) group.check?.(part, 'consolidate')
+      return total(group, list)
+    }, group)
+  }
+
   /** For `iterate`: holds at the ticks for whose value `holds` does. */
   condition(holds: (value: T) => boolean): Condition {
     return new Condition(this.circuit, () => holds(this.value))
@@ -230,13 +246,18 @@ export class GroupStream<T> extends Stream<T> {
     return this.minus(this.delay())
   }
 
-  plus(other: GroupStream<T>): GroupStream<T> {
+  private mustFit(other: GroupStream<T>, what: string): void {
     this.circuit.mustOwn(other)
+    this.group.check?.(other.group.zero, what)
+  }
+
+  plus(other: GroupStream<T>): GroupStream<T> {
+    this.mustFit(other, 'plus')
     return this.like(() => this.group.plus(this.value, other.value))
   }
 
   minus(other: GroupStream<T>): GroupStream<T> {
-    this.circuit.mustOwn(other)
+    this.mustFit(other, 'minus')
     return this.like(() => this.group.plus(this.value, this.group.neg(other.value)))
   }
 
@@ -286,6 +307,7 @@ export class Input<T> extends GroupStream<T> {
 
   /** Adds to the value that the stream will have at the next tick. */
   push(value: T): void {
+    this.group.check?.(value, 'push')
     this.pending = this.group.plus(this.pending, value)
   }
 }

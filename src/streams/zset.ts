@@ -10,16 +10,17 @@ import { rowDecoder } from '../../codegen/decode.js'
 import { rowEncoder } from '../../codegen/encode.js'
 import { type CompiledKernels, kernelsOf } from '../../codegen/kernels.js'
 import { type CodeContext, clampCode, joinCode, type PipelineSpec, SourceList, storeCode } from '../../codegen/steps.js'
-import { ExpressionError, quote, UsageError } from '../base/errors.js'
+import { ExpressionError, quote, show, UsageError, WeightOverflowError } from '../base/errors.js'
 import type { Cells, Context, Ctx, NoContext, RowFrom } from '../circuit/builder/types.js'
 import { type ColumnBuilders, columnSpecs, type InsertOf, type RowOf, type Simplify } from '../circuit/columns.js'
 import { columnsLambda, conditionLambda, type NamedExpr } from '../circuit/lambda/index.js'
 import { allColumns } from '../circuit/substitute.js'
 import type { Failure } from '../engine/errors.js'
+import { checkWeight } from '../engine/ingest.js'
 import type { Clamp } from '../engine/operators/clamp.js'
 import type { PairsStore, ScanStore } from '../engine/operators/feed.js'
 import { Pairs, type Probe } from '../engine/operators/join.js'
-import { arrangedLayout, flatLayout, type Layout, type RowSchema, rowSchema } from '../schema/schema.js'
+import { arrangedLayout, type Column, flatLayout, type Layout, type RowSchema, rowSchema } from '../schema/schema.js'
 import { appendRows } from '../zset/append.js'
 import { Arranger } from '../zset/arrange.js'
 import { Batch } from '../zset/batch.js'
@@ -67,6 +68,8 @@ export class ZSets<R, I = R> implements Group<ZSet<R>> {
   readonly layout: Layout
   private readonly kernels: CompiledKernels
   private readonly arranger: Arranger
+  /** Layouts of other groups that have the same columns, by whether the key is the same too. */
+  private readonly alike = new WeakMap<Layout, boolean>()
   private encode: ReturnType<typeof rowEncoder>['fn'] | null = null
 
   /** Use `zsets`. `key` are column indexes, null for all columns. */
@@ -85,17 +88,43 @@ export class ZSets<R, I = R> implements Group<ZSet<R>> {
     const flat = new Batch(flatLayout(this.schema))
     flat.reserve(rows.length)
     this.encode ??= rowEncoder(this.schema, CONTEXT.mode).fn
-    flat.length = this.encode(rows, flat, weight)
+    flat.length = this.encode(rows, flat, checkWeight('zsets', null, weight))
     return this.scanned(flat, { filter: null, exprs: allColumns(this.schema) }, 'of')
   }
 
+  /** Throws UsageError unless `z` is a Z-set of these columns, arranged by the same key. */
+  check(z: ZSet<R>, what: string): void {
+    this.batchOf(z, what, true)
+  }
+
+  /** The rows of a Z-set of these columns, if `keyed` also of the same key. */
+  private batchOf(z: ZSet<unknown>, what: string, keyed: boolean): Batch {
+    const batch: unknown = z?.batch
+    if (!(batch instanceof Batch)) throw new UsageError(`${what}: expected a Z-set of \`zsets(…)\`, found ${show(z)}`)
+    const { layout } = batch
+    if (layout === this.layout) return batch
+    if (!this.alike.has(layout)) {
+      const [here, there] = [this.layout, layout].map(l => columnsText(l.schema.columns))
+      if (here !== there)
+        throw new UsageError(`${what}: expected a Z-set of columns (${here}), found one of (${there})`)
+      this.alike.set(layout, keyText(layout) === keyText(this.layout))
+    }
+    if (keyed && this.alike.get(layout) === false) {
+      const [here, there] = [this.layout, layout].map(keyText)
+      throw new UsageError(`${what}: expected a Z-set arranged by (${here}), found one by (${there})`)
+    }
+    return batch
+  }
+
   /** Rows with their weights, in the order of the key. */
-  entries({ batch }: ZSet<R>): WeightedRow<R>[] {
+  entries(z: ZSet<R>): WeightedRow<R>[] {
+    const batch = this.batchOf(z, 'entries', true)
     const decode = rowDecoder(CONTEXT, this.layout, new SourceList())
     return Array.from({ length: batch.length }, (_, i) => ({ row: decode(batch, i) as R, weight: batch.weights[i] }))
   }
 
-  plus({ batch: a }: ZSet<R>, { batch: b }: ZSet<R>): ZSet<R> {
+  plus(x: ZSet<R>, y: ZSet<R>): ZSet<R> {
+    const [a, b] = [this.batchOf(x, 'plus', true), this.batchOf(y, 'plus', true)]
     if (a.length === 0) return wrap(b)
     if (b.length === 0) return wrap(a)
     const out = new Batch(this.layout, a.length + b.length)
@@ -104,15 +133,20 @@ export class ZSets<R, I = R> implements Group<ZSet<R>> {
     return wrap(out)
   }
 
-  neg({ batch }: ZSet<R>): ZSet<R> {
+  neg(z: ZSet<R>): ZSet<R> {
+    const batch = this.batchOf(z, 'neg', true)
     const out = new Batch(this.layout, batch.length)
     appendRows(batch, 0, batch.length, out)
-    for (let i = 0; i < out.length; i++) out.weights[i] = -out.weights[i]
+    for (let i = 0; i < out.length; i++) {
+      if (out.weights[i] === LEAST_WEIGHT) throw new WeightOverflowError('neg of a Z-set')
+      out.weights[i] = -out.weights[i]
+    }
     out.order = 'consolidated'
     return wrap(out)
   }
 
-  equal({ batch: a }: ZSet<R>, { batch: b }: ZSet<R>): boolean {
+  equal(x: ZSet<R>, y: ZSet<R>): boolean {
+    const [a, b] = [this.batchOf(x, 'equal', true), this.batchOf(y, 'equal', true)]
     if (a.length !== b.length) return false
     for (let i = 0; i < a.length; i++) {
       if (a.weights[i] !== b.weights[i] || this.kernels.compareRows(a, i, b, i) !== 0) return false
@@ -151,7 +185,8 @@ export class ZSets<R, I = R> implements Group<ZSet<R>> {
   }
 
   /** Each row once, if its weight is positive. Not linear: lift it between I and D. */
-  distinct({ batch }: ZSet<R>): ZSet<R> {
+  distinct(z: ZSet<R>): ZSet<R> {
+    const batch = this.batchOf(z, 'distinct', true)
     const out = new Batch(this.layout, batch.length)
     const code = clampCode<Clamp>(CONTEXT, this.layout, 'one')
     code.fn(batch, new BigInt64Array(batch.length), out)
@@ -171,7 +206,8 @@ export class ZSets<R, I = R> implements Group<ZSet<R>> {
     const pipeline = group.pipeline({ filter: null, exprs: columns.map(c => c.expr) })
     const { probe } = joinCode<Probe>(CONTEXT.mode, this.layout)
     const store = storeCode(CONTEXT, pipeline, group.layout).pairs<PairsStore>(this.layout, other.layout)
-    const apply = ({ batch: left }: ZSet<R>, { batch: right }: ZSet<S>): ZSet<RowFrom<T>> => {
+    const apply = (l: ZSet<R>, r: ZSet<S>): ZSet<RowFrom<T>> => {
+      const [left, right] = [this.batchOf(l, 'join', true), other.batchOf(r, 'join', true)]
       const failures = new Failures()
       const pairs = new Pairs()
       const { raw } = group.arranger
@@ -188,7 +224,7 @@ export class ZSets<R, I = R> implements Group<ZSet<R>> {
   }
 
   private linear<S>(name: string, group: ZSets<S, never>, part: Part): Linear<ZSet<R>, ZSet<S>> {
-    return { name, group, apply: ({ batch }) => group.scanned(batch, part, name) }
+    return { name, group, apply: z => group.scanned(this.batchOf(z, name, false), part, name) }
   }
 
   private pipeline(part: Part): PipelineSpec {
@@ -215,6 +251,9 @@ export class ZSets<R, I = R> implements Group<ZSet<R>> {
   }
 }
 
+/** The one that has no opposite. */
+const LEAST_WEIGHT = -(1n << 63n)
+
 /** Pairs that are found before they are handed on. */
 const PAIRS_LIMIT = 1 << 16
 
@@ -225,6 +264,11 @@ const schemaOf = (columns: readonly NamedExpr[]): RowSchema =>
     'stream',
     columns.map(({ name, expr }) => ({ name, type: expr.type, nullable: expr.nullable })),
   )
+
+const columnsText = (columns: readonly Column[]): string =>
+  columns.map(({ name, type, nullable }) => `${name} ${type}${nullable ? '?' : ''}`).join(', ')
+
+const keyText = ({ key, schema }: Layout): string => key.columns.map(c => schema.columns[c].name).join(', ')
 
 function mustMatch(left: Layout, right: Layout): void {
   const types = (layout: Layout): string =>

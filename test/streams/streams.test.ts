@@ -1,7 +1,7 @@
 /** Streams: the operators of DBSP's paper and their identities; Z-sets compiled; nested clocks; the laws as users run them. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { i64, open, table, u32, view } from '../../src/index.js'
+import { i64, open, string, table, u32, view } from '../../src/index.js'
 import {
   booleans,
   Circuit,
@@ -151,6 +151,50 @@ describe('streams of Z-sets', () => {
     expect(() =>
       checkLinear({ name: 'distinct', group: edges, apply: z => edges.distinct(z) }, edges, zsetArb),
     ).toThrow('distinct is linear')
+  })
+
+  it('are added up from lists, in any order and number', () => {
+    const lists = fc.array(fc.array(zsetArb, { maxLength: 5 }), { minLength: 1, maxLength: 3 })
+    fc.assert(
+      fc.property(lists, ticks => {
+        const circuit = new Circuit()
+        const sums = circuit.generator(t => ticks[t]).consolidate(edges)
+        for (const parts of ticks) {
+          circuit.step()
+          const sum = parts.reduce((a, b) => edges.plus(a, b), edges.zero)
+          expect(edges.entries(sums.value)).toEqual(edges.entries(sum))
+        }
+      }),
+      { numRuns: 30, seed: 1 },
+    )
+    const circuit = new Circuit()
+    circuit.generator(() => 5 as never).consolidate(edges)
+    expect(() => circuit.step()).toThrow('consolidate: expected a list of values to add up, found 5')
+  })
+
+  it('of other columns or keys are refused', () => {
+    const circuit = new Circuit()
+    const input = circuit.input(edges)
+    const names = zsets({ x: u32(), name: string().nullable() })
+    const other = 'expected a Z-set of columns (x u32, y u32), found one of (x u32, name string?)'
+    expect(() => input.push(names.of([{ x: 1, name: 'a' }]) as never)).toThrow(`push: ${other}`)
+    expect(() => input.push(names.zero as never)).toThrow(`push: ${other}`)
+    expect(() => input.push({ x: 1, y: 2 } as never)).toThrow('push: expected a Z-set of `zsets(…)`, found')
+    expect(() => input.plus(circuit.input(names) as never)).toThrow(`plus: ${other}`)
+    expect(() => edges.filter(e => e.x > 1).apply(names.zero as never)).toThrow(`filter: ${other}`)
+    expect(() => edges.entries(names.zero as never)).toThrow(`entries: ${other}`)
+    const keyed = bySource.apply(edges.of([{ x: 1, y: 2 }]))
+    expect(() => input.push(keyed)).toThrow('push: expected a Z-set arranged by (x, y), found one by (x)')
+    // The same columns, defined elsewhere.
+    input.push(zsets({ x: u32(), y: u32() }).of([{ x: 1, y: 2 }]))
+    circuit.step()
+    expect(edges.entries(input.value)).toEqual([{ row: { x: 1, y: 2 }, weight: 1n }])
+    expect(() => pairs(edges, integers).check?.([names.zero as never, 0n], 'both')).toThrow(`both: ${other}`)
+  })
+
+  it('have weights of 64 bits', () => {
+    expect(() => edges.of([{ x: 1, y: 2 }], 1n << 63n)).toThrow('expected a weight: a 64-bit integer')
+    expect(() => edges.neg(edges.of([{ x: 1, y: 2 }], -(1n << 63n)))).toThrow('a weight left the range')
   })
 
   it('are read as rows with weights', () => {
