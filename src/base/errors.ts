@@ -283,6 +283,24 @@ export function show(value: unknown): string {
   }
 }
 
+/** `show`, with the members of plain objects and lists: what a program wrote, not what it may hold in secret. */
+export function showWhole(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return show(value)
+  const part = (x: unknown): string => {
+    if (typeof x === 'string') return quote(x)
+    return Array.isArray(x) ? '[…]' : isPlain(x) ? '{…}' : show(x)
+  }
+  const list = (parts: readonly string[]): string =>
+    [...parts.slice(0, 5), ...(parts.length > 5 ? ['…'] : [])].join(', ')
+  if (Array.isArray(value)) return `[${list(value.map(part))}]`
+  if (!isPlain(value)) return show(value)
+  const members = Object.entries(value).map(([name, x]) => `${/^\w+$/.test(name) ? name : quote(name)}: ${part(x)}`)
+  return members.length === 0 ? '{}' : `{ ${list(members)} }`
+}
+
+const isPlain = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+
 function constructorName(value: object): string {
   const name: unknown = (Object.getPrototypeOf(value) as { constructor?: { name?: unknown } } | null)?.constructor?.name
   return typeof name === 'string' && name !== '' ? name : 'null prototype'

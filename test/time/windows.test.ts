@@ -157,7 +157,7 @@ describe('windows that cannot be', () => {
 
   it('are refused, naming operator and column', () => {
     expect(messageOf(() => view('v', q => q.from(texts).tumble(r => r.at as never, 1)))).toContain(
-      'tumble: column "at" is a string',
+      'tumble: expected a time: a timestamp, timestamptz, date or integer, found a string (column "at")',
     )
     expect(messageOf(() => view('v', q => q.from(texts).tumble(r => r.n, 1)))).toContain(
       'tumble: there is a column "windowEnd" already',

@@ -30,7 +30,7 @@ test('columns of windows', () => {
   expectTypeOf<RowType<typeof sessions>['to']>().toEqualTypeOf<number>()
   expect([tumbling, hopping].map(v => v.schema.columns.length)).toEqual([7, 2])
   // @ts-expect-error -- text is no time
-  expect(() => view('bad', q => q.from(bids).tumble(b => b.who, 1))).toThrow('column "who" is a string')
+  expect(() => view('bad', q => q.from(bids).tumble(b => b.who, 1))).toThrow('found a string (column "who")')
   void sessions
 })
 

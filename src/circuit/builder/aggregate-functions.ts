@@ -5,7 +5,7 @@
  * be where an argument is nullable, the aggregate is filtered, or it is global. Weights count: a row that is there twice
  * takes part twice.
  */
-import { type Aggregate, makeAggregate } from './aggregates.js'
+import { type Aggregate, makeAggregate, mustBeAggregate } from './aggregates.js'
 import type { Cell, Context, Ctx, NoContext } from './types.js'
 
 type NullIf<T> = T extends null | undefined ? null : never
@@ -174,12 +174,14 @@ export function filtered<R, T, Total extends boolean, C extends Context = NoCont
   predicate: (row: R, ctx: Ctx<C>) => boolean | null | undefined,
   ctx?: C,
 ): Aggregate<R, Total extends true ? T : T | null, Total> {
+  mustBeAggregate('filtered', aggregate)
   const { fn, lambdas, filters, ...parts } = aggregate
   return makeAggregate(fn, lambdas, { ...parts, filters: [...filters, { predicate, ctx }] })
 }
 
 /** The aggregate over its different arguments, each once (SQL: DISTINCT). */
 export function distinct<A extends Aggregate<never, unknown, boolean>>(aggregate: A): A {
+  mustBeAggregate('distinct', aggregate)
   const { fn, lambdas, ...parts } = aggregate
   return makeAggregate(fn, lambdas, { ...parts, distinct: true })
 }

@@ -2,7 +2,7 @@
  * Aggregates as the builder sees them: what `sum(r => …)` gives, and how it becomes part of a circuit. The functions
  * themselves are in `aggregate-functions.ts`.
  */
-import { CompileError, quote, show } from '../../base/errors.js'
+import { CompileError, quote, showWhole } from '../../base/errors.js'
 import type { ColumnSpec, RowSchema } from '../../schema/schema.js'
 import { isNumberType } from '../../schema/types.js'
 import { AGGREGATES, aggregateColumn } from '../aggregates/index.js'
@@ -12,7 +12,7 @@ import type { Expr } from '../expr.js'
 import { conditionLambda, valueLambda } from '../lambda/index.js'
 import type { AggregateDetail, AggregateFn, AggregateSpec, OrderTerm } from '../rel.js'
 import { call, exprKey } from '../substitute.js'
-import { typeText } from '../typing.js'
+import { checkOptions, flagOf, foundText, mustBeObject } from './check.js'
 import { isGrouping } from './grouping.js'
 import type { Context } from './types.js'
 
@@ -31,6 +31,8 @@ export interface Aggregate<R, T, Total extends boolean = false> {
   readonly distinct: boolean
   readonly order: readonly { readonly by: ValueLambda; readonly desc?: boolean; readonly ctx?: Context }[]
   readonly detail: AggregateDetail
+  /** What is wrong with its options, which is told together with the name of the column. */
+  readonly problem: string | null
   /** Types only. */
   readonly [VALUE]: { readonly row: (row: R) => void; readonly value: T; readonly total: Total }
 }
@@ -50,7 +52,7 @@ type Parts = Partial<Omit<Aggregate<never, unknown>, 'kind' | 'fn' | 'lambdas' |
 
 /** An aggregate with these arguments. */
 export function makeAggregate<A>(fn: AggregateFn, lambdas: readonly unknown[], parts: Parts = {}): A {
-  const rest = { ctx: undefined, filters: [], distinct: false, order: [], detail: null }
+  const rest = { ctx: undefined, filters: [], distinct: false, order: [], detail: null, problem: null }
   return Object.freeze({ kind: 'aggregate', fn, lambdas, ...rest, ...parts }) as A
 }
 
@@ -68,18 +70,24 @@ export function compileAggregate(name: string, given: unknown, input: RowSchema,
     throw new CompileError(`aggregate ${quote(name)}: grouping has a meaning only with rollup, cube or sets`)
   }
   if (!isAggregate(given)) {
-    throw new CompileError(`aggregate ${quote(name)}: expected an aggregate like sum(r => …), found ${show(given)}`)
+    throw new CompileError(
+      `aggregate ${quote(name)}: expected an aggregate like sum(r => …), found ${showWhole(given)}`,
+    )
   }
-  const { fn, lambdas, ctx, distinct, detail } = given
+  const { fn, lambdas, ctx, distinct, detail, problem } = given
   const what = `aggregate ${quote(name)}: ${fn}`
+  if (problem !== null) throw new CompileError(`${what}: ${problem}`)
   const rows = [input]
   const filters = given.filters.map(f => conditionLambda({ fn: f.predicate, ctx: f.ctx, rows, what: `${what} filter` }))
   checkCount(lambdas, fn, what)
   const args = lambdas.map(lambda => valueLambda({ fn: lambda, ctx, rows, what }))
   checkArguments(args, fn, what)
-  const order = given.order.map((o): OrderTerm => {
-    const expr = valueLambda({ fn: o.by, ctx: o.ctx, rows, what: `${what} order` })
-    return Object.freeze({ expr, descending: o.desc === true })
+  const order = given.order.map((term: unknown): OrderTerm => {
+    mustBeObject(`${what} order`, term, '{ by: row => …, desc? }')
+    checkOptions(`${what} order`, term, ['by', 'desc', 'ctx'])
+    const { by, desc, ctx: own } = term as Partial<Aggregate<never, unknown>['order'][number]>
+    const expr = valueLambda({ fn: by, ctx: own, rows, what: `${what} order` })
+    return Object.freeze({ expr, descending: flagOf(`${what} order`, 'desc', desc) })
   })
   if (distinct) checkDistinct(args, order, what)
   const spec: AggregateSpec = Object.freeze({
@@ -93,6 +101,12 @@ export function compileAggregate(name: string, given: unknown, input: RowSchema,
 
 export function isAggregate(given: unknown): given is Aggregate<never, unknown, boolean> {
   return typeof given === 'object' && given !== null && (given as { kind?: unknown }).kind === 'aggregate'
+}
+
+/** Throws CompileError unless `given` is an aggregate that `what` can change. */
+export function mustBeAggregate(what: string, given: unknown): void {
+  if (isAggregate(given)) return
+  throw new CompileError(`${what}: expected an aggregate like sum(r => …), found ${showWhole(given)}`)
 }
 
 function checkCount(lambdas: readonly ValueLambda[], fn: AggregateFn, what: string): void {
@@ -111,7 +125,7 @@ function checkArguments(args: readonly Expr[], fn: AggregateFn, what: string): v
   for (const [i, arg] of args.entries()) {
     const rule = rules[Math.min(i, rules.length - 1)]
     if (rule.accepts(arg.type)) continue
-    throw new CompileError(`${what} needs ${rule.text}, found ${typeText(arg)}`, { hint: hintFor(arg.type) })
+    throw new CompileError(`${what} needs ${rule.text}, found ${foundText(arg)}`, { hint: hintFor(arg.type) })
   }
 }
 

@@ -6,8 +6,9 @@ import type { Expr } from '../expr.js'
 import { type NamedExpr, valueLambda } from '../lambda/index.js'
 import type { AggregateRel, Rel, TopKRel, UnnestRel } from '../rel.js'
 import { call, columnOf } from '../substitute.js'
-import { cast, typeText } from '../typing.js'
+import { cast } from '../typing.js'
 import { compileAggregate } from './aggregates.js'
+import { checkOptions, flagOf, foundText, mustBeObject } from './check.js'
 import { topOfOptions } from './compound.js'
 import { hashOrder, type SampleOptions } from './sample.js'
 import type { Cell, Context, Ctx, NoContext } from './types.js'
@@ -39,11 +40,7 @@ export function mapRel(input: Rel, columns: readonly NamedExpr[]): Rel {
 }
 
 export function aggregateRel(input: Rel, keys: readonly NamedExpr[], aggregates: unknown): Rel {
-  if (typeof aggregates !== 'object' || aggregates === null) {
-    throw new CompileError(
-      `aggregate: expected an object like { total: sum(r => r.amount) }, found ${show(aggregates)}`,
-    )
-  }
+  mustBeObject('aggregate', aggregates, 'an object like { total: sum(r => r.amount) }')
   const clash = keys.find(k => Object.hasOwn(aggregates, k.name))
   if (clash !== undefined) throw new CompileError(`aggregate: ${quote(clash.name)} is the name of a key already`)
   const compiled = Object.entries(aggregates).map(([name, given]) =>
@@ -67,11 +64,9 @@ export function aggregateRel(input: Rel, keys: readonly NamedExpr[], aggregates:
 }
 
 export function unnestRel(input: Rel, fn: unknown, as: unknown, options: UnnestOptions, ctx: unknown): UnnestRel {
-  const array = valueLambda({ fn, ctx, rows: [input.schema], what: 'unnest' })
-  const { shape } = TYPES[array.type]
-  if (shape?.kind !== 'array') throw new CompileError(`unnest needs an array, found ${typeText(array)}`)
+  checkOptions('unnest', options, ['ordinality', 'outer'])
   const { ordinality } = options
-  const outer = options.outer === true
+  const outer = flagOf('unnest', 'outer', options.outer)
   const names = [as, ...(ordinality === undefined ? [] : [ordinality])]
   for (const [i, name] of names.entries()) {
     if (typeof name !== 'string' || name === '')
@@ -80,6 +75,10 @@ export function unnestRel(input: Rel, fn: unknown, as: unknown, options: UnnestO
       throw new CompileError(`unnest: there is a column ${quote(name)} already`)
     }
   }
+  const array = valueLambda({ fn, ctx, rows: [input.schema], what: 'unnest' })
+  const { shape } = TYPES[array.type]
+  if (shape?.kind !== 'array')
+    throw new CompileError(`unnest ${quote(as as string)}: expected an array, found ${foundText(array)}`)
   const { type, nullable } = shape.element
   const specs: ColumnSpec[] = [...input.schema.columns, { name: as as string, type, nullable: nullable || outer }]
   if (ordinality !== undefined) specs.push({ name: ordinality, type: 'u32', nullable: outer })
@@ -107,15 +106,14 @@ export function topRel(
     throw new CompileError(`${what}: expected a limit from 1 to ${MAX_LIMIT}, found ${show(limit)}`)
   }
   const terms = order.flatMap((term): { expr: Expr; descending: boolean }[] => {
-    if (typeof term !== 'object' || term === null) {
-      throw new CompileError(`top: expected { by: row => …, desc?: boolean }, found ${show(term)}`)
-    }
+    mustBeObject(what, term, '{ by: row => …, desc?, nulls? }')
+    checkOptions(`${what} order`, term, ['by', 'desc', 'nulls', 'ctx'])
     const { by, desc, nulls, ctx } = term as { by?: unknown; desc?: unknown; nulls?: unknown; ctx?: unknown }
     if (nulls !== undefined && nulls !== 'first' && nulls !== 'last') {
-      throw new CompileError(`top order: expected nulls: 'first' or 'last', found ${show(nulls)}`)
+      throw new CompileError(`${what} order: expected nulls: 'first' or 'last', found ${show(nulls)}`)
     }
-    const expr = valueLambda({ fn: by, ctx, rows: [input.schema], what: 'top order' })
-    const plain = Object.freeze({ expr, descending: desc === true })
+    const expr = valueLambda({ fn: by, ctx, rows: [input.schema], what: `${what} order` })
+    const plain = Object.freeze({ expr, descending: flagOf(`${what} order`, 'desc', desc) })
     if (nulls === undefined || !expr.nullable || (nulls === 'first') !== plain.descending) return [plain]
     return [Object.freeze({ expr: call('isNull', [expr], 'bool'), descending: plain.descending }), plain]
   })

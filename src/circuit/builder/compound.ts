@@ -5,9 +5,11 @@ import { allOf } from '../conditions.js'
 import type { Expr } from '../expr.js'
 import { conditionLambda } from '../lambda/index.js'
 import { filterOf, mapOf, negateOf, plusOf, schemaOf } from '../nodes.js'
+import { printExpr } from '../print.js'
 import type { AggregateRel, AggregateSpec, DistinctRel, JoinRel, OrderTerm, Rel, WindowRel } from '../rel.js'
 import { allColumns, call, columnOf, literal, replaceColumns } from '../substitute.js'
 import { DEFAULT_FRAME, type WindowOrder, type WindowSpec } from '../window.js'
+import { checkOptions, flagOf } from './check.js'
 import { equalityOf } from './joins.js'
 
 /**
@@ -22,9 +24,12 @@ export function notInRel(left: Rel, right: Rel, on: unknown, ctx: unknown): Rel 
   const condition = conditionLambda({ fn: on, ctx, rows: [left.schema, right.schema], what: `${what} condition` })
   const pair = equalityOf(condition)
   if (pair === null) {
-    throw new CompileError(`${what}: expected one equality of values of one type between the sides`, {
-      hint: 'write it like (row, other) => row.id === other.id; antiJoin takes any condition',
-    })
+    throw new CompileError(
+      `${what}: expected one equality of values of one type between the sides, found ${printExpr(condition)}`,
+      {
+        hint: 'write it like (row, other) => row.id === other.id; antiJoin takes any condition',
+      },
+    )
   }
   const [x, y] = pair
   const value = replaceColumns(y, c => columnOf(right.schema, c.index))
@@ -86,15 +91,16 @@ type MakeTop = (limit: number) => Extract<Rel, { kind: 'topK' }>
 
 /** Throws CompileError on options that make no sense. */
 export function topOfOptions(options: object, make: MakeTop): Rel {
-  const { limit, offset = 0, ties = false } = options as Readonly<Record<keyof TopOptions, unknown>>
+  checkOptions('top', options, ['limit', 'offset', 'ties'])
+  const { limit, offset = 0, ties } = options as Readonly<Record<keyof TopOptions, unknown>>
   if (typeof offset !== 'number' || !Number.isInteger(offset) || offset < 0) {
     throw new CompileError(`top: expected an offset from 0, found ${show(offset)}`)
   }
-  if (typeof ties !== 'boolean') throw new CompileError(`top: expected ties: true or false, found ${show(ties)}`)
+  const isTied = flagOf('top', 'ties', ties)
   // Judged by itself, so that the message names it.
   const own = make(limit as number)
   const whole = make(own.limit + offset)
-  const rows = ties ? withTies(whole) : whole
+  const rows = isTied ? withTies(whole) : whole
   if (offset === 0) return rows
   return plusOf([rows, negateOf(make(offset))], whole.schema)
 }

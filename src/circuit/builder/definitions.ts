@@ -4,6 +4,7 @@ import { type RowSchema, rowSchema } from '../../schema/schema.js'
 import { type ColumnBuilders, columnSpecs, type ROW, type RowOf, type Simplify } from '../columns.js'
 import { emptyOf } from '../nodes.js'
 import type { JoinRel, Rel, ViewDefinition } from '../rel.js'
+import { checkOptions } from './check.js'
 import { Grouped } from './grouped.js'
 import { Query, relOf } from './query.js'
 import { type RecursiveOptions, recursive } from './recursive.js'
@@ -54,11 +55,14 @@ const ROOT: QueryRoot = Object.freeze({
   from: <R>(source: Source<R>): Query<R> => new Query<R>(relOf(source, 'from')),
   joinAll: (sources: unknown, keys: unknown, select: unknown, ctx?: unknown) => {
     if (!Array.isArray(sources)) throw new CompileError(`joinAll: expected an array of sources, found ${show(sources)}`)
-    const rels = sources.map((source: unknown) => relOf(source, 'joinAll'))
+    const rels = sources.map((source: unknown, i) => relOf(source, `joinAll, relation ${i + 1}`))
     return new Query<never>(starRel(rels, keys, select, ctx))
   },
-  empty: <C extends ColumnBuilders>(columns: C) =>
-    new Query<Simplify<RowOf<C>>>(emptyOf(rowSchema('empty', columnSpecs('empty', columns)))),
+  empty: <C extends ColumnBuilders>(columns: C) => {
+    const specs = columnSpecs('empty', columns)
+    if (specs.length === 0) throw new CompileError('empty: expected columns like { id: u64() }, found none')
+    return new Query<Simplify<RowOf<C>>>(emptyOf(rowSchema('empty', specs)))
+  },
   recursive: recursive as QueryRoot['recursive'],
 })
 
@@ -82,6 +86,7 @@ export function view<R>(
   if (typeof build !== 'function') {
     throw new CompileError(`view ${quote(name)}: expected a function q => q.from(…), found ${show(build)}`)
   }
+  checkOptions(`view ${quote(name)}`, options, ['key'])
   const query: unknown = build(ROOT)
   if (!(query instanceof Query)) refuseResult(name, query)
   const rel: Rel = query.rel

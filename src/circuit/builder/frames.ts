@@ -1,12 +1,12 @@
 /** Frames of window functions as users write them, and as the circuit has them. */
-import { CompileError, show } from '../../base/errors.js'
+import { CompileError, showWhole } from '../../base/errors.js'
 import { MICROS_PER_DAY } from '../../schema/calendar.js'
 import { isDecimal, isFloat, TYPES, type TypeName } from '../../schema/types.js'
 import { normalise, Problem } from '../../schema/values.js'
 import type { Expr } from '../expr.js'
 import { printExpr } from '../print.js'
-import { typeText } from '../typing.js'
 import { type Bound, type Frame, signOf } from '../window.js'
+import { checkOptions } from './check.js'
 import { type CalendarDuration, calendarSpan, durationMicros } from './spans.js'
 
 export type { CalendarDuration, Duration } from './spans.js'
@@ -65,21 +65,24 @@ export function compileFrame(given: unknown, order: readonly Expr[], what: strin
   const modes = typeof given === 'object' && given !== null ? MODES.filter(m => frame[m] !== undefined) : []
   if (modes.length !== 1) {
     throw new CompileError(
-      `${what}: expected a frame like { rows: [{ preceding: 2 }, 'current'] }, found ${show(given)}`,
+      `${what}: expected a frame like { rows: [{ preceding: 2 }, 'current'] }, found ${showWhole(given)}`,
     )
   }
   const [mode] = modes
+  checkOptions(`${what}: frame`, given, [mode, 'exclude'])
   const bounds = frame[mode]
   if (!Array.isArray(bounds) || bounds.length !== 2) {
-    throw new CompileError(`${what}: expected ${mode}: [begin, end], found ${show(bounds)}`)
+    throw new CompileError(`${what}: expected ${mode}: [begin, end], found ${showWhole(bounds)}`)
   }
   const exclude = (frame.exclude ?? 'none') as Frame['exclude']
   if (exclude !== 'none' && !EXCLUDES.includes(exclude as never)) {
-    throw new CompileError(`${what}: expected exclude: 'current', 'group' or 'ties', found ${show(frame.exclude)}`)
+    throw new CompileError(`${what}: expected exclude: 'current', 'group' or 'ties', found ${showWhole(frame.exclude)}`)
   }
   const [start, end] = bounds.map(bound => compileBound(bound, mode, order, what))
   if (start.kind > end.kind) {
-    throw new CompileError(`${what}: the frame begins after its end: ${show(bounds[0])}, then ${show(bounds[1])}`)
+    throw new CompileError(
+      `${what}: the frame begins after its end: ${showWhole(bounds[0])}, then ${showWhole(bounds[1])}`,
+    )
   }
   return Object.freeze({ mode, start: start.bound, end: end.bound, exclude })
 }
@@ -97,10 +100,10 @@ function compileBound(given: unknown, mode: Frame['mode'], order: readonly Expr[
   const [name, distance] = parts[0] ?? []
   if (parts.length !== 1 || (name !== 'preceding' && name !== 'following')) {
     throw new CompileError(
-      `${what}: expected 'unbounded', 'current', { preceding: … } or { following: … }, found ${show(given)}`,
+      `${what}: expected 'unbounded', 'current', { preceding: … } or { following: … }, found ${showWhole(given)}`,
     )
   }
-  const text = `${what}: ${mode} ${show(distance)} ${name}`
+  const text = `${what}: ${mode} ${showWhole(distance)} ${name}`
   const offset = mode === 'range' ? rangeOffset(distance, order, text) : rowOffset(distance, text)
   if (signOf(offset) < 0) throw new CompileError(`${text}: a distance must not be negative`)
   const preceding = name === 'preceding'
@@ -116,7 +119,7 @@ function opposite(offset: NonNullable<Bound>): Bound {
 function rowOffset(distance: unknown, text: string): number {
   const offset = typeof distance === 'bigint' ? Number(distance) : distance
   if (typeof offset !== 'number' || !Number.isSafeInteger(offset)) {
-    throw new CompileError(`${text}: expected a whole number of rows or groups, found ${show(distance)}`)
+    throw new CompileError(`${text}: expected a whole number of rows or groups, found ${showWhole(distance)}`)
   }
   return offset + 0
 }
@@ -129,7 +132,7 @@ function rangeOffset(distance: unknown, order: readonly Expr[], text: string): N
   const [expr] = order
   const { type } = expr
   const { storage, shape } = TYPES[type]
-  const column = `order ${printExpr(expr)} of type ${typeText(expr)}`
+  const column = `order ${printExpr(expr)} of type ${type}`
   const isTime = type === 'date' || type === 'time' || type === 'timestamp' || type === 'timestamptz'
   if (isTime) return timeOffset(distance, type, column, text)
   if (isFloat(type)) {

@@ -11,6 +11,7 @@ import { mapOf, plusOf, withColumns } from '../nodes.js'
 import type { Rel } from '../rel.js'
 import { columnOf, literal } from '../substitute.js'
 import type { Aggregate } from './aggregates.js'
+import { mustBeObject } from './check.js'
 
 /** Made by `grouping`. */
 interface Grouping {
@@ -48,6 +49,7 @@ export function groupingSetsRel(
   aggregate: (input: Rel, keys: readonly NamedExpr[], aggregates: Readonly<Record<string, unknown>>) => Rel,
 ): Rel {
   checkSets(keys, sets)
+  mustBeObject('aggregate', aggregates, 'an object like { total: sum(r => r.amount) }')
   // Keys are computed once, so that one that fails on a row fails once.
   const wide = withColumns(
     input,
@@ -104,6 +106,7 @@ function checkSets(keys: readonly NamedExpr[], sets: readonly (readonly string[]
       const names = keys.map(k => quote(k.name)).join(', ')
       throw new CompileError(`sets: ${show(unknown)} is not a key`, { hint: `the keys are ${names}` })
     }
-    if (new Set(set).size !== set.length) throw new CompileError(`sets: a key is twice in one set`)
+    const twice = set.find((key, i) => set.indexOf(key) !== i)
+    if (twice !== undefined) throw new CompileError(`sets: the key ${quote(twice)} is twice in one set`)
   }
 }

@@ -23,7 +23,8 @@ export interface JoinParts {
   readonly ctx: unknown
 }
 
-const NAMES: Readonly<Record<JoinType, string>> = {
+/** Joins as the builder calls them. */
+export const JOIN_NAMES: Readonly<Record<JoinType, string>> = {
   inner: 'join',
   left: 'leftJoin',
   right: 'rightJoin',
@@ -35,7 +36,7 @@ const NAMES: Readonly<Record<JoinType, string>> = {
 /** Builds a join. Throws CompileError if the columns clash. */
 export function joinRel(parts: JoinParts): JoinRel {
   const { type, left, right, ctx } = parts
-  const what = NAMES[type]
+  const what = JOIN_NAMES[type]
   const condition = conditionLambda({ fn: parts.on, ctx, rows: [left.schema, right.schema], what: `${what} condition` })
   const keys = splitCondition(condition)
   const columns = outputColumns(parts, what)

@@ -2,7 +2,8 @@
  * Aggregates of the builder that look at the order of their rows, keep less than the rows, or are the user's own. As in
  * `aggregate-functions.ts`, NULL does not take part unless something else is said.
  */
-import { CompileError, quote, SchemaError, show } from '../../base/errors.js'
+import { quote, SchemaError, show, showWhole } from '../../base/errors.js'
+import { optionsProblem } from '../../base/options.js'
 import { knownType, type TypeName } from '../../schema/types.js'
 import { ColumnBuilder } from '../columns.js'
 import type { JsOf, UdfType } from '../lambda/functions.js'
@@ -63,10 +64,11 @@ export function mode<R, T extends Cell, C extends Context = NoContext>(
   return makeAggregate('mode', [arg], { ctx })
 }
 
-function fractionOf(fn: string, fraction: unknown): number {
-  if (typeof fraction === 'number' && fraction >= 0 && fraction <= 1) return fraction
-  throw new CompileError(`${fn}: expected a fraction from 0 to 1, found ${show(fraction)}`)
-}
+/** What is wrong with a fraction, or null. */
+const fractionProblem = (fraction: unknown): string | null =>
+  typeof fraction === 'number' && fraction >= 0 && fraction <= 1
+    ? null
+    : `expected a fraction from 0 to 1, found ${show(fraction)}`
 
 /** The value at a fraction of the ordered values, between two of them if need be: 0.5 is the median. */
 export function percentileCont<R, T extends Num, C extends Context = NoContext>(
@@ -74,7 +76,7 @@ export function percentileCont<R, T extends Num, C extends Context = NoContext>(
   arg: Lambda<R, C, T>,
   ctx?: C,
 ): Aggregate<R, number | NullIf<T>> {
-  return makeAggregate('percentileCont', [arg], { ctx, detail: fractionOf('percentileCont', fraction) })
+  return makeAggregate('percentileCont', [arg], { ctx, detail: fraction, problem: fractionProblem(fraction) })
 }
 
 /** The first of the ordered values, of any type, at or below which that fraction of them lies. */
@@ -83,7 +85,7 @@ export function percentileDisc<R, T extends Cell, C extends Context = NoContext>
   arg: Lambda<R, C, T>,
   ctx?: C,
 ): Aggregate<R, Value<T>> {
-  return makeAggregate('percentileDisc', [arg], { ctx, detail: fractionOf('percentileDisc', fraction) })
+  return makeAggregate('percentileDisc', [arg], { ctx, detail: fraction, problem: fractionProblem(fraction) })
 }
 
 /** `percentileCont(0.5, …)` */
@@ -100,11 +102,13 @@ export function approxPercentile<R, T extends Num, C extends Context = NoContext
   arg: Lambda<R, C, T>,
   options: { readonly error?: number; readonly ctx?: C } = {},
 ): Aggregate<R, number | NullIf<T>> {
-  const { error = 0.01, ctx } = options
-  if (!(typeof error === 'number' && error >= 1e-4 && error <= 0.5)) {
-    throw new CompileError(`approxPercentile: expected an error from 0.0001 to 0.5, found ${show(error)}`)
-  }
-  return makeAggregate('approxPercentile', [arg], { ctx, detail: [fractionOf('approxPercentile', fraction), error] })
+  const { error = 0.01, ctx } = options ?? {}
+  const isFine = typeof error === 'number' && error >= 1e-4 && error <= 0.5
+  const problem =
+    fractionProblem(fraction) ??
+    optionsProblem(options, ['error', 'ctx']) ??
+    (isFine ? null : `expected an error from 0.0001 to 0.5, found ${show(error)}`)
+  return makeAggregate('approxPercentile', [arg], { ctx, detail: [fraction, error], problem })
 }
 
 /**
@@ -115,11 +119,11 @@ export function approxCountDistinct<R, C extends Context = NoContext>(
   arg: Lambda<R, C, Cell>,
   options: { readonly bits?: number; readonly ctx?: C } = {},
 ): Aggregate<R, bigint, true> {
-  const { bits = 11, ctx } = options
-  if (!Number.isInteger(bits) || bits < 4 || bits > 16) {
-    throw new CompileError(`approxCountDistinct: expected 4 to 16 bits, found ${show(bits)}`)
-  }
-  return makeAggregate('approxCountDistinct', [arg], { ctx, detail: bits })
+  const { bits = 11, ctx } = options ?? {}
+  const isFine = Number.isInteger(bits) && bits >= 4 && bits <= 16
+  const problem =
+    optionsProblem(options, ['bits', 'ctx']) ?? (isFine ? null : `expected 4 to 16 bits, found ${show(bits)}`)
+  return makeAggregate('approxCountDistinct', [arg], { ctx, detail: bits, problem })
 }
 
 const MAX_BINS = 1000
@@ -127,15 +131,20 @@ const MAX_BINS = 1000
 /** Counts of values in equal parts of [low, high): first those below, last those above and NaN. */
 export function histogram<R, C extends Context = NoContext>(
   arg: Lambda<R, C, Num>,
-  { low, high, bins, ctx }: { readonly low: number; readonly high: number; readonly bins: number; readonly ctx?: C },
+  options: { readonly low: number; readonly high: number; readonly bins: number; readonly ctx?: C },
 ): Aggregate<R, readonly bigint[] | null> {
-  if (!(Number.isFinite(low) && Number.isFinite(high) && low < high)) {
-    throw new CompileError(`histogram: expected finite low < high, found ${show(low)} and ${show(high)}`)
+  const problem = optionsProblem(options, ['low', 'high', 'bins', 'ctx'])
+  if (problem !== null) return makeAggregate('histogram', [arg], { problem })
+  const { low, high, bins, ctx } = options
+  return makeAggregate('histogram', [arg], { ctx, detail: [low, high, bins], problem: binsProblem(low, high, bins) })
+}
+
+function binsProblem(low: unknown, high: unknown, bins: unknown): string | null {
+  if (!(Number.isFinite(low) && Number.isFinite(high) && Number(low) < Number(high))) {
+    return `expected finite low < high, found ${show(low)} and ${show(high)}`
   }
-  if (!Number.isInteger(bins) || bins < 1 || bins > MAX_BINS) {
-    throw new CompileError(`histogram: expected 1 to ${MAX_BINS} bins, found ${show(bins)}`)
-  }
-  return makeAggregate('histogram', [arg], { ctx, detail: [low, high, bins] })
+  const isFine = Number.isInteger(bins) && Number(bins) >= 1 && Number(bins) <= MAX_BINS
+  return isFine ? null : `expected 1 to ${MAX_BINS} bins, found ${show(bins)}`
 }
 
 /** Strings joined by a separator, in the order given and then by themselves. */
@@ -144,10 +153,8 @@ export function stringAgg<R, T extends string | null | undefined, C extends Cont
   separator: string,
   ...order: readonly By<R, C>[]
 ): Aggregate<R, string | NullIf<T>> {
-  if (typeof separator !== 'string') {
-    throw new CompileError(`stringAgg: expected a separator, found ${show(separator)}`)
-  }
-  return makeAggregate('stringAgg', [arg], { order: order as never, detail: separator })
+  const problem = typeof separator === 'string' ? null : `expected a separator, found ${show(separator)}`
+  return makeAggregate('stringAgg', [arg], { order: order as never, detail: separator, problem })
 }
 
 /** All values, NULL included, as an array, in the order given and then by value. */
@@ -181,6 +188,7 @@ function resultType(what: string, type: UdfType): { type: TypeName; nullable: bo
 
 function userAggregate(kind: string, name: string, returns: UdfType, fn: (...args: never[]) => unknown) {
   if (typeof name !== 'string' || name === '') throw new SchemaError(`${kind}: expected a name, found ${show(name)}`)
+  if (typeof fn !== 'function') throw new SchemaError(`${kind} ${quote(name)}: expected a function, found ${show(fn)}`)
   return Object.freeze({ kind: 'user' as const, name, fn, ...resultType(`${kind} ${quote(name)}`, returns) })
 }
 
@@ -195,7 +203,13 @@ export function linear<R, P extends UdfType>(
   returns: P,
   finish: (...sums: never[]) => TypeOf<P>,
 ): Aggregate<R, TypeOf<P> | null> {
+  mustBeList('linear', name, terms)
   return makeAggregate('linear', terms, { detail: userAggregate('linear', name, returns, finish) })
+}
+
+function mustBeList(kind: string, name: unknown, args: unknown): void {
+  if (Array.isArray(args)) return
+  throw new SchemaError(`${kind} ${quote(String(name))}: expected arguments like [r => r.x], found ${show(args)}`)
 }
 
 interface WeightedRow {
@@ -221,9 +235,15 @@ export function fold<R, A extends readonly unknown[], S, P extends UdfType>(
   name: string,
   args: { readonly [K in keyof A]: (row: R) => A[K] },
   returns: P,
-  { initial, step, finish }: Fold<S, A, TypeOf<P>>,
+  functions: Fold<S, A, TypeOf<P>>,
   ...order: readonly By<R>[]
 ): Aggregate<R, TypeOf<P> | null> {
+  mustBeList('fold', name, args)
+  const { initial, step, finish } = functions ?? {}
+  if ([initial, step, finish].some(f => typeof f !== 'function')) {
+    const found = showWhole(functions)
+    throw new SchemaError(`fold ${quote(String(name))}: expected functions { initial, step, finish }, found ${found}`)
+  }
   const run = (rows: readonly WeightedRow[]): unknown => {
     let state = initial()
     for (const { values, weight } of rows) {
@@ -247,6 +267,9 @@ export function semigroup<R, T, P extends UdfType>(
   combine: (a: NonNullable<T>, b: NonNullable<T>) => NonNullable<T>,
 ): Aggregate<R, TypeOf<P> | null> {
   type V = NonNullable<T>
+  if (typeof combine !== 'function') {
+    throw new SchemaError(`semigroup ${quote(String(name))}: expected a function (a, b) => …, found ${show(combine)}`)
+  }
   const power = (value: V, n: bigint): V => {
     let result: V | undefined
     let square = value

@@ -2,8 +2,7 @@
  * Aggregates under differential privacy: counts and sums with noise, so that what is read says little about any one
  * *unit* (a person). How much one can add is bounded first: by rows per unit, and by clamping what is summed.
  */
-import { CompileError, quote, show } from '../../base/errors.js'
-import { optionsProblem } from '../../base/options.js'
+import { CompileError, quote, show, showWhole } from '../../base/errors.js'
 import { type ColumnSpec, rowSchema } from '../../schema/schema.js'
 import { isFloat } from '../../schema/types.js'
 import type { VALUE } from '../columns.js'
@@ -12,7 +11,8 @@ import { type NamedExpr, valueLambda } from '../lambda/index.js'
 import { mapOf } from '../nodes.js'
 import type { AggregateRel, AggregateSpec, Noise, NoiseRel, Rel, TopKRel } from '../rel.js'
 import { call, columnOf, literal } from '../substitute.js'
-import { cast, typeText } from '../typing.js'
+import { cast } from '../typing.js'
+import { checkOptions, foundText } from './check.js'
 import { hashOrder } from './sample.js'
 import type { Cell, Context, Ctx, NoContext } from './types.js'
 
@@ -41,7 +41,7 @@ export function noisySum<R, C extends Context = NoContext>(
   arg: (row: R, ctx: Ctx<C>) => number | bigint | null | undefined,
   bounds: { readonly low: number; readonly high: number; readonly ctx?: C },
 ): PrivateAggregate<R, number> {
-  mustBeOptions('noisySum: { low, high }', bounds, ['low', 'high', 'ctx'])
+  checkOptions('noisySum: { low, high }', bounds, ['low', 'high', 'ctx'])
   const { low, high, ctx } = bounds
   if (!(Number.isFinite(low) && Number.isFinite(high) && low < high)) {
     throw new CompileError(`noisySum: expected finite low < high, found ${show(low)} and ${show(high)}`)
@@ -77,12 +77,6 @@ const OPTIONS: Readonly<Record<keyof PrivacyOptions<never>, true>> = {
   exhausted: true,
 }
 
-/** An option that is ignored might have been meant to make it more private. */
-function mustBeOptions(what: string, given: unknown, known: readonly string[]): void {
-  const problem = optionsProblem(given, known)
-  if (problem !== null) throw new CompileError(`${what}: ${problem}`)
-}
-
 const MAX_RELEASES = 1_000_000
 
 function positive(what: string, given: unknown): number {
@@ -91,8 +85,8 @@ function positive(what: string, given: unknown): number {
 }
 
 /** Lowest cost first: what the options allow. Throws CompileError. */
-function checkOptions(options: PrivacyOptions<never>, count: number) {
-  mustBeOptions('privateAggregate: { epsilon, budget }', options, Object.keys(OPTIONS))
+function checkPrivacy(options: PrivacyOptions<never>, count: number) {
+  checkOptions('privateAggregate: { epsilon, budget }', options, Object.keys(OPTIONS))
   const epsilon = positive('epsilon', options.epsilon)
   const budget = positive('a budget', options.budget)
   const { maxRows = 1, unit, mechanism = 'laplace', delta = 0, seed = null, exhausted = 'fail' } = options
@@ -130,7 +124,7 @@ export function privateRel(
     throw new CompileError(`privateAggregate: expected an object like { n: noisyCount() }, found ${show(aggregates)}`)
   }
   const entries = Object.entries(aggregates as Record<string, unknown>)
-  const checked = checkOptions(options, entries.length)
+  const checked = checkPrivacy(options, entries.length)
   const bounded = options.unit === undefined ? input : boundedRows(input, options.unit, checked.maxRows)
   const compiled = entries.map(([name, given]) => compilePrivate(name, given, keys, input))
   const keySpecs = keys.map(({ name, expr }): ColumnSpec => ({ name, type: expr.type, nullable: expr.nullable }))
@@ -172,7 +166,7 @@ function compilePrivate(name: string, given: unknown, keys: readonly NamedExpr[]
   }
   if (!isPrivate) {
     throw new CompileError(
-      `privateAggregate ${quote(name)}: expected noisyCount() or noisySum(…), found ${show(given)}`,
+      `privateAggregate ${quote(name)}: expected noisyCount() or noisySum(…), found ${showWhole(given)}`,
     )
   }
   const { fn, lambda, ctx, low, high } = given as PrivateAggregate<never, unknown>
@@ -187,7 +181,7 @@ function compilePrivate(name: string, given: unknown, keys: readonly NamedExpr[]
   const what = `privateAggregate ${quote(name)}: noisySum`
   const arg = valueLambda({ fn: lambda, ctx, rows: [input.schema], what })
   if (!isFloat(arg.type) && !/^[iu]\d+$/.test(arg.type)) {
-    throw new CompileError(`${what} needs numbers or bigints, found ${typeText(arg)}`)
+    throw new CompileError(`${what} needs numbers or bigints, found ${foundText(arg)}`)
   }
   const args = [clamped(arg.type === 'f64' ? arg : cast('f64', arg), low, high)]
   const sensitivity = Math.max(Math.abs(low), Math.abs(high))
@@ -207,7 +201,7 @@ function noiseOf(
   sensitivity: number,
   isCount: boolean,
   count: number,
-  { epsilon, delta, mechanism }: ReturnType<typeof checkOptions>,
+  { epsilon, delta, mechanism }: ReturnType<typeof checkPrivacy>,
 ): Noise {
   const share = epsilon / count
   const coarse = mechanism === 'laplace' ? 1 / share : Math.sqrt(2 * Math.log((1.25 * count) / delta)) / share

@@ -8,7 +8,7 @@ import { notInRel, type TopOptions } from './compound.js'
 import type { Distance, FrameSpec } from './frames.js'
 import { filterRel, finalRel } from './gates.js'
 import { Grouped } from './grouped.js'
-import { asOfRel, type JoinType, joinRel } from './joins.js'
+import { asOfRel, JOIN_NAMES, type JoinType, joinRel } from './joins.js'
 import { type PrivacyOptions, type PrivateAggregates, type PrivateValues, privateRel } from './privacy.js'
 import type { SampleOptions } from './sample.js'
 import { alignSchemas } from './sets.js'
@@ -251,7 +251,7 @@ export class Query<R> {
   }
 
   #join<T>(type: JoinType, right: unknown, on: unknown, select: unknown, ctx: unknown): Query<T> {
-    return new Query<T>(joinRel({ type, left: this.rel, right: relOf(right, 'join'), on, select, ctx }))
+    return new Query<T>(joinRel({ type, left: this.rel, right: relOf(right, JOIN_NAMES[type]), on, select, ctx }))
   }
 
   /**
@@ -268,10 +268,10 @@ export class Query<R> {
   >(
     array: (row: R, ctx: Ctx<C>) => readonly T[] | null | undefined,
     as: Name,
-    options?: UnnestOptions<N, Outer>,
+    options: UnnestOptions<N, Outer> = {},
     ctx?: C,
   ): Query<Simplify<R & Record<Name, T | If<Outer>> & Record<N, number | If<Outer>>>> {
-    return new Query(unnestRel(this.rel, array, as, options ?? {}, ctx))
+    return new Query(unnestRel(this.rel, array, as, options, ctx))
   }
 
   /** Groups by the columns of the object that `keys` makes: `r => ({ region: r.region })`. */

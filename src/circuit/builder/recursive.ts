@@ -4,6 +4,7 @@ import type { RowSchema } from '../../schema/schema.js'
 import { plusOf } from '../nodes.js'
 import { DEFAULT_LIMIT, recursiveOf, variableOf, variableSource } from '../recursion/program.js'
 import type { Rel } from '../rel.js'
+import { checkOptions } from './check.js'
 import { Query, relOf } from './query.js'
 import { alignSchemas } from './sets.js'
 import { sourceRel } from './sources.js'
@@ -30,7 +31,9 @@ export function recursive(bases: unknown, step: unknown, options: RecursiveOptio
   return define({ ...bases }, step as (selves: Record<string, Query<unknown>>) => unknown, limit)
 }
 
-function limitOf({ limit = DEFAULT_LIMIT }: RecursiveOptions): number {
+function limitOf(options: RecursiveOptions): number {
+  checkOptions('recursive', options, ['limit'])
+  const { limit = DEFAULT_LIMIT } = options
   if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_LIMIT) return limit
   throw new CompileError(`recursive: expected a limit from 1 to ${MAX_LIMIT} iterations, found ${show(limit)}`)
 }

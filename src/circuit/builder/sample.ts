@@ -7,6 +7,7 @@ import type { Expr } from '../expr.js'
 import type { OrderTerm, Rel } from '../rel.js'
 import { builtInUdf } from '../scalar/built-in.js'
 import { allColumns, call } from '../substitute.js'
+import { checkOptions } from './check.js'
 
 export interface SampleOptions {
   /** Which of all samples, default 0: an integer of 32 bits. */
@@ -14,7 +15,9 @@ export interface SampleOptions {
 }
 
 /** Rows in the order of their hashes. Throws CompileError on a seed that is none. */
-export function hashOrder(input: Rel, { seed = 0 }: SampleOptions): OrderTerm[] {
+export function hashOrder(input: Rel, options: SampleOptions): OrderTerm[] {
+  checkOptions('sample', options, ['seed'])
+  const { seed = 0 } = options
   if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
     throw new CompileError(`sample: expected a seed from 0 to 4294967295, found ${show(seed)}`)
   }

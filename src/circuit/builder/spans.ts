@@ -1,5 +1,5 @@
 /** Spans of time, and of whole numbers, as users write them. */
-import { CompileError, show } from '../../base/errors.js'
+import { CompileError, showWhole } from '../../base/errors.js'
 import { MICROS_PER_DAY } from '../../schema/calendar.js'
 import { type Interval, parseInterval } from '../../schema/interval.js'
 import { TYPES, type TypeName } from '../../schema/types.js'
@@ -97,5 +97,5 @@ export function spanOf(given: unknown, type: TypeName, what: string): bigint {
     : type === 'date'
       ? "whole days, like '7 days' or 7"
       : 'a whole number'
-  throw new CompileError(`${what}: expected ${expected} for a time of type ${type}, found ${show(given)}`)
+  throw new CompileError(`${what}: expected ${expected} for a time of type ${type}, found ${showWhole(given)}`)
 }

@@ -6,7 +6,7 @@
  *     hop      every window of `size` that begins at a multiple of `step` and holds `at`
  *     session  rows of a key less than or exactly `gap` apart; from the first one to `gap` after the last
  */
-import { CompileError, quote, show } from '../../base/errors.js'
+import { CompileError, quote, show, showWhole } from '../../base/errors.js'
 import { type ColumnSpec, type RowSchema, rowSchema } from '../../schema/schema.js'
 import { arrayOf, TYPES, type TypeName } from '../../schema/types.js'
 import type { Simplify } from '../columns.js'
@@ -16,10 +16,10 @@ import { filterOf, mapOf, plusOf } from '../nodes.js'
 import type { Rel, SessionRel, UnnestRel } from '../rel.js'
 import { MAX_WINDOW } from '../scalar/time-windows.js'
 import { allColumns, call, detailed, literal } from '../substitute.js'
-import { typeText } from '../typing.js'
+import { checkOptions, foundText, mustBeObject } from './check.js'
 import { isTimeType, type Span, spanOf } from './spans.js'
 import type { Cell, Cells, Context, Ctx, NoContext } from './types.js'
-import { windowRel } from './windows.js'
+import { type WindowWords, windowRel } from './windows.js'
 
 export interface TimeWindowOptions<S extends string, E extends string, C extends Context> {
   /** Names of the new columns, `windowStart` and `windowEnd` unless given. */
@@ -63,17 +63,13 @@ interface Parts {
   readonly schema: RowSchema
 }
 
-function partsOf(what: string, rel: Rel, { at, options }: Given): Parts {
-  if (typeof options !== 'object' || options === null) {
-    throw new CompileError(`${what}: expected an object of options, found ${show(options)}`)
-  }
+function partsOf(what: string, rel: Rel, { at, options }: Given, own: string): Parts {
+  checkOptions(what, options, ['start', 'end', own, 'ctx'])
   const { start = 'windowStart', end = 'windowEnd', ctx } = options
   const time = valueLambda({ fn: at, ctx, rows: [rel.schema], what })
   if (!isTimeType(time.type)) {
-    const column = time.kind === 'column' ? `column ${quote(time.name)}` : 'the time'
-    throw new CompileError(`${what}: ${column} is ${typeText(time)}`, {
-      hint: 'a time is a timestamp, timestamptz, date or integer',
-    })
+    const expected = 'a time: a timestamp, timestamptz, date or integer'
+    throw new CompileError(`${what}: expected ${expected}, found ${foundText(time)}`)
   }
   for (const name of [start, end]) {
     if (typeof name !== 'string' || name === '')
@@ -101,7 +97,7 @@ function partsOf(what: string, rel: Rel, { at, options }: Given): Parts {
 function lengthOf({ what, at }: Parts, name: string, given: unknown): bigint {
   const span = spanOf(given, at.type, `${what}: ${name}`)
   if (span > 0n && span < MAX_WINDOW && span <= (TYPES[at.type].max as bigint)) return span
-  throw new CompileError(`${what}: expected a ${name} of more than 0 that fits ${at.type}, found ${show(given)}`)
+  throw new CompileError(`${what}: expected a ${name} of more than 0 that fits ${at.type}, found ${showWhole(given)}`)
 }
 
 function offsetOf({ what, at }: Parts, step: bigint, given: unknown): bigint {
@@ -116,7 +112,7 @@ const endOf = (start: Expr, size: bigint): Expr => {
 }
 
 export function tumbleRel(rel: Rel, at: unknown, size: unknown, options: object): Rel {
-  const parts = partsOf('tumble', rel, { at, options })
+  const parts = partsOf('tumble', rel, { at, options }, 'offset')
   const length = lengthOf(parts, 'size', size)
   const start = startOf(parts, length, offsetOf(parts, length, (options as Given['options']).offset))
   return windowed(parts, start, length)
@@ -134,7 +130,7 @@ const MAX_LOOPS = 8
 const MAX_OVERLAP = 100_000n
 
 export function hopRel(rel: Rel, at: unknown, size: unknown, step: unknown, options: object): Rel {
-  const parts = partsOf('hop', rel, { at, options })
+  const parts = partsOf('hop', rel, { at, options }, 'offset')
   const [length, every] = [lengthOf(parts, 'size', size), lengthOf(parts, 'step', step)]
   const offset = offsetOf(parts, every, (options as Given['options']).offset)
   const overlap = (length + every - 1n) / every
@@ -193,13 +189,15 @@ export interface RollingOptions<R, D, C extends Context = NoContext> {
   readonly ctx?: C
 }
 
+/** What messages call the parts of a window that `rolling` makes. */
+const ROLLING: WindowWords = { what: 'rolling', partition: 'rolling by', order: 'rolling at', frameless: false }
+
 /** Frames of `rolling` hold the row itself. */
 export type RollingFrame = { readonly rows: readonly ['unbounded', 'current'] }
 
 export function rollingRel(rel: Rel, options: unknown, functions: unknown): Rel {
-  if (typeof options !== 'object' || options === null) {
-    throw new CompileError(`rolling: expected { at, by?, range | rows }, found ${show(options)}`)
-  }
+  mustBeObject('rolling', options, '{ at, by?, range | rows }')
+  checkOptions('rolling', options, ['at', 'by', 'range', 'rows', 'ctx'])
   const { at, by, range, rows, ctx } = options as RollingOptions<never, unknown>
   if ((range === undefined) === (rows === undefined)) {
     throw new CompileError('rolling: expected either range or rows', {
@@ -211,11 +209,11 @@ export function rollingRel(rel: Rel, options: unknown, functions: unknown): Rel 
   }
   const bounds = [{ preceding: rows === undefined ? range : rows - 1 }, 'current']
   const frame = rows === undefined ? { range: bounds } : { rows: bounds }
-  return windowRel(rel, { partitionBy: by, orderBy: [{ by: at, ctx }], frame, ctx }, functions)
+  return windowRel(rel, { partitionBy: by, orderBy: [{ by: at, ctx }], frame, ctx }, functions, ROLLING)
 }
 
 export function sessionRel(rel: Rel, at: unknown, gap: unknown, options: object): Rel {
-  const parts = partsOf('session', rel, { at, options })
+  const parts = partsOf('session', rel, { at, options }, 'by')
   const { input, schema } = parts
   const { by, ctx } = options as Given['options']
   const keys = by === undefined ? [] : columnsLambda({ fn: by, ctx, rows: [rel.schema], what: 'session by' })

@@ -5,7 +5,8 @@
  * `over(function, frame)` gives a function a frame of its own; the frame of the window is for all others. Without either
  * it is SQL's: from the begin of the partition to the peers of the current row.
  */
-import { CompileError, quote, show } from '../../base/errors.js'
+import { CompileError, quote, show, showWhole } from '../../base/errors.js'
+import { optionsProblem } from '../../base/options.js'
 import { type ColumnSpec, rowSchema } from '../../schema/schema.js'
 import { isNumberType } from '../../schema/types.js'
 import { AGGREGATES } from '../aggregates/index.js'
@@ -15,7 +16,7 @@ import type { Expr } from '../expr.js'
 import { columnsLambda, conditionLambda, valueLambda } from '../lambda/index.js'
 import type { Rel, WindowRel } from '../rel.js'
 import { call, columnOf, literal } from '../substitute.js'
-import { cast, typeText } from '../typing.js'
+import { cast } from '../typing.js'
 import {
   DEFAULT_FRAME,
   FRAME_AGGREGATES,
@@ -29,6 +30,7 @@ import {
   windowResult,
 } from '../window.js'
 import type { Aggregate } from './aggregates.js'
+import { checkOptions, flagOf, foundText, mustBeObject } from './check.js'
 import { compileFrame, type FrameSpec, type HoldsCurrent } from './frames.js'
 import type { Cell, Cells, Context, Ctx, NoContext, RowFrom, Scalar } from './types.js'
 
@@ -48,6 +50,8 @@ export interface WindowFunction<R, T extends Scalar, Total extends boolean = tru
   readonly ignoreNulls: boolean
   readonly ctx: Context | undefined
   readonly frame: FrameSpec | undefined
+  /** What is wrong with its options, which is told together with the name of the column. */
+  readonly problem: string | null
   /** Types only. */
   readonly [VALUE]: { readonly row: (row: R) => void; readonly value: T; readonly total: Total }
 }
@@ -92,7 +96,8 @@ type Parts = Partial<Omit<WindowFunction<never, Scalar>, 'kind' | 'fn' | typeof 
 
 function make<W>(fn: WindowFn, parts: Parts = {}): W {
   const rest = { lambda: null, fallback: null, filters: [], n: 0, ignoreNulls: false, ctx: undefined, frame: undefined }
-  return Object.freeze({ kind: 'windowFunction', fn, ...rest, ...parts }) as W
+  const problem = null
+  return Object.freeze({ kind: 'windowFunction', fn, problem, ...rest, ...parts }) as W
 }
 
 /** The number of the row in its partition, from 1. */
@@ -132,9 +137,18 @@ interface OffsetFunction {
 const offsetFunction =
   (fn: 'lag' | 'lead') =>
   (arg: Lambda, options: OffsetOptions<never, unknown> = {}): unknown => {
-    const { offset = 1, default: fallback = null, ignoreNulls = false, ctx } = options
-    return make(fn, { lambda: arg, n: offset, fallback, ignoreNulls, ctx })
+    const { offset = 1, default: fallback = null, ctx } = options ?? {}
+    const names = ['offset', 'default', 'ignoreNulls', 'ctx']
+    return make(fn, { lambda: arg, n: offset, fallback, ctx, ...ignoringNulls(options, names) })
   }
+
+/** The option `ignoreNulls`, and what is wrong with the options. */
+function ignoringNulls(options: { readonly ignoreNulls?: boolean } | null, names: readonly string[]): Parts {
+  const { ignoreNulls = false } = options ?? {}
+  const isFlag = typeof ignoreNulls === 'boolean'
+  const problem = isFlag ? null : `expected ignoreNulls: true or false, found ${show(ignoreNulls)}`
+  return { ignoreNulls, problem: optionsProblem(options, names) ?? problem }
+}
 
 /** The value in an earlier row of the partition. */
 export const lag = offsetFunction('lag') as OffsetFunction
@@ -151,17 +165,22 @@ type ValueFunction = <R, T extends Cell, C extends Context = NoContext>(
   options?: ValueOptions<C>,
 ) => WindowFunction<R, Widened<T>, false>
 
+const valueParts = (arg: Lambda, options: ValueOptions<Context>): Parts => ({
+  ...{ lambda: arg, ctx: options?.ctx },
+  ...ignoringNulls(options, ['ignoreNulls', 'ctx']),
+})
+
 /** The value in the first row of the frame. */
-export const firstValue: ValueFunction = (arg, options = {}) => make('firstValue', { ...options, lambda: arg })
+export const firstValue: ValueFunction = (arg, options = {}) => make('firstValue', valueParts(arg, options))
 /** The value in the last row of the frame. */
-export const lastValue: ValueFunction = (arg, options = {}) => make('lastValue', { ...options, lambda: arg })
+export const lastValue: ValueFunction = (arg, options = {}) => make('lastValue', valueParts(arg, options))
 /** The value in the n-th row of the frame, from 1; NULL where there are fewer. */
 export function nthValue<R, T extends Cell, C extends Context = NoContext>(
   arg: (row: R, ctx: Ctx<C>) => T,
   n: number,
   options: ValueOptions<C> = {},
 ): WindowFunction<R, Widened<T> | null> {
-  return make('nthValue', { ...options, lambda: arg, n })
+  return make('nthValue', { ...valueParts(arg, options), n })
 }
 
 /** The function over a frame of its own. */
@@ -170,8 +189,12 @@ export function over<R, T extends Scalar, Total extends boolean, const F extends
   frame: F,
 ): WindowFunction<R, Total extends true ? T : NullUnless<HoldsCurrent<F>, T>> {
   const given: unknown = of
-  if (isAggregate(given)) return make(given.fn, { ...partsOf(given), frame })
-  return make((given as WindowFunction<R, T>).fn, { ...(given as WindowFunction<R, T>), frame })
+  if (!isAggregate(given) && !isWindowFunction(given)) {
+    throw new CompileError(`over: expected a window function or an aggregate, found ${showWhole(given)}`)
+  }
+  const problem = frame === undefined ? 'over: expected a frame, found undefined' : given.problem
+  const parts = isAggregate(given) ? partsOf(given) : given
+  return make(given.fn, { ...parts, frame, problem: problem ?? parts.problem ?? null })
 }
 
 /** An aggregate of the builder, as it looks from here. */
@@ -182,40 +205,56 @@ interface GivenAggregate {
   readonly ctx: Context | undefined
   readonly filters: WindowFunction<never, Scalar>['filters']
   readonly distinct: boolean
+  readonly problem: string | null
 }
+
+const isWindowFunction = (given: unknown): given is WindowFunction<never, Scalar> =>
+  typeof given === 'object' && given !== null && (given as { kind?: unknown }).kind === 'windowFunction'
 
 const isAggregate = (given: unknown): given is GivenAggregate =>
   typeof given === 'object' && given !== null && (given as { kind?: unknown }).kind === 'aggregate'
 
-function partsOf({ fn, lambdas, ctx, filters, distinct }: GivenAggregate): Parts {
-  if (!isFrameAggregate(fn)) {
-    throw new CompileError(`window: ${fn} cannot be taken over frames`, {
-      hint: `there is ${FRAME_AGGREGATES.join(', ')}`,
-    })
-  }
-  if (distinct) throw new CompileError(`window: a distinct ${fn} cannot be taken over frames`)
-  return { lambda: lambdas[0] ?? null, ctx, filters }
+function partsOf({ fn, lambdas, ctx, filters, distinct, problem }: GivenAggregate): Parts {
+  const isFramed = isFrameAggregate(fn) && !distinct
+  const unframed = `cannot be taken over frames${distinct ? ' with distinct' : `; there is ${FRAME_AGGREGATES.join(', ')}`}`
+  return { lambda: lambdas[0] ?? null, ctx, filters, problem: problem ?? (isFramed ? null : unframed) }
+}
+
+/** What messages call a window and its parts. */
+export interface WindowWords {
+  readonly what: string
+  readonly partition: string
+  readonly order: string
+  /** Functions without a frame may be among them. */
+  readonly frameless: boolean
+}
+
+const WINDOW: WindowWords = {
+  ...{ what: 'window', partition: 'window partitionBy', order: 'window orderBy', frameless: true },
 }
 
 /** Compiles `.window(options, functions)`. Throws CompileError, which names the function and the column. */
-export function windowRel(input: Rel, options: unknown, functions: unknown): Rel {
-  if (typeof options !== 'object' || options === null) {
-    throw new CompileError(`window: expected { partitionBy?, orderBy?, frame? }, found ${show(options)}`)
-  }
+export function windowRel(input: Rel, options: unknown, functions: unknown, words = WINDOW): Rel {
+  const { what } = words
+  mustBeObject(what, options, '{ partitionBy?, orderBy?, frame? }')
+  checkOptions(what, options, ['partitionBy', 'orderBy', 'frame', 'ctx'])
   if (typeof functions !== 'object' || functions === null || Object.keys(functions).length === 0) {
-    throw new CompileError(`window: expected functions like { place: rank() }, found ${show(functions)}`)
+    const example = words.frameless ? 'place: rank()' : 'total: sum(r => r.amount)'
+    throw new CompileError(`${what}: expected functions like { ${example} }, found ${showWhole(functions)}`)
   }
   const { partitionBy, orderBy = [], frame, ctx } = options as WindowOptions<never, FrameSpec>
   const rows = [input.schema]
   const partition =
-    partitionBy === undefined ? [] : columnsLambda({ fn: partitionBy, ctx, rows, what: 'window partitionBy' })
+    partitionBy === undefined ? [] : columnsLambda({ fn: partitionBy, ctx, rows, what: words.partition })
   if (!Array.isArray(orderBy)) {
-    throw new CompileError(`window: expected orderBy: [{ by: row => … }], found ${show(orderBy)}`)
+    throw new CompileError(`${what}: expected orderBy: [{ by: row => … }], found ${showWhole(orderBy)}`)
   }
-  const order = orderBy.map((term: unknown) => compileOrder(input, term, ctx))
-  const compiled = Object.entries(functions).map(([name, given]) => compileFunction(input, name, given, frame, order))
+  const order = orderBy.map((term: unknown) => compileOrder(input, term, ctx, words.order))
+  const compiled = Object.entries(functions).map(([name, given]) =>
+    compileFunction(input, name, given, frame, order, words),
+  )
   const clash = compiled.find(c => input.schema.columns.some(column => column.name === c.spec.name))
-  if (clash !== undefined) throw new CompileError(`window: ${quote(clash.spec.name)} is the name of a column already`)
+  if (clash !== undefined) throw new CompileError(`${what}: ${quote(clash.spec.name)} is the name of a column already`)
   const added = compiled.map(({ spec }): ColumnSpec => ({ name: spec.name, ...windowResult(spec) }))
   const rel: WindowRel = Object.freeze({
     kind: 'window',
@@ -239,16 +278,15 @@ function toNumbers(rel: WindowRel, compiled: readonly { readonly toNumber: boole
   return Object.freeze({ kind: 'map', input: rel, exprs: Object.freeze(exprs), schema: rowSchema('window', specs) })
 }
 
-function compileOrder(input: Rel, term: unknown, shared: unknown): WindowOrder {
-  if (typeof term !== 'object' || term === null) {
-    throw new CompileError(`window: expected { by: row => …, desc?, nulls? }, found ${show(term)}`)
-  }
+function compileOrder(input: Rel, term: unknown, shared: unknown, what: string): WindowOrder {
+  mustBeObject(what, term, '{ by: row => …, desc?, nulls? }')
+  checkOptions(what, term, ['by', 'desc', 'nulls', 'ctx'])
   const { by, desc, nulls, ctx = shared } = term as { by?: unknown; desc?: unknown; nulls?: unknown; ctx?: unknown }
   if (nulls !== undefined && nulls !== 'first' && nulls !== 'last') {
-    throw new CompileError(`window orderBy: expected nulls: 'first' or 'last', found ${show(nulls)}`)
+    throw new CompileError(`${what}: expected nulls: 'first' or 'last', found ${show(nulls)}`)
   }
-  const expr = valueLambda({ fn: by, ctx, rows: [input.schema], what: 'window orderBy' })
-  const descending = desc === true
+  const expr = valueLambda({ fn: by, ctx, rows: [input.schema], what })
+  const descending = flagOf(what, 'desc', desc)
   return Object.freeze({ expr, descending, nullsFirst: nulls === undefined ? !descending : nulls === 'first' })
 }
 
@@ -263,16 +301,19 @@ function compileFunction(
   given: unknown,
   frame: FrameSpec | undefined,
   order: readonly WindowOrder[],
+  words: WindowWords,
 ): Compiled {
-  if (name === '') throw new CompileError('window: a column needs a non-empty name')
+  if (name === '') throw new CompileError(`${words.what}: a column needs a non-empty name`)
   const found = isAggregate(given) ? make<WindowFunction<never, Scalar>>(given.fn, partsOf(given)) : given
-  if (typeof found !== 'object' || found === null || (found as { kind?: unknown }).kind !== 'windowFunction') {
+  if (!isWindowFunction(found)) {
     throw new CompileError(
-      `window ${quote(name)}: expected a window function or an aggregate, like rank() or sum(…), found ${show(given)}`,
+      `${words.what} ${quote(name)}: expected a window function or an aggregate, like rank() or sum(…), found ${showWhole(given)}`,
     )
   }
-  const f = found as WindowFunction<never, Scalar>
-  const what = `window ${quote(name)}: ${f.fn}`
+  const f = found
+  const what = `${words.what} ${quote(name)}: ${f.fn}`
+  if (f.problem !== null) throw new CompileError(`${what}: ${f.problem}`)
+  if (!words.frameless && !hasFrame(f.fn)) throw new CompileError(`${what} has no frame`)
   checkNumber(f, what)
   const spec = {
     ...{ fn: f.fn, name, n: f.n, ignoreNulls: f.ignoreNulls },
@@ -283,6 +324,8 @@ function compileFunction(
   return { spec: Object.freeze(spec), toNumber }
 }
 
+const hasFrame = (fn: WindowFn): boolean => isFrameAggregate(fn) || isValue(fn)
+
 function frameOf(
   f: WindowFunction<never, Scalar>,
   shared: FrameSpec | undefined,
@@ -292,8 +335,7 @@ function frameOf(
   const given = f.frame ?? shared
   const exprs = order.map(o => o.expr)
   const compiled = given === undefined ? DEFAULT_FRAME : compileFrame(given, exprs, what)
-  const framed = isFrameAggregate(f.fn) || isValue(f.fn)
-  if (framed) return compiled
+  if (hasFrame(f.fn)) return compiled
   if (f.frame !== undefined) throw new CompileError(`${what} has no frame`)
   return DEFAULT_FRAME
 }
@@ -332,11 +374,11 @@ function filtered(input: Rel, { filters }: WindowFunction<never, Scalar>, arg: E
 function aligned(fallback: Expr, arg: Expr, what: string): Expr {
   if (fallback.type === arg.type) return fallback
   if (isNumberType(arg.type) && isNumberType(fallback.type)) return cast(arg.type, fallback)
-  throw new CompileError(`${what} default: expected ${arg.type} as the value, found ${typeText(fallback)}`)
+  throw new CompileError(`${what} default: expected ${arg.type} as the value, found ${foundText(fallback)}`)
 }
 
 function checkType(fn: FrameAggregateFn, arg: Expr, what: string): void {
   const [rule] = AGGREGATES[fn].args
   if (rule.accepts(arg.type)) return
-  throw new CompileError(`${what} needs ${rule.text}, found ${typeText(arg)}`, { hint: hintFor(arg.type) })
+  throw new CompileError(`${what} needs ${rule.text}, found ${foundText(arg)}`, { hint: hintFor(arg.type) })
 }
