@@ -142,7 +142,7 @@ export class Database extends Defining {
   transact(write: (tx: Transaction) => void): Commit
 
   transact(write: (tx: Transaction) => unknown, options?: TransactOptions): Commit | Promise<Committed> {
-    this.epochs.mustBeIdle('transact')
+    this.epochs.mustBeWritable('transact')
     if (typeof write !== 'function') throw new UsageError(`transact: expected a function tx => …, found ${show(write)}`)
     const retries = retriesOf(options)
     this.durability?.mustHaveRoom()
@@ -226,7 +226,7 @@ export class Database extends Defining {
 
   /** Forgets a subscription and up to where it was told. Throws UsageError if there is none of this name. */
   dropSubscription(name: string): void {
-    this.epochs.mustBeIdle('dropSubscription')
+    this.epochs.mustBeWritable('dropSubscription')
     if (this.named === null) throw new UsageError(`dropSubscription: there is no subscription ${label(name)}`)
     this.named.drop(name)
   }
@@ -237,7 +237,7 @@ export class Database extends Defining {
     subscriber: (event: NamedChanges<unknown>) => void,
     options: NamedOptions,
   ): () => void {
-    this.epochs.mustBeIdle('subscribe')
+    this.epochs.mustBeWritable('subscribe')
     if (this.named === null) {
       throw new UsageError('subscribe: a subscription with a name needs a database in a directory')
     }
@@ -268,6 +268,7 @@ export class Database extends Defining {
   }
 
   private writable(table: unknown): PendingTable {
+    if (this.epochs.isReadOnly) throw this.epochs.refusal('transaction')
     const found = this.definitions.registry.find(table)
     if (found?.kind === 'table' && !found.isSystem) return found
     const known = this.tables.map(t => quote(t.name)).join(', ') || 'none'
@@ -301,7 +302,7 @@ export class Database extends Defining {
    * clock shows a later time already; then nothing has happened.
    */
   advance(to: Date | bigint | number | string, options: AdvanceOptions = {}): Commit {
-    this.epochs.mustBeIdle('advance')
+    this.epochs.mustBeWritable('advance')
     const [time, maxRows] = [clockTime(to), maxRowsOf(options)]
     const { now } = this
     if (now !== null && time < now) {
@@ -387,7 +388,7 @@ export class Database extends Defining {
    * Throws IoError; then nothing is lost. In memory it does nothing.
    */
   checkpoint(): void {
-    this.epochs.mustBeIdle('checkpoint')
+    this.epochs.mustBeWritable('checkpoint')
     this.writeProgress()
     this.durability?.checkpoint()
   }

@@ -53,6 +53,7 @@ export abstract class Defining extends Writes<Commit> {
     if (definition?.kind !== 'table') throw new UsageError(`createTable: expected a table, found ${show(definition)}`)
     const { registry } = this.definitions
     if (registry.unclaimedLike(definition) !== undefined) return this.table(definition)
+    this.epochs.mustBeWritable('createTable')
     const entry = this.define(({ created }) => this.definitions.addTable(definition, created))
     return entry.handle as unknown as TableHandle<R, I, K>
   }
@@ -67,7 +68,7 @@ export abstract class Defining extends Writes<Commit> {
     spec: IndexSpec<R>,
     options: CreateViewOptions = {},
   ): IndexHandle<R> {
-    this.epochs.mustBeIdle('createIndex')
+    this.epochs.mustBeWritable('createIndex')
     const entry = this.tableEntry(table, 'createIndex')
     const definition = indexDefinition(entry.definition.schema, name, spec as IndexSpec<never>)
     if (entry.definition.stream) throw new UsageError(`createIndex: ${quote(entry.name)} is a stream: it keeps no rows`)
@@ -85,7 +86,7 @@ export abstract class Defining extends Writes<Commit> {
 
   /** Drops an index, and its rows unless a view or constraint needs them. Throws UsageError if there is none. */
   dropIndex<R, I>(table: TableRef<R, I> | string, name: string): void {
-    this.epochs.mustBeIdle('dropIndex')
+    this.epochs.mustBeWritable('dropIndex')
     const entry = this.tableEntry(table, 'dropIndex')
     const handle = entry.handle.index(name)
     this.define(({ removed }) => {
@@ -99,7 +100,7 @@ export abstract class Defining extends Writes<Commit> {
    * SchemaError, CompileError or UsageError if it cannot be.
    */
   addConstraint<R, I>(table: TableRef<R, I> | string, name: string, spec: ConstraintSpec<R>): void {
-    this.epochs.mustBeIdle('addConstraint')
+    this.epochs.mustBeWritable('addConstraint')
     const entry = this.tableEntry(table, 'addConstraint')
     const constraint = constraintDefinition(entry.definition.schema, name, spec as ConstraintSpec<never>)
     if (entry.definition.stream && constraint.kind !== 'check') {
@@ -110,7 +111,7 @@ export abstract class Defining extends Writes<Commit> {
 
   /** Throws UsageError if there is none of this name, or a foreign key needs it. */
   dropConstraint<R, I>(table: TableRef<R, I> | string, name: string): void {
-    this.epochs.mustBeIdle('dropConstraint')
+    this.epochs.mustBeWritable('dropConstraint')
     const entry = this.tableEntry(table, 'dropConstraint')
     const definition = this.definitions.rules.constraintOf(entry.rules, name)
     this.define(({ removed }) => {
@@ -136,6 +137,7 @@ export abstract class Defining extends Writes<Commit> {
     const { registry } = this.definitions
     const stored = registry.unclaimedLike(definition)
     if (stored !== undefined && registry.find(definition) === stored) return stored.handle as ViewHandle<RowType<D>>
+    this.epochs.mustBeWritable('createView')
     const entry = this.define(changes => {
       if (stored !== undefined) return this.definitions.replaceView(definition, stored, options.onProgress, changes)
       return this.definitions.addView(definition, options.onProgress, changes.created)
@@ -161,7 +163,7 @@ export abstract class Defining extends Writes<Commit> {
     table: TableRef<R, I, K> | string,
     change: AlterTable<R, I, A, M>,
   ): TableHandle<Altered<R, M, RowOf<A>>, Altered<I, M, InsertOf<A>>, Renamed<K, M>> {
-    this.epochs.mustBeIdle('alterTable')
+    this.epochs.mustBeWritable('alterTable')
     const entry = this.tableEntry(table, 'alterTable')
     const altered = alteredDefinition(entry.definition, change as AlterTable<object, object>)
     if (altered.schema.name !== entry.name) this.definitions.mustBeForUsers('table', altered.schema.name)
@@ -171,7 +173,7 @@ export abstract class Defining extends Writes<Commit> {
 
   /** Gives a view another name; views that read it go on. Throws UsageError if the name is taken. */
   renameView<R>(view: ViewHandle<R> | ViewDefinition | string, name: string): ViewHandle<R> {
-    this.epochs.mustBeIdle('renameView')
+    this.epochs.mustBeWritable('renameView')
     const entry = this.definitions.registry.find(view)
     if (entry?.kind !== 'view') throw new UsageError(`renameView: there is no view ${label(view)}`)
     if (typeof name !== 'string' || name === '')
@@ -204,7 +206,7 @@ export abstract class Defining extends Writes<Commit> {
    * none, the name is taken, or a foreign key needs the constraint.
    */
   renameIndex<R, I>(table: TableRef<R, I> | string, name: string, to: string): IndexHandle<R> {
-    this.epochs.mustBeIdle('renameIndex')
+    this.epochs.mustBeWritable('renameIndex')
     const entry = this.tableEntry(table, 'renameIndex')
     const handle = entry.handle.index(name)
     if (typeof to !== 'string' || to === '') throw new UsageError(`renameIndex: expected a name, found ${show(to)}`)
@@ -255,7 +257,7 @@ export abstract class Defining extends Writes<Commit> {
     definition: TableDef<R, I, K>,
     options: { readonly rename?: Readonly<Record<string, string>> } = {},
   ): TableHandle<R, I, K> {
-    this.epochs.mustBeIdle('migrate')
+    this.epochs.mustBeWritable('migrate')
     if (definition?.kind !== 'table') throw new UsageError(`migrate: expected a table, found ${show(definition)}`)
     const { registry, rules } = this.definitions
     if (registry.known(definition) !== undefined) return this.table(definition)
@@ -318,7 +320,7 @@ export abstract class Defining extends Writes<Commit> {
   }
 
   private drop(kind: Entry['kind'], call: string, ref: unknown): void {
-    this.epochs.mustBeIdle(call)
+    this.epochs.mustBeWritable(call)
     const entry = this.definitions.registry.find(ref)
     if (entry?.kind !== kind || isSystem(entry)) throw new UsageError(`${call}: there is no ${kind} ${label(ref)}`)
     this.definitions.mustBeUnread(entry)

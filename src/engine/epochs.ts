@@ -179,6 +179,20 @@ export class Epochs {
     if (this.state !== 'idle') throw new UsageError(`${call}: ${BUSY[this.state]}`)
   }
 
+  /** The same, and throws if nothing is ever to change. */
+  mustBeWritable(call: string): void {
+    this.mustBeIdle(call)
+    if (this.isReadOnly) throw this.refusal(call)
+  }
+
+  get isReadOnly(): boolean {
+    return this.durability?.storage.isReadOnly === true
+  }
+
+  refusal(call: string): UsageError {
+    return new UsageError(`${call}: ${this.durability?.storage.directory} was opened to be read only (readOnly)`)
+  }
+
   /** Internal: throws while a step runs, when rows are half way in: only a user's function in a lambda can see that. */
   mustBeReadable(): void {
     if (this.state === 'epoch') throw new UsageError(`${BUSY.epoch}: nothing can be read now`)

@@ -19,6 +19,7 @@ const DIRECTORY_NAMES: Readonly<Record<keyof OpenDirectoryOptions, true>> = {
   encryption: true,
   valueThreshold: true,
   migrate: true,
+  readOnly: true,
   io: true,
   onEvent: true,
   env: true,
@@ -34,6 +35,13 @@ export function checkOpenOptions(options: OpenOptions): void {
 export function checkDirectoryOptions(options: OpenDirectoryOptions): void {
   mustBeOptions('open', options, Object.keys(DIRECTORY_NAMES))
   checkMode(options)
+  const { readOnly }: { readonly readOnly?: unknown } = options
+  if (readOnly !== undefined && typeof readOnly !== 'boolean') {
+    throw new UsageError(`option readOnly: expected true or false, found ${show(readOnly)}`)
+  }
+  const changing =
+    readOnly === true ? (['migrate', 'clock'] as const).find(name => options[name] !== undefined) : undefined
+  if (changing !== undefined) throw new UsageError(`option ${changing}: a database that is read only does not change`)
   for (const name of ['udfs', 'migrate'] as const) {
     const given: unknown = options[name]
     if (given === undefined || Array.isArray(given)) continue

@@ -11,6 +11,8 @@ import { isUserAggregate, udfKey } from '../circuit/serialise/circuit.js'
 import type { Env } from '../env/env.js'
 import { NodeEnv } from '../env/node.js'
 import type { Layout } from '../schema/schema.js'
+import { readManifest } from '../storage/manifest/manifest.js'
+import { loadStorage } from '../storage/open.js'
 import { Storage, type StorageOptions } from '../storage/storage.js'
 import type { Recovery, StorageEvent, Tree } from '../storage/tree.js'
 import type { ShardIo } from '../storage/types.js'
@@ -53,6 +55,12 @@ export interface OpenDirectoryOptions extends OpenOptions {
   readonly valueThreshold?: number
   /** Tables that are to become what these definitions say, before anything else: `db.migrate` of each. */
   readonly migrate?: readonly TableDefinition[]
+  /**
+   * Only reads: takes no lock and writes nothing, so it works beside the process that writes, on a copy, and on a full disk.
+   * Tables and views are as the log said when it was opened; what was not in shards then stays in memory. Writing and
+   * defining throw UsageError, and there is no time travel.
+   */
+  readonly readOnly?: boolean
   /** How files are read: mapped into memory, by plain reads, or as it works (the default). */
   readonly io?: ShardIo
   /** Told of seals, flushes, compactions, checkpoints and recovery. It must not call the database. */
@@ -83,7 +91,31 @@ export function open(
 }
 
 async function openDirectory(directory: string | URL, options: OpenDirectoryOptions = {}): Promise<Database> {
-  const opening = new Opening(typeof directory === 'string' ? directory : pathOf(directory), options)
+  checkDirectoryOptions(options)
+  const path = typeof directory === 'string' ? directory : pathOf(directory)
+  return options.readOnly === true ? openBeside(path, options) : openOnce(path, options)
+}
+
+/** Times that opening begins anew because a writer has moved on. */
+const ATTEMPTS = 10
+
+/** Opens a directory to read it only. A writer may replace files before they are open: then opening begins anew. */
+async function openBeside(directory: string, options: OpenDirectoryOptions): Promise<Database> {
+  await loadStorage()
+  const { env = new NodeEnv() } = options
+  const generation = () => readManifest(env, directory)?.generation
+  for (let attempt = 1; ; attempt++) {
+    const before = generation()
+    try {
+      return await openOnce(directory, options)
+    } catch (error) {
+      if (attempt >= ATTEMPTS || generation() === before) throw error
+    }
+  }
+}
+
+async function openOnce(directory: string, options: OpenDirectoryOptions): Promise<Database> {
+  const opening = new Opening(directory, options)
   const storage = await Storage.open(opening.storageOptions)
   try {
     return opening.finish(storage)
@@ -100,6 +132,7 @@ function pathOf(directory: URL): string {
 
 /** Opens a directory without encryption at once. REQUIRES: `loadStorage` has resolved. */
 export function openLoaded(directory: string, options: OpenDirectoryOptions): Database {
+  checkDirectoryOptions(options)
   const opening = new Opening(directory, options)
   return opening.finish(Storage.openLoaded(opening.storageOptions))
 }
@@ -113,12 +146,11 @@ class Opening {
   private readonly groups: WalGroup[] = []
   private durability: Durability | null = null
 
-  /** Throws UsageError on options that cannot be. */
+  /** Throws UsageError on options that cannot be. REQUIRES: `checkDirectoryOptions`. */
   constructor(
     directory: string,
     private readonly options: OpenDirectoryOptions,
   ) {
-    checkDirectoryOptions(options)
     const { mode = 'compiled' } = options
     this.mode = mode
     this.limits = {
@@ -131,6 +163,7 @@ class Opening {
     this.storageOptions = {
       env: options.env ?? new NodeEnv(),
       directory,
+      readOnly: options.readOnly,
       kernelsOf: layout => kernelsOf(layout, mode),
       durability: options.durability,
       intervalMs: options.intervalMs,
@@ -170,7 +203,8 @@ function restore(
   durability.silent = true
   for (const [n, definition] of SYSTEM_TABLES.entries()) {
     const { schema } = definition
-    const tree = storage.table(schema.name) ?? storage.createTable(storeLayout(schema, schema.primaryKey))
+    const publish = !storage.isReadOnly
+    const tree = storage.table(schema.name) ?? storage.createTable(storeLayout(schema, schema.primaryKey), { publish })
     definitions.addSystemTable(definition, n - SYSTEM_TABLES.length, tree)
   }
   const ledger = new Ledger(definitions, storage, udfs)
@@ -183,7 +217,7 @@ function restore(
   replay(connection, ledger, groups, mode)
   forgetTables(durability, ledger)
   connection.setLsn(storage.lsn)
-  database.snapshots.log = new StoredLog(storage, definitions.registry)
+  if (!storage.isReadOnly) database.snapshots.log = new StoredLog(storage, definitions.registry)
   durability.silent = false
   return database
 }

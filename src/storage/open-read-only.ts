@@ -13,7 +13,7 @@ import type { StorageOptions } from './options.js'
 import { Replayer } from './replay.js'
 import { type Recovery, Tree, type TreeContext } from './tree.js'
 import { MANIFEST_FILE, type Manifest, type TableId, walFile } from './types.js'
-import { readGroups } from './wal/tail.js'
+import { LogReader, type LogRest } from './wal/tail.js'
 
 /** Times that opening begins anew because a writer has moved on. */
 const ATTEMPTS = 10
@@ -50,8 +50,7 @@ async function openAt(
   for (const table of manifest.tables) {
     const layout = layoutOf(table.descriptor, path)
     const shards = shardsOf(manifest, table)
-    // A writer may replace a file at any time: what is open stays.
-    trees.set(table.tableId, new Tree(context, table, options.kernelsOf(layout), shards, 'now'))
+    trees.set(table.tableId, new Tree(context, table, options.kernelsOf(layout), shards))
   }
   return readLog(options, manifest, trees, keys)
 }
@@ -68,16 +67,23 @@ function readLog(
   let last = globalMaxLsn
   let groups = 0
   let rows = 0
-  for (const group of readGroups({ env, dir: directory, tableOf, keys, after: globalMaxLsn })) {
-    last = group.lsn
-    groups++
-    rows += group.parts.reduce((sum, { batch }) => sum + batch.length, 0)
-    if (replay !== undefined) replay(group)
-    else replayer.take(group)
+  const reader = new LogReader({ env, dir: directory, tableOf, keys, after: globalMaxLsn })
+  let rest: LogRest | null
+  try {
+    for (let group = reader.next(); group !== null; group = reader.next()) {
+      last = group.lsn
+      groups++
+      rows += group.parts.reduce((sum, { batch }) => sum + batch.length, 0)
+      if (replay !== undefined) replay(group)
+      else replayer.take(group)
+    }
+    rest = reader.rest
+  } finally {
+    reader.close()
   }
   if (logEnd !== null && last < logEnd.lsn) {
     const problem = `the manifest says that the log goes on to transaction ${logEnd.lsn}, found ${last} to be the last`
     throw new CorruptionError(joinPath(directory, walFile(logEnd.segment)), logEnd.offset, problem)
   }
-  return { lsn: last, groups, rows, droppedBytes: 0, droppedAt: null, leftovers: [] }
+  return { lsn: last, groups, rows, droppedBytes: rest?.sizeBytes ?? 0, droppedAt: rest, leftovers: [] }
 }

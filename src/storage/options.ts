@@ -107,6 +107,7 @@ export function baseOf(options: StorageOptions): Base {
     guardBytes: options.guardBytes,
     windowRows: options.windowRows,
     values: new ValueLog(valuesOf(options, nextFileId)),
+    keepsFiles: options.readOnly !== true,
     staleValues: () => NO_FILES,
     keys: null,
     budget: new MemoryBudget(options.decryptedBytes ?? DECRYPTED_BYTES),

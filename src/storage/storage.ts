@@ -166,6 +166,10 @@ export class Storage {
     return this.options.directory
   }
 
+  get isReadOnly(): boolean {
+    return this.writer === null
+  }
+
   /** The LSN of the last transaction. */
   get lsn(): Lsn {
     return this.lastLsn
@@ -225,13 +229,14 @@ export class Storage {
       const [wanted, there] = [`${kind} ${expected}`, `${existing.table.kind} ${found}`]
       throw new FormatError(this.options.directory, null, `table ${name}: expected ${wanted}, found ${there}`)
     }
-    this.mustBeWritable()
+    const { publish = true } = options
+    if (publish) this.mustBeWritable()
     // A call that fails uses up a number, too: the table may be on disk.
     const tableId = this.publication.newTableId()
     const entry: TableEntry = { tableId, kind, schemaHash: hash, flushedLsn: 0n, descriptor }
     const tree = new Tree(this.context, entry, this.options.kernelsOf(layout), [])
     // Its blocks may enter the log only when every reader of the directory can know their length.
-    if (options.publish ?? true) this.publish({ ...this.manifest, tables: [...this.manifest.tables, entry] })
+    if (publish) this.publish({ ...this.manifest, tables: [...this.manifest.tables, entry] })
     this.trees.set(tableId, tree)
     return tree
   }
@@ -316,7 +321,7 @@ export class Storage {
 
   /** Why the log takes no more until the directory is opened again; null as long as it does. */
   get failure(): Error | null {
-    return this.wal.failure
+    return this.writer?.failure ?? null
   }
 
   /** The time by the clock of the directory, in microseconds since 1970. */

@@ -61,6 +61,8 @@ export interface TreeContext {
   readonly guardBytes?: number
   readonly windowRows?: number
   readonly values: ValueLog
+  /** Files stay until this process removes them, so they can be opened when something of them is wanted. */
+  readonly keepsFiles: boolean
   /** Null: nothing is encrypted. Set when the manifest is read. */
   keys: Keyring | null
   /** Memory for decrypted shards. */
@@ -94,7 +96,7 @@ export interface Recovery {
   /** Transactions and rows that were replayed from the log. */
   readonly groups: number
   readonly rows: number
-  /** Bytes of a torn tail that were cut off, and where. */
+  /** Bytes of a torn tail that were cut off, or left out by who only reads, and where. */
   readonly droppedBytes: number
   readonly droppedAt: { readonly file: string; readonly offset: number } | null
   /** Files a crash had left behind, now removed. */
@@ -136,15 +138,18 @@ export class Tree implements ZStore {
     readonly table: TableEntry,
     readonly kernels: Kernels,
     shards: readonly ShardEntry[],
-    /** `later`: shards are opened when something of them is wanted. */
-    when: 'now' | 'later' = 'later',
   ) {
     this.lastLsn = table.flushedLsn
     this.active = this.newMemTable()
     this.shards = []
     try {
       for (const entry of shards)
-        this.shards.push({ entry, shard: this.open(entry, when), synced: 'yes', published: true })
+        this.shards.push({
+          entry,
+          shard: this.open(entry, context.keepsFiles ? 'later' : 'now'),
+          synced: 'yes',
+          published: true,
+        })
     } catch (error) {
       this.close()
       throw error

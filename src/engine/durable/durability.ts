@@ -36,6 +36,12 @@ export interface Owner {
   readonly isIdle: boolean
 }
 
+const NO_LIMITS: DurabilityLimits = {
+  walBytes: Number.POSITIVE_INFINITY,
+  checkpointMs: Number.POSITIVE_INFINITY,
+  memoryBytes: Number.POSITIVE_INFINITY,
+}
+
 /** Rows between two looks at how much memory is in use. */
 const ROWS_PER_LOOK = 4096
 const EPOCHS_PER_LOOK = 256
@@ -60,9 +66,11 @@ export class Durability implements StateKeeper {
   constructor(
     readonly storage: Storage,
     kernelsOf: (layout: Layout) => Kernels,
-    private readonly limits: DurabilityLimits,
+    private limits: DurabilityLimits,
   ) {
     this.parts = new Parts(storage, kernelsOf)
+    // Who only reads keeps in memory what the log adds to the shards.
+    if (storage.isReadOnly) this.limits = NO_LIMITS
     this.checkpointLsn = storage.checkpointLsn
   }
 
@@ -133,7 +141,7 @@ export class Durability implements StateKeeper {
   }
 
   private look(): void {
-    if (this.isHeld) return
+    if (this.isHeld || this.storage.isReadOnly) return
     const { rowsUnseen } = this
     this.rowsUnseen = 0
     this.epochsUnseen = 0
@@ -220,7 +228,7 @@ export class Durability implements StateKeeper {
     if (this.timer !== null) clearTimeout(this.timer)
     this.timer = null
     try {
-      if (this.isBehind) this.checkpoint()
+      if (this.isBehind && !this.storage.isReadOnly) this.checkpoint()
     } finally {
       await this.storage.close({ checkpoint: false })
     }

@@ -61,7 +61,10 @@ export class ValueLog extends ValueReader {
     super(options.env, options.directory)
   }
 
-  /** Takes over the files of the manifest; `cuts` off what is behind their ends. Throws CorruptionError if one is shorter than that says, IoError. */
+  /**
+   * Takes over the files of the manifest, and cuts off what is behind their ends; or, if not `cuts`, opens them, since their
+   * writer may remove them. Throws CorruptionError if one is shorter than the manifest says, IoError.
+   */
   adopt(listed: readonly ValueFileEntry[], cuts = true): void {
     for (const entry of listed) this.adoptFile(Number(entry.fileId), entry.sizeBytes, entry.keyId ?? null, cuts)
   }
@@ -73,7 +76,8 @@ export class ValueLog extends ValueReader {
       const problem = `expected ${end} bytes, found ${found === undefined ? 'no such file' : `${found} bytes`}`
       throw new CorruptionError(path, found ?? 0, problem)
     }
-    if (cuts && found > end) this.cut(path, end)
+    if (!cuts) this.open(fileId)
+    else if (found > end) this.cut(path, end)
     this.known.set(fileId, { ...newFile(fileId, null, end, null), syncedEnd: end, keyId })
   }
 

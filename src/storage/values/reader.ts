@@ -106,7 +106,7 @@ export class ValueReader implements RemoteValues {
   }
 
   /** The file, once its header is known to be right. */
-  private open(fileId: number): OpenFile {
+  protected open(fileId: number): OpenFile {
     const known = this.files.get(fileId)
     if (known !== undefined) return known
     const file = this.env.open(this.pathOf(fileId), 'read')

@@ -36,6 +36,13 @@ export interface LogReaderOptions {
   readonly wants?: (tableId: TableId) => boolean
 }
 
+/** Bytes at the end of the log. */
+export interface LogRest {
+  readonly file: string
+  readonly offset: number
+  readonly sizeBytes: number
+}
+
 /** Where the reader is. */
 interface Place {
   readonly name: SegmentName
@@ -86,6 +93,14 @@ export class LogReader {
       if (found.kind === 'skipped') continue
       if (!this.advance(place, found, after)) return null
     }
+  }
+
+  /** What is behind the last whole transaction: one that is not whole, or not yet. Null if there is nothing. */
+  get rest(): LogRest | null {
+    if (this.place === null) return null
+    const { segment, offset } = this.place.reader
+    const sizeBytes = segment.sizeBytes - offset
+    return sizeBytes > 0 ? { file: segment.path, offset, sizeBytes } : null
   }
 
   private take(place: Place, group: WalGroup): WalGroup {
