@@ -192,15 +192,18 @@ export function aggregateCanFail(rel: AggregateRel, index: number): boolean {
   )
 }
 
+/** Failures without an expression: a recursion may go on for ever, a budget of privacy may be spent. */
+function failsOtherwise(rel: Rel): boolean {
+  return rel.kind === 'fixpoint' || rel.kind === 'recursive' || (rel.kind === 'noise' && rel.exhausted === 'fail')
+}
+
 const failCache = new WeakMap<Rel, boolean>()
 
 /** Whether anything in the sub-plan can fail. */
 export function planCanFail(rel: Rel): boolean {
   let fails = failCache.get(rel)
   if (fails === undefined) {
-    // A recursion may go on for ever, which is a failure of its own.
-    const isLoop = rel.kind === 'fixpoint' || rel.kind === 'recursive'
-    fails = isLoop || nodeCanFail(rel) || inputsOf(rel).some(planCanFail)
+    fails = failsOtherwise(rel) || nodeCanFail(rel) || inputsOf(rel).some(planCanFail)
     failCache.set(rel, fails)
   }
   return fails

@@ -71,6 +71,22 @@ describe('releases', () => {
     expect(view.errors()).toMatchObject([{ weight: 1n, row: ['a'] }])
   })
 
+  test('a view that leaves out all that is released fails too', () => {
+    const definition = g.view('none', q => {
+      const released = q
+        .from(visits)
+        .groupBy(v => ({ page: v.page }))
+        .privateAggregate({ n: g.noisyCount() }, { epsilon: 1, budget: 1, seed: 'a' })
+      return released.filter(() => false)
+    })
+    const db = g.open()
+    const view = db.createView(definition)
+    db.insert(visits, visit('a', 1))
+    expect(view.rows()).toEqual([])
+    db.insert(visits, visit('a', 2))
+    expect(() => view.rows()).toThrow('privacy budget')
+  })
+
   test('or it freezes; a group that goes and comes back has not more budget', () => {
     const { db, view } = open({ budget: 2, exhausted: 'freeze' })
     db.insert(visits, visit('a', 1))
