@@ -393,6 +393,26 @@ export class Database extends Defining {
     this.durability?.checkpoint()
   }
 
+  /**
+   * Rewrites an encrypted directory with the current key of its provider (option `encryption`), and one in the clear that
+   * was opened with that option. Resolves when no other key is needed any more. The log begins anew: earlier states are not
+   * reached any more, and named subscriptions may begin anew, too. Throws UsageError while
+   * snapshots of earlier states are open, KeyError, IoError; then some files have the new key, and it can be called again.
+   */
+  async rekey(): Promise<void> {
+    this.epochs.mustBeWritable('rekey')
+    if (this.durability === null) throw new UsageError('rekey: expected a database in a directory, found one in memory')
+    await this.durability.rekey(() => {
+      this.epochs.mustBeWritable('rekey')
+      const { goingBack } = this.snapshots
+      if (goingBack > 0) {
+        throw new UsageError(`rekey: ${goingBack} open snapshots of earlier states need the log; release them first`)
+      }
+      this.writeProgress()
+      this.named?.letGoOfLog()
+    })
+  }
+
   /** Ends the database. A durable one makes a checkpoint; others can still be read afterwards. Throws IoError. */
   close(): Promise<void> {
     if (this.epochs.state === 'closed') return this.closing

@@ -509,10 +509,11 @@ export class Storage {
 
   /**
    * Asks the provider for its current key and rewrites every file that is encrypted with another one or in the clear.
-   * Afterwards earlier keys are not needed any more (`keyIds`). Throws IoError, KeyError, UsageError; then the directory
-   * is as good as before, and some of its files have the new key.
+   * Afterwards earlier keys are not needed any more (`keyIds`), and the log is empty. An owner who keeps rows himself
+   * (`append`) moves them to tables in `prepare`, after which nothing is waited for. Throws IoError, KeyError, UsageError, and
+   * what `prepare` throws; then the directory is as good as before, and some of its files have the new key.
    */
-  async rekey(): Promise<void> {
+  async rekey(prepare: () => void = () => {}): Promise<void> {
     this.mustBeWritable()
     const { context, options } = this
     const path = joinPath(options.directory, MANIFEST_FILE)
@@ -520,7 +521,9 @@ export class Storage {
     // A sync under way would keep parts of the log.
     await this.wal.flush()
     this.mustBeWritable()
-    if (keys === null) throw new UsageError('rekey: expected a storage that was opened with option encryption')
+    if (keys === null) throw new UsageError('rekey: expected a directory that was opened with option encryption')
+    prepare()
+    if (this.held.size > 0) throw new UsageError('rekey: somebody goes back in the log, which has earlier keys')
     context.keys = keys
     context.values.keys = keys
     // Before anything is written with a key, the key is in the manifest.

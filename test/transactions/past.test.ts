@@ -449,8 +449,9 @@ describe('time travel in a directory', () => {
       db = await open(join(dir, 'db'), { encryption })
       const past = db.snapshotAt(lsn)
       expect(past.rows(items)).toEqual([{ id: 1, kind: LONG, n: 1n }])
+      await expect(db.rekey()).rejects.toThrow('rekey: 1 open snapshots of earlier states need the log')
       past.release()
-      await db.durability?.storage.rekey()
+      await db.rekey()
       expectError(() => db.snapshotAt(lsn), 'USAGE', 'the log goes back to')
       await db.close()
     } finally {

@@ -192,6 +192,16 @@ export class Durability implements StateKeeper {
     this.checkpointLsn = this.lsn
   }
 
+  /** Rewrites the directory with the provider's current key. `prepare` is called when nothing is waited for any more. */
+  async rekey(prepare: () => void): Promise<void> {
+    await this.storage.rekey(() => {
+      prepare()
+      this.storage.sync()
+      this.parts.moveAll(this.minLsn, this.lsn)
+    })
+    this.checkpointLsn = this.storage.checkpointLsn
+  }
+
   /** Is there anything that a checkpoint would save a restart from? */
   get isBehind(): boolean {
     return this.checkpointLsn < this.lsn

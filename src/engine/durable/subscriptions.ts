@@ -124,6 +124,11 @@ export class Subscriptions {
     return lsn === 0n ? () => {} : this.host.hold(lsn)
   }
 
+  /** Forgets what came after; who has not heard of it begins with everything. */
+  letGoOfLog(): void {
+    for (const known of this.known.values()) known.release()
+  }
+
   list(nameOf: (relation: number) => string): SubscriptionInfo[] {
     return [...this.known.values()].map(({ name, relation, acknowledged, live, failure }) => ({
       ...{ name, relation: nameOf(relation) },

@@ -28,6 +28,8 @@ export class Snapshots {
   /** Where changes from before all open snapshots are found. */
   log: DeltaLog | null = null
   private readonly named = new Map<string, Snapshot>()
+  /** Open snapshots that need the log. */
+  goingBack = 0
 
   constructor(
     private readonly host: TransactionHost,
@@ -55,7 +57,16 @@ export class Snapshots {
     }
     const next = history.lsns.find(kept => kept > lsn)
     const from = (next === undefined ? null : history.pinAt(next)) ?? history.pin(present, false)
-    return this.make(from, lsn, null, new Past(lsn, recompute, { log, from: from.lsn }), log.hold(lsn))
+    return this.make(from, lsn, null, new Past(lsn, recompute, { log, from: from.lsn }), this.hold(log, lsn))
+  }
+
+  private hold(log: DeltaLog, lsn: bigint): () => void {
+    const letGo = log.hold(lsn)
+    this.goingBack++
+    return () => {
+      letGo()
+      this.goingBack--
+    }
   }
 
   private make(pin: Pin, lsn: bigint, name: string | null, past: Past | null, letGo = () => {}): Snapshot {
