@@ -249,7 +249,9 @@ export class Circuit {
 
   /** Is there state that should be cut off? */
   get isDue(): boolean {
-    return this.scheduler.cutters.some(c => c.isDue)
+    const { cutters } = this.scheduler
+    for (let c = 0; c < cutters.length; c++) if (cutters[c].isDue) return true
+    return false
   }
 
   /** Cuts off state that is never needed again: as far as it is due, or all of it. REQUIRES: as for `Cutter.run`. */

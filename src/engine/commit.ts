@@ -11,14 +11,10 @@ export interface Committed {
  * it has been taken back, or, where a sync failed, nobody knows until the directory is opened again.
  */
 export class Commit implements PromiseLike<Committed> {
-  readonly #durable: Promise<void> | null
-
   constructor(
     readonly lsn: bigint,
-    durable: Promise<void> | null,
-  ) {
-    this.#durable = durable
-  }
+    private readonly durable: Promise<void> | null,
+  ) {}
 
   // biome-ignore lint/suspicious/noThenProperty: waiting for a transaction is what a caller means by `await`.
   then<A = Committed, B = never>(
@@ -26,6 +22,6 @@ export class Commit implements PromiseLike<Committed> {
     rejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     const { lsn } = this
-    return (this.#durable ?? Promise.resolve()).then(() => ({ lsn })).then(resolved, rejected)
+    return (this.durable ?? Promise.resolve()).then(() => ({ lsn })).then(resolved, rejected)
   }
 }

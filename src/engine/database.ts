@@ -33,7 +33,7 @@ import { History } from './transactions/history.js'
 import { type Committer, InteractiveTransaction } from './transactions/interactive.js'
 import type { PendingTable } from './transactions/pending.js'
 import type { Readable } from './transactions/reads.js'
-import { begun, retriesOf, settle, type TransactOptions } from './transactions/retry.js'
+import { begun, DEFAULT_RETRIES, retriesOf, settle, type TransactOptions } from './transactions/retry.js'
 import type { Snapshot, SnapshotOptions } from './transactions/snapshot.js'
 import { type SnapshotStats, Snapshots, type SnapshotTarget } from './transactions/snapshots.js'
 
@@ -79,7 +79,7 @@ export class Database extends Defining {
     this.epochs = new Epochs(this.definitions, this.history, durability)
     this.host = {
       history: this.history,
-      writable: table => this.writable(table),
+      writable: this.writable,
       readable: relation => this.readable(relation),
       commit: tx => this.commitOpen(tx),
       judge: tx => this.epochs.judge(tx),
@@ -144,14 +144,14 @@ export class Database extends Defining {
   transact(write: (tx: Transaction) => unknown, options?: TransactOptions): Commit | Promise<Committed> {
     this.epochs.mustBeWritable('transact')
     if (typeof write !== 'function') throw new UsageError(`transact: expected a function tx => …, found ${show(write)}`)
-    const retries = retriesOf(options)
+    const retries = options === undefined ? DEFAULT_RETRIES : retriesOf(options)
     this.durability?.mustHaveRoom()
     const tx = new Transaction(this.host)
     let goesOn = false
     this.epochs.state = 'transaction'
     try {
       const result = write(tx)
-      if (!isPromise(result)) return this.apply(tx)
+      if (result === undefined || !isPromise(result)) return this.apply(tx)
       tx.detach(this.history.pin(this.epochs.currentLsn, true))
       goesOn = true
       return settle({ tx, result }, () => begun(this.begin(), write), this.host.commit, retries)
@@ -267,7 +267,7 @@ export class Database extends Defining {
     for (const entry of this.named?.offer(true) ?? []) this.writeSubscriptions(entry)
   }
 
-  private writable(table: unknown): PendingTable {
+  private readonly writable = (table: unknown): PendingTable => {
     if (this.epochs.isReadOnly) throw this.epochs.refusal('transaction')
     const found = this.definitions.registry.find(table)
     if (found?.kind === 'table' && !found.isSystem) return found

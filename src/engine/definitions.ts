@@ -3,7 +3,7 @@
  * a definition is called and when it may be made is the database's business.
  */
 import type { Mode } from '../../codegen/build.js'
-import { type EncodeRows, rowEncoder } from '../../codegen/encode.js'
+import { rowEncoder } from '../../codegen/encode.js'
 import { GnitzError, quote, UsageError } from '../base/errors.js'
 import { type Signal, signalsOf } from '../circuit/bounds.js'
 import { sourceOwners } from '../circuit/builder/sources.js'
@@ -198,12 +198,11 @@ export class Definitions {
     gate: LateGate | null,
   ): TableParts {
     const { schema } = definition
+    const { mode } = this
     const context = this.circuit.contextOf(definition)
     const rules = new TableRules(definition, operator, context, this.durability === null ? null : arrange)
     if (tree !== null) rules.log = rows => this.durability?.add(tree, rows)
     operator.isFollowed = () => handle.relation.isFollowed
-    // Compiled with the first row.
-    let encoder: EncodeRows | null = null
     return {
       name: schema.name,
       definition,
@@ -216,9 +215,10 @@ export class Definitions {
       whole: null,
       updates: [],
       single: [null],
-      encode: (rows, batch, weight) => {
-        encoder ??= rowEncoder(schema, this.mode).fn
-        return encoder(rows, batch, weight)
+      // Compiled with the first row.
+      encode(rows, batch, weight) {
+        this.encode = rowEncoder(schema, mode).fn
+        return this.encode(rows, batch, weight)
       },
       arrange,
       rearrange,
@@ -485,7 +485,7 @@ export class Definitions {
       relation,
       producer,
       kept: entry.kind === 'view' || !entry.definition.stream,
-      capture: lsn => relation.isFollowed && relation.capture(producer.delta(), lsn),
+      capture: lsn => relation.capture(producer.delta(), lsn),
       discard: () => relation.discard(),
       deliver: failures => relation.deliver(failures),
     })

@@ -9,6 +9,11 @@ import type { Operator } from './operators/operator.js'
 const TIMED_ROWS = 64
 const SAMPLE = 64
 
+/** Who is told of an epoch before it is committed. */
+export interface Observer {
+  published(lsn: bigint): void
+}
+
 export class Scheduler {
   /** Producers before consumers. */
   private operators: Operator[] = []
@@ -45,16 +50,15 @@ export class Scheduler {
   }
 
   /**
-   * Runs all dirty operators; `rows` is the size of the epoch's input. `published` is called when every step has
-   * succeeded, before anything is committed: deltas can still be read. If a step throws, nothing has happened, and the
-   * error is passed on.
+   * Runs all dirty operators; `rows` is the size of the epoch's input. `observer.published` is called when every step has
+   * succeeded, before anything is committed: deltas can still be read. If a step or it throws, nothing has happened, and
+   * the error is passed on.
    */
-  run(rows: number, published: () => void): void {
-    const sampled = rows < TIMED_ROWS
-    if (!sampled) this.steps(this.operators, 1)
+  run(rows: number, observer: Observer, lsn: bigint): void {
+    if (rows >= TIMED_ROWS) this.steps(this.operators, 1)
     else this.steps(this.operators, this.epochs++ % SAMPLE === 0 ? SAMPLE : 0)
     try {
-      published()
+      observer.published(lsn)
     } catch (error) {
       this.abort()
       throw error

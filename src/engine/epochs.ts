@@ -26,6 +26,7 @@ const BUSY: Readonly<Record<Exclude<State, 'idle'>, string>> = {
 export class Epochs {
   state: State = 'idle'
   currentLsn = 0n
+  readonly isReadOnly: boolean
   /** Some subscriber is to be called after the running epoch. */
   private captured = false
   /** Tables of the running transaction that kept late rows out, and those whose late rows somebody is to be told of. */
@@ -33,13 +34,17 @@ export class Epochs {
   private readonly belated: LateGate[] = []
   /** When the last transaction is acknowledged; null: it is. */
   durable: Promise<void> | null = null
+  /** The same of the transaction whose epoch runs. */
+  private logged: Promise<void> | null = null
 
   constructor(
     private readonly definitions: Definitions,
     private readonly history: History,
     /** Null in memory. */
     private readonly durability: Durability | null,
-  ) {}
+  ) {
+    this.isReadOnly = durability?.storage.isReadOnly === true
+  }
 
   /**
    * Hands the rows that a transaction wrote to the circuit, lets constraints judge them, and hands them to the log.
@@ -52,7 +57,7 @@ export class Epochs {
       for (let e = 0; e < entries.length; e++) {
         rows += this.offerRows(entries[e])
       }
-      rules.enforce(true)
+      if (rules.active.length > 0) rules.enforce(true)
     } catch (error) {
       circuit.scheduler.abort()
       rules.end(false)
@@ -105,7 +110,7 @@ export class Epochs {
   epoch(rows: number): Commit {
     const commit = this.step(rows)
     if (this.definitions.circuit.isDue) this.cutOff()
-    const failure = this.notify()
+    const failure = this.captured || this.belated.length > 0 ? this.notify() : null
     if (failure !== null) throw failure
     return commit
   }
@@ -124,18 +129,16 @@ export class Epochs {
   step(rows: number, lsn = this.nextLsn()): Commit {
     this.state = 'epoch'
     this.captured = false
+    this.logged = null
     const { durability } = this
-    let durable: Promise<void> | null = null
+    const { rules, circuit } = this.definitions
     try {
-      this.definitions.circuit.scheduler.run(rows, () => {
-        this.capture(lsn)
-        if (durability !== null && !durability.silent) durable = durability.log(lsn)
-      })
+      circuit.scheduler.run(rows, this, lsn)
       this.currentLsn = lsn
-      this.definitions.rules.end(true)
+      if (rules.active.length > 0) rules.end(true)
       if (this.screened.length > 0) this.endScreening(lsn)
     } catch (error) {
-      this.definitions.rules.end(false)
+      rules.end(false)
       this.endScreening(null)
       this.captured = false
       this.history.discard()
@@ -145,8 +148,15 @@ export class Epochs {
       durability?.afterEpoch(rows)
     }
     if (this.history.isOpen) this.history.confirm()
-    this.durable = durable
-    return new Commit(lsn, durable)
+    this.durable = this.logged
+    return new Commit(lsn, this.logged)
+  }
+
+  /** Every step of an epoch has succeeded, and nothing is committed yet: deltas can be read. Throws what the log throws. */
+  published(lsn: bigint): void {
+    this.capture(lsn)
+    const { durability } = this
+    if (durability !== null && !durability.silent) this.logged = durability.log(lsn)
   }
 
   /** A transaction that the log refused has used up its number. */
@@ -156,7 +166,10 @@ export class Epochs {
 
   private capture(lsn: bigint): void {
     const { followers } = this.definitions
-    for (let f = 0; f < followers.length; f++) if (followers[f].capture(lsn)) this.captured = true
+    for (let f = 0; f < followers.length; f++) {
+      const follower = followers[f]
+      if (follower.relation.isFollowed && follower.capture(lsn)) this.captured = true
+    }
     if (this.history.isOpen) this.history.stage(lsn, followers, this.definitions.circuit.scheduler.list())
   }
 
@@ -181,12 +194,8 @@ export class Epochs {
 
   /** The same, and throws if nothing is ever to change. */
   mustBeWritable(call: string): void {
-    this.mustBeIdle(call)
+    if (this.state !== 'idle') this.mustBeIdle(call)
     if (this.isReadOnly) throw this.refusal(call)
-  }
-
-  get isReadOnly(): boolean {
-    return this.durability?.storage.isReadOnly === true
   }
 
   refusal(call: string): UsageError {

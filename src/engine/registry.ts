@@ -117,12 +117,14 @@ export class Registry {
 
   /** By definition, handle or name; undefined if there is none. Throws SchemaError if a stored definition differs. */
   find(ref: unknown): Entry | undefined {
+    const known = this.byDefinition.get(ref as Relation)
+    if (known !== undefined) return known
     if (typeof ref === 'string') return this.byName.get(ref)
     if (ref instanceof ViewHandle || ref instanceof TableHandle) {
       const entry = this.byDefinition.get(ref.definition)
       return entry?.handle === ref && !ref.dropped ? entry : undefined
     }
-    return this.byDefinition.get(ref as Relation) ?? this.claim(ref)
+    return this.claim(ref)
   }
 
   /** The unclaimed entry that a definition of the program stands for; its circuit may be another now. */

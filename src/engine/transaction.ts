@@ -182,7 +182,7 @@ export class Transaction extends Reads {
     input: I,
     detail: W,
   ): T {
-    this.mustBeOpen()
+    if (this.state !== 'open' || this.pin !== null) this.mustBeOpen()
     this.state = 'writing'
     try {
       const target = this.pendingOf(this.host.writable(table))
@@ -299,7 +299,7 @@ export class Transaction extends Reads {
 
   /** Internal: throws what keeps the transaction from being committed. */
   mustBeSound(): void {
-    this.mustBeOpen()
+    if (this.state !== 'open' || this.pin !== null) this.mustBeOpen()
     if (this.failure !== null) throw this.failure
   }
 
@@ -345,7 +345,7 @@ export class Transaction extends Reads {
       if (touched[t].updates.length > 0) touched[t].updates = []
       touched[t].whole = null
     }
-    this.release()
+    if (this.pin !== null) this.release()
   }
 }
 

@@ -298,10 +298,10 @@ export class Batch {
   /** Forgets the rows, keeps the memory that is its own. */
   clear(): void {
     this.length = 0
-    this.texts?.clear()
     this.order = 'raw'
+    if (this.texts !== null) this.texts.clear()
     if (!this.isShared) {
-      this.heap.clear()
+      if (this.heap.length > 0) this.heap.clear()
       return
     }
     const { length } = this.heap

@@ -279,7 +279,9 @@ export class GroupTable extends SlotIndex {
 
   /** Is there anything beside the records, or was there before this step? */
   get spilled(): boolean {
-    return this.spills.some(m => m.size > 0) || this.undoSpills.some(m => m.size > 0)
+    const { spills, undoSpills } = this
+    for (let a = 0; a < spills.length; a++) if (spills[a].size > 0 || undoSpills[a].size > 0) return true
+    return false
   }
 
   /** What an accumulator of a slot has spilled, now or (`old`) before this step. */
@@ -327,7 +329,8 @@ export class GroupTable extends SlotIndex {
     if (this.firstMark > LAST_MARK) this.clearMarks()
     this.touchedCount = 0
     this.steps++
-    for (const before of this.undoSpills) if (before.size > 0) before.clear()
+    const { undoSpills } = this
+    for (let a = 0; a < undoSpills.length; a++) if (undoSpills[a].size > 0) undoSpills[a].clear()
     if (this.rows.heap.length > this.heapLimit) this.heapLimit = tidyHeap(this.rows, this.size)
   }
 

@@ -135,6 +135,7 @@ export class Trace {
    */
   prepare(delta: Batch): void {
     const added = weightBound(delta)
+    if (this.cold === null && this.bound + added < SAFE_BOUND) return
     if (this.weightBound + added < SAFE_BOUND) return
     this.compactHot()
     let largest = 0

@@ -46,7 +46,7 @@ export interface Reservation {
 
 export class Rules {
   /** Tables of the running transaction that have constraints. */
-  private active: TableRules[] = []
+  readonly active: TableRules[] = []
   private readonly scratch = new Scratch()
   /** What somebody was told is reserved by the running transaction. */
   private readonly reserved: Reservation[] = []

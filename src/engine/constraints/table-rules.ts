@@ -87,12 +87,8 @@ export class TableRules {
 
   /** Its rows go to the circuit as they are, and nowhere else. */
   get isPlain(): boolean {
-    return this.arrange === null && this.isFree
-  }
-
-  /** No constraint has to do with it. */
-  get isFree(): boolean {
-    const { groups, checks, uniques, parents } = this
+    const { arrange, groups, checks, uniques, parents } = this
+    if (arrange !== null) return false
     return groups.length === 0 && checks.length === 0 && uniques.length === 0 && parents.length === 0
   }
 

@@ -162,7 +162,7 @@ export class GroupTarget implements Target {
   scan(input: Batch, from: number, to: number): void {
     const loop = this.scans.last(input.layout, null) ?? this.prepareScan(input.layout)
     const { table } = this
-    const isFar = table.records.bytes >= FAR_BYTES && to - from > 1
+    const isFar = to - from > 1 && table.records.bytes >= FAR_BYTES
     const fetch = isFar ? this.fetches.get(input.layout, null, () => this.code.fetch(input.layout)) : null
     for (let next = from; ; ) {
       const end = fetch === null ? to : Math.min(next + FETCHED_ROWS, to)

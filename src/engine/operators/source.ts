@@ -18,36 +18,33 @@ export class SourceOperator extends Producer {
   version = 0
   /** Whether somebody besides the consumers sees the rows. */
   isFollowed: () => boolean = () => true
+  name!: string
+  store!: Store | null
+  layout!: Layout
   private rows: Batch | null = null
+  /** This epoch's rows are a run of the store already. */
+  private isArranged = false
   private start = 0
-
-  private kept: TableState
 
   /** `store`: null for a stream. `layout`: of the rows it is offered. */
   constructor(name: string, store: Store | null, layout: Layout) {
     super()
-    this.kept = { name, store, layout }
+    this.keep({ name, store, layout })
   }
 
-  get name(): string {
-    return this.kept.name
-  }
-
-  get store(): Store | null {
-    return this.kept.store
-  }
-
-  get layout(): Layout {
-    return this.kept.layout
+  private keep({ name, store, layout }: TableState): void {
+    this.name = name
+    this.store = store
+    this.layout = layout
   }
 
   /** Goes on with other columns; returns what it was. REQUIRES: no epoch runs; the rows are the same but for those. */
   become(kept: TableState): TableState {
-    const before = this.kept
-    this.kept = kept
+    const { name, store, layout } = this
+    this.keep(kept)
     this.version++
     this.flushed()
-    return before
+    return { name, store, layout }
   }
 
   describe(): string[] {
@@ -66,6 +63,7 @@ export class SourceOperator extends Producer {
    */
   offer(rows: Batch): void {
     this.rows = rows
+    this.isArranged = rows.layout === this.store?.layout
     this.dirty = true
   }
 
@@ -100,11 +98,6 @@ export class SourceOperator extends Producer {
     return read
   }
 
-  /** This epoch's rows are a run of the store already. */
-  private get isArranged(): boolean {
-    return this.rows !== null && this.rows.layout === this.store?.layout
-  }
-
   protected current(): Delta | null {
     const { rows: current } = this
     return current === null || current.length === 0 ? null : { batch: current, from: 0, to: current.length }
@@ -118,11 +111,13 @@ export class SourceOperator extends Producer {
   }
 
   commit(): void {
+    const { rows, store } = this
     this.version++
-    if (this.isArranged && this.rows !== null) this.store?.trace.insert(this.rows, true)
-    this.store?.commit()
-    this.start = this.store?.tail.length ?? 0
     this.rows = null
+    if (store === null) return
+    if (this.isArranged && rows !== null) store.trace.insert(rows, true)
+    store.commit()
+    this.start = store.tail.length
   }
 
   abort(): void {

@@ -36,9 +36,8 @@ export function pendingRows(layout: Layout, isPassing: boolean): Batch {
 
 export function putRows(target: PendingTable, rows: unknown, weight: bigint): void {
   if (weight < 0n) mustRetract(target)
-  collect(target)
-  const { pending } = target
-  encodeRows(target, rows, pending, weight)
+  if (target.whole !== null) collect(target)
+  encodeRows(target, rows, target.pending, weight)
 }
 
 /** Appends one row or an array of rows of the user's. Throws RowError on the first that does not fit. */

@@ -7,7 +7,8 @@ export interface TransactOptions {
   readonly retries?: number
 }
 
-const DEFAULT_RETRIES = 10
+/** How often a transaction is run again unless it is told otherwise. */
+export const DEFAULT_RETRIES = 10
 /** The longest wait before another run, in milliseconds. */
 const LONGEST_MS = 50
 

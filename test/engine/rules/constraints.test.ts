@@ -265,7 +265,7 @@ describe('diagnostics', () => {
     pending.reserve(2)
     pending.length = rules.encode([{ id: 1, customer: 8, amount: 5 }], pending, 1n)
     handle.operator.offer(pending)
-    db.definitions.circuit.scheduler.run(1, () => undefined)
+    db.definitions.circuit.scheduler.run(1, { published() {} }, 1n)
     expect(checkConstraints(db).map(f => `${f.table} ${f.name}`)).toEqual([
       'orders primary key',
       'orders byAmount',
