@@ -30,6 +30,7 @@ import {
   clampOf,
   conform,
   filterOf,
+  inputsOf,
   mapOf,
   minus,
   negateOf,
@@ -37,7 +38,9 @@ import {
   schemaOf,
   windowInputs,
   withColumns,
+  withInputs,
 } from './nodes.js'
+import { actsByRow } from './recursion/program.js'
 import { lowerRecursion } from './recursion/timed.js'
 import type {
   FixpointRel,
@@ -55,33 +58,47 @@ import type { WindowOrder } from './window.js'
 
 /** The circuit in primitives. The schema stays. Sources that are views stay sources. */
 export function lower(root: Rel): Rel {
-  const done = new Map<Rel, Rel>()
   const fixpoints = new Map<RecursiveProgram, FixpointRel>()
   const solved = ({ program, inputs }: RecursiveRel): FixpointRel => {
     let fixpoint = fixpoints.get(program)
     if (fixpoint === undefined) {
-      fixpoint = lowerRecursion(program, inputs.map(visit), program.bodies.map(visit))
+      // What acts on single rows is lowered when these have their iterations.
+      const body = once((rel, visit) => {
+        return actsByRow(rel) ? withInputs(rel, inputsOf(rel).map(visit)) : lowerNode(rel, visit)
+      })
+      fixpoint = lowerRecursion(program, inputs.map(visit), program.bodies.map(body), lowerAlone)
       fixpoints.set(program, fixpoint)
     }
     return fixpoint
   }
+  const visit = once((rel): Rel => {
+    if (rel.kind !== 'recursive') return lowerNode(rel, visit)
+    return Object.freeze({ kind: 'result', schema: rel.schema, input: solved(rel), index: rel.index })
+  })
+  return visit(root)
+}
+
+/** Computes something of each node once. */
+function once(make: (rel: Rel, visit: (rel: Rel) => Rel) => Rel): (rel: Rel) => Rel {
+  const done = new Map<Rel, Rel>()
   const visit = (rel: Rel): Rel => {
     let result = done.get(rel)
     if (result === undefined) {
-      result =
-        rel.kind === 'recursive'
-          ? Object.freeze({ kind: 'result', schema: rel.schema, input: solved(rel), index: rel.index })
-          : lowerNode(rel, visit)
+      result = make(rel, visit)
       done.set(rel, result)
     }
     return result
   }
-  return visit(root)
+  return visit
 }
 
-function lowerNode(rel: Exclude<Rel, RecursiveRel>, visit: (rel: Rel) => Rel): Rel {
+/** One node, over inputs that are lowered already. */
+const lowerAlone = (rel: Rel): Rel => lowerNode(rel, input => input)
+
+function lowerNode(rel: Rel, visit: (rel: Rel) => Rel): Rel {
   switch (rel.kind) {
     case 'source':
+    case 'recursive':
     case 'fixpoint':
     case 'result':
       return rel

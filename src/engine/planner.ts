@@ -109,7 +109,7 @@ export class Planner extends Planning {
       rel.schema.columns.map(c => c.index),
     )
     const { fn, sources } = clampCode<Clamp>(this.context, input.kernels.layout, rel.mode)
-    return this.add(new ClampOperator(input, fn, sources, rel.mode))
+    return this.add(new ClampOperator(input, fn, sources, rel.mode), this.loops.of(rel))
   }
 
   /** What an operator keeps of its input. */
@@ -243,8 +243,10 @@ export class Planner extends Planning {
       project,
       sources.texts,
     )
-    this.attachBatch(this.feedsOf(rel.input), schema, flatLayout(schema), operator.raw, operator.errors, operator.feeds)
-    return this.add(operator)
+    const loop = this.loops.of(rel)
+    const feeds = this.feedsOf(rel.input)
+    this.attachBatch(feeds, schema, flatLayout(schema), operator.raw, operator.errors, operator.feeds, loop)
+    return this.add(operator, loop)
   }
 
   private topKOf(rel: TopKRel): TopKOperator {

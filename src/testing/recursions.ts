@@ -7,6 +7,7 @@ import type { ColumnExpr, Expr } from '../circuit/expr.js'
 import { recursiveOf, variableOf, variableSource } from '../circuit/recursion/program.js'
 import type { Rel } from '../circuit/rel.js'
 import type { ColumnSpec, RowSchema } from '../schema/schema.js'
+import { arrayOf } from '../schema/types.js'
 import type { Choices } from './choices.js'
 import * as n from './nodes.js'
 import { samples } from './samples.js'
@@ -34,7 +35,7 @@ export function recursion(c: Surroundings, depth: number): Rel {
     variables.map(variableSource),
     Array.from({ length: 1 + choices.below(2) }, () => narrow(c, c.relation(depth))),
   )
-  const bodies = bases.map(base => n.plus(base, steps.like(base.schema, 1 + choices.below(3))))
+  const bodies = bases.map(base => n.plus(base, ...steps.rules(base.schema)))
   const relations = recursiveOf({ names: ['a', 'b'].slice(0, count), variables, bodies, limit: choices.pick(LIMITS) })
   return choices.pick(relations)
 }
@@ -59,9 +60,21 @@ class Steps {
     private readonly others: readonly Rel[],
   ) {}
 
+  /** What follows from the program's relations, with these columns: often paths, and something made of them. */
+  rules(schema: RowSchema): Rel[] {
+    const { choices } = this.c
+    if (choices.oneIn(2)) return [this.like(schema, 1 + choices.below(3))]
+    const made = choices.oneIn(2) ? this.step(1 + choices.below(2)) : choices.pick(BY_ROW)(this, 1)
+    return [this.like(schema, 1, this.join('inner', 0)), this.like(schema, 1, made)]
+  }
+
+  /** A step, or one of fewer columns. */
+  private rows(depth: number): Rel {
+    return depth > 0 && this.c.choices.oneIn(2) ? this.narrowed(depth - 1) : this.step(depth)
+  }
+
   /** A step with these columns. */
-  like(schema: RowSchema, depth: number): Rel {
-    const rel = this.step(depth)
+  like(schema: RowSchema, depth: number, rel = this.step(depth)): Rel {
     return n.map(
       rel,
       schema.columns.map((c): n.Output => [c.name, this.value(c, columnsOf(rel))]),
@@ -83,7 +96,7 @@ class Steps {
     const self = this.c.choices.pick(this.selves)
     if (depth === 0) return self
     // What only takes rows away leaves little to see.
-    if (this.c.choices.oneIn(2)) return this.join('inner', depth - 1)
+    if (this.c.choices.oneIn(3)) return this.join('inner', depth - 1)
     return this.c.choices.pick(STEPS)(this, depth - 1)
   }
 
@@ -94,6 +107,11 @@ class Steps {
   filter(depth: number): Rel {
     const input = this.step(depth)
     return n.filter(input, this.c.expression('bool', columnsOf(input)))
+  }
+
+  /** Rows that differ become one, with derivations of several iterations. */
+  narrowed(depth: number): Rel {
+    return narrow(this.c, this.step(depth))
   }
 
   plus(depth: number): Rel {
@@ -111,26 +129,74 @@ class Steps {
   }
 
   /** With another relation, or with one that depends on the program too. */
-  join(type: 'inner' | 'semi' | 'anti' | 'left', depth: number): Rel {
+  join(type: JoinType, depth: number): Rel {
     const { choices } = this.c
-    const left = this.step(depth)
+    const left = this.rows(depth)
     const isMonotone = type === 'inner' || type === 'semi'
     const right = isMonotone && choices.oneIn(3) ? this.step(0) : this.other()
-    if (type === 'inner' && choices.oneIn(3)) return this.pairs(type, right, left)
+    if (type === 'right' || (type === 'inner' && choices.oneIn(3))) return this.pairs(type, right, left)
     return this.pairs(type, left, right)
   }
 
-  private pairs(type: 'inner' | 'semi' | 'anti' | 'left', left: Rel, right: Rel): Rel {
+  private pairs(type: JoinType, left: Rel, right: Rel): Rel {
     const { choices } = this.c
     const [l, r] = [columnsOf(left), columnsOf(right, 1)]
-    const visible = type === 'semi' || type === 'anti' ? l : [...l, ...columnsOf(right, 1, type === 'left')]
+    const [outLeft, outRight] = [columnsOf(left, 0, type === 'right'), columnsOf(right, 1, type === 'left')]
+    const visible = type === 'semi' || type === 'anti' ? l : [...outLeft, ...outRight]
     // Mostly the ends of a path.
     const ends = [visible[0], visible[visible.length - 1]]
     const outputs = (choices.oneIn(3) ? [choices.pick(visible), choices.pick(visible)] : ends).map(
       (e, i): n.Output => [`c${i}`, e],
     )
-    const residual = (type === 'inner' || type === 'semi') && choices.oneIn(4) ? this.c.expression('bool', l, r) : null
-    return n.join(type, left, right, [this.key(l, r)], residual, outputs)
+    const residual = choices.oneIn(2) ? this.condition(l, r) : null
+    const on = residual !== null && choices.oneIn(3) ? [] : [this.key(l, r)]
+    return n.join(type, left, right, on, residual, outputs)
+  }
+
+  /** Anything, or a comparison between the sides. */
+  private condition(l: readonly ColumnExpr[], r: readonly ColumnExpr[]): Expr {
+    const { choices } = this.c
+    const [a, b] = this.key(l, r)
+    return choices.oneIn(3) ? this.c.expression('bool', l, r) : n.call(choices.pick(COMPARISONS), 'bool', a, b)
+  }
+
+  /** With what is complete. */
+  asOf(depth: number): Rel {
+    const { choices } = this.c
+    const [left, right] = [this.rows(depth), this.other()]
+    const [l, r] = [columnsOf(left), columnsOf(right, 1)]
+    const type = choices.pick(['inner', 'left'] as const)
+    const [earlier, later] = this.key(l, r)
+    const on = choices.oneIn(2) ? [this.key(l, r)] : []
+    const outputs = [l[0], choices.pick([...l, ...columnsOf(right, 1, type === 'left')])]
+    return n.asOf(
+      type,
+      choices.pick(['le', 'lt', 'ge', 'gt'] as const),
+      left,
+      right,
+      on,
+      [earlier, later],
+      outputs.map((e, i): n.Output => [`c${i}`, e]),
+    )
+  }
+
+  /** Of arrays of the row's own values. */
+  unnest(depth: number): Rel {
+    const { choices } = this.c
+    const input = this.rows(depth)
+    const columns = columnsOf(input)
+    const { type } = choices.pick(columns)
+    const own = columns.filter(c => c.type === type)
+    const array = arrayOf({ type, nullable: own.some(c => c.nullable) })
+    const numbered = choices.oneIn(3)
+    const apart = n.unnest(input, n.fn('makeArray', array, ...own), 'element', numbered, choices.oneIn(3))
+    const [first, ...more] = columnsOf(apart)
+    const element = columnsOf(apart)[columns.length]
+    const outputs = choices.oneIn(3) ? [element, choices.pick(more)] : [first, element]
+    return n.map(
+      apart,
+      outputs.map((e, i): n.Output => [`c${i}`, e]),
+    )
   }
 
   private key(l: readonly ColumnExpr[], r: readonly ColumnExpr[]) {
@@ -152,14 +218,25 @@ class Steps {
   }
 }
 
+type JoinType = 'inner' | 'semi' | 'anti' | 'left' | 'right'
+const COMPARISONS = ['lt', 'le', 'ge', 'gt', 'ne'] as const
+
+/** What acts on each row by itself. */
+const BY_ROW: readonly ((s: Steps, depth: number) => Rel)[] = [
+  (s, depth) => s.join('anti', depth),
+  (s, depth) => s.join('left', depth),
+  (s, depth) => s.join('right', depth),
+  (s, depth) => s.asOf(depth),
+  (s, depth) => s.unnest(depth),
+]
+
 const STEPS: readonly ((s: Steps, depth: number) => Rel)[] = [
   (s, depth) => s.join('inner', depth),
+  ...BY_ROW,
   (s, depth) => s.filter(depth),
-  (s, depth) => s.join('inner', depth),
+  (s, depth) => s.narrowed(depth),
   (s, depth) => s.plus(depth),
   (s, depth) => s.set(depth),
   (s, depth) => s.join('semi', depth),
-  (s, depth) => s.join('anti', depth),
-  (s, depth) => s.join('left', depth),
   (s, depth) => s.distinct(depth),
 ]

@@ -5,8 +5,9 @@
  * node, the others are ordinary relations over it or under it. Within a stratum every operator between two of its relations must
  * be monotone (more rows in, no row out less), or the program means nothing and is refused, with the cycle named:
  *
- *     filter, map, unionAll, union, distinct, join, semiJoin, intersect           always
- *     leftJoin, antiJoin, except (rightJoin: mirrored)     if the other side does not depend on the stratum
+ *     filter, map, unnest, unionAll, union, distinct, join, semiJoin, intersect     always
+ *     leftJoin, antiJoin, asOfJoin, asOfLeftJoin, except (rightJoin: mirrored)     if the other side does not depend on
+ *                                                                                 the stratum
  *
  * What a stratum reads from outside may be any relation, aggregates and all; it is read as a set: rows with a weight above
  * 0 count once. So all weights inside are natural numbers, whatever tables hold, and which rows there are is decided by sets alone
@@ -16,7 +17,16 @@ import { CompileError, quote } from '../../base/errors.js'
 import type { RowSchema } from '../../schema/schema.js'
 import { conform, inputsOf, nodesOf, withInputs } from '../nodes.js'
 import { weightBound } from '../optimise/weights.js'
-import type { JoinRel, RecursiveProgram, Rel, SetRel, SourceRel, VariableDefinition } from '../rel.js'
+import type {
+  AsOfRel,
+  JoinRel,
+  RecursiveProgram,
+  Rel,
+  SetRel,
+  SourceRel,
+  UnnestRel,
+  VariableDefinition,
+} from '../rel.js'
 import { allColumns } from '../substitute.js'
 
 /** Iterations unless the user says otherwise. */
@@ -179,6 +189,17 @@ function mustBeMonotone(stratum: Definitions, k: number, body: Rel, dependent: R
   }
 }
 
+/**
+ * What makes of each row something that depends on that row and on complete relations alone, so that rows that come take
+ * nothing away: monotone, although it may read other relations negatively.
+ */
+export type ByRow = UnnestRel | AsOfRel | (JoinRel & { readonly type: 'left' | 'right' | 'anti' })
+
+export function actsByRow(rel: Rel): rel is ByRow {
+  if (rel.kind === 'join') return rel.type === 'left' || rel.type === 'right' || rel.type === 'anti'
+  return rel.kind === 'unnest' || rel.kind === 'asOf'
+}
+
 interface Obstacle {
   readonly what: string
   readonly hint: string
@@ -199,6 +220,7 @@ function obstacle(node: Rel, depends: (rel: Rel) => boolean): Obstacle | null {
     case 'map':
     case 'plus':
     case 'distinct':
+    case 'unnest':
       return null
     case 'set':
       if (node.op === 'union' || node.op === 'intersect') return null
@@ -210,6 +232,8 @@ function obstacle(node: Rel, depends: (rel: Rel) => boolean): Obstacle | null {
       )
     case 'join':
       return joinObstacle(node, depends, refuse)
+    case 'asOf':
+      return depends(node.right) ? refuse(nodeName(node), node.right) : null
     case 'recursive':
       return refuse('another recursion', first, 'define both together: q.recursive({ a: …, b: … }, ({ a, b }) => …)')
     default:
@@ -220,17 +244,14 @@ function obstacle(node: Rel, depends: (rel: Rel) => boolean): Obstacle | null {
 function joinObstacle(
   node: JoinRel,
   depends: (rel: Rel) => boolean,
-  refuse: (what: string, through?: Rel, hint?: string) => Obstacle,
+  refuse: (what: string, through?: Rel) => Obstacle,
 ): Obstacle | null {
   if (node.type === 'inner' || node.type === 'semi') return null
   const name = nodeName(node)
   // The side whose rows are missed.
   const missed = node.type === 'right' ? node.left : node.right
   if (depends(missed)) return refuse(name, missed)
-  if (node.type === 'full') return refuse(name)
-  if (node.residual === null) return null
-  const hint = 'put a condition on one side into a filter of that side'
-  return refuse(`a condition of ${name} that is no equality`, undefined, hint)
+  return node.type === 'full' ? refuse(name) : null
 }
 
 const JOIN_NAMES: Readonly<Record<JoinRel['type'], string>> = {
@@ -242,8 +263,12 @@ function nodeName(node: Rel): string {
   switch (node.kind) {
     case 'join':
       return JOIN_NAMES[node.type]
+    case 'asOf':
+      return node.type === 'inner' ? 'asOfJoin' : 'asOfLeftJoin'
     case 'topK':
       return 'top'
+    case 'gate':
+      return 'filter with now()'
     case 'plus':
       return 'unionAll'
     case 'set':

@@ -9,6 +9,8 @@
  *
  *     filter, map, plus, negate     pass it on          what does not depend on a variable has 0
  *     join                          the greater of the two
+ *     what acts by row              one more column of the row: an antijoin takes it away, a left join fills it up,
+ *                                   an unnest takes it apart in its iteration, whatever other iterations it has
  *
  * Only where rows are made distinct time matters. That happens in variables: those of the program, whose rows come one
  * iteration after what they follow from, and a further one, without delay, for each clamp within a body. The operator that solves
@@ -17,18 +19,37 @@
 import { assert } from '../../base/errors.js'
 import { type RowSchema, rowSchema } from '../../schema/schema.js'
 import type { Expr } from '../expr.js'
-import { conform, emptyOf, filterOf, inputsOf, joinOf, mapOf, negateOf, nodesOf, plusOf, withInputs } from '../nodes.js'
+import {
+  conform,
+  emptyOf,
+  filterOf,
+  inputsOf,
+  joinOf,
+  mapOf,
+  negateOf,
+  nodesOf,
+  plusOf,
+  schemaOf,
+  withInputs,
+} from '../nodes.js'
 import { weightBound } from '../optimise/weights.js'
 import type { ClampRel, FixpointRel, JoinRel, PlusRel, RecursiveProgram, Rel, VariableDefinition } from '../rel.js'
 import { allColumns, call, columnOf, literal } from '../substitute.js'
-import { variableOf, variableSource } from './program.js'
+import { actsByRow, type ByRow, variableOf, variableSource } from './program.js'
 
 /**
- * The program as a fixpoint. `inputs` are what it reads, `bodies` those of the program; all lowered.
- * ENSURES: between the variables of the loop there are filters, maps, negations, sums and joins only.
+ * The program as a fixpoint. `inputs` are what it reads, `bodies` those of the program; all lowered, but for what acts by
+ * row in a body: that is for `lowerNode`, which lowers one node.
+ * ENSURES: between the variables of the loop there are filters, maps, negations, sums, joins, unnests and clamps only; of
+ * the latter those of what acts by row, which clamp the weight that a row has in an iteration.
  */
-export function lowerRecursion(program: RecursiveProgram, inputs: readonly Rel[], bodies: readonly Rel[]): FixpointRel {
-  return new Timing(program, inputs).fixpoint(bodies)
+export function lowerRecursion(
+  program: RecursiveProgram,
+  inputs: readonly Rel[],
+  bodies: readonly Rel[],
+  lowerNode: (rel: Rel) => Rel,
+): FixpointRel {
+  return new Timing(program, inputs, lowerNode).fixpoint(bodies)
 }
 
 class Timing {
@@ -41,6 +62,7 @@ class Timing {
   constructor(
     private readonly program: RecursiveProgram,
     private readonly inputs: readonly Rel[],
+    private readonly lowerNode: (rel: Rel) => Rel,
   ) {
     this.variables = program.variables.map(v => variableOf(withIteration(v.schema)))
   }
@@ -83,11 +105,15 @@ class Timing {
       const parameter = this.program.parameters.indexOf(rel.relation as VariableDefinition)
       return parameter < 0 ? rel : this.inputs[parameter]
     }
-    const inputs = inputsOf(rel).map(input => this.visit(input))
-    return withInputs(rel, inputs)
+    const complete = withInputs(
+      rel,
+      inputsOf(rel).map(input => this.visit(input)),
+    )
+    return actsByRow(complete) ? this.lowerNode(complete) : complete
   }
 
   private withTime(rel: Rel): Rel {
+    if (actsByRow(rel)) return this.byRow(rel)
     switch (rel.kind) {
       case 'source':
         return variableSource(this.variables[this.program.variables.indexOf(rel.relation as VariableDefinition)])
@@ -128,6 +154,22 @@ class Timing {
     const time = a === b ? a : call('if', [call('lt', [a, b], 'bool'), b, a], 'u32')
     const { on, residual, exprs, band } = rel
     return joinOf({ left, right, on, residual, band, exprs: [...exprs, time], schema: withIteration(rel.schema) })
+  }
+
+  /** REQUIRES: but for the rows acted on, nothing it reads depends on a variable. */
+  private byRow(rel: ByRow): Rel {
+    const schema = withIteration(rel.schema)
+    if (rel.kind !== 'unnest') {
+      const [left, right] = [this.visit(rel.left), this.visit(rel.right)]
+      const iteration = rel.type === 'right' ? iterationOf(right, 1) : iterationOf(left)
+      return this.lowerNode({ ...rel, left, right, exprs: [...rel.exprs, iteration], schema })
+    }
+    const input = this.visit(rel.input)
+    const width = rel.input.schema.columns.length
+    const wide = schemaOf(rel.schema.name, [...input.schema.columns, ...rel.schema.columns.slice(width)])
+    const apart = this.lowerNode({ ...rel, input, schema: wide })
+    const [iteration, ...elements] = allColumns(apart.schema).slice(width)
+    return mapOf(apart, [...allColumns(apart.schema).slice(0, width), ...elements, iteration], schema)
   }
 
   /** Weights inside a recursion are natural numbers, but for the rows that an antijoin takes away. */

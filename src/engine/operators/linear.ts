@@ -29,10 +29,6 @@ export class LinearOperator extends BatchProducer {
     if (this.out.length > 0) this.wakeConsumers()
   }
 
-  override advance(): void {
-    this.out.clear()
-  }
-
   override commit(): void {
     this.out.clear()
     this.errors.commit()

@@ -206,6 +206,10 @@ export abstract class BatchProducer extends Producer {
     return []
   }
 
+  override advance(): void {
+    this.out.clear()
+  }
+
   commit(): void {
     this.out.clear()
   }

@@ -78,6 +78,11 @@ export class UnnestOperator extends LinearOperator {
     out.length = k + 1
   }
 
+  override advance(): void {
+    super.advance()
+    this.raw.clear()
+  }
+
   override commit(): void {
     super.commit()
     this.raw.clear()
