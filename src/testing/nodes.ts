@@ -128,7 +128,8 @@ export function recursive(of: RecursiveProgram, inputs: readonly Rel[], index: n
   return Object.freeze({ kind: 'recursive', schema: of.variables[index].schema, inputs, program: of, index })
 }
 
-export const source = (relation: Relation): Rel => Object.freeze({ kind: 'source', schema: relation.schema, relation })
+export const source = (relation: Relation | VariableDefinition): Rel =>
+  Object.freeze({ kind: 'source', schema: relation.schema, relation })
 
 export function filter(input: Rel, predicate: Expr): FilterRel {
   return Object.freeze({ kind: 'filter', schema: input.schema, input, predicate })

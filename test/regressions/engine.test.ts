@@ -1,6 +1,5 @@
 /** Bugs that were found once, each with the least that shows it. What other tests cover anyway is not repeated here. */
 import { expect, it } from 'vitest'
-import { variableSource } from '../../src/circuit/recursion/program.js'
 import { SimulatedEnv } from '../../src/env/simulated.js'
 import { count, i32, i64, max, min, open, string, table, view } from '../../src/index.js'
 import { checkIncremental, replay } from '../../src/testing/index.js'
@@ -279,13 +278,13 @@ it('a recursion that goes on for ever fails its view, also where nothing of it i
       ['y', 'i64', false],
     ]),
   )
-  const path = variableSource(paths)
+  const path = n.source(paths)
   const [x, y, x2, y2] = [0, 1, 0, 1].map((c, i) => n.column(path.schema, c, i < 2 ? 0 : 1))
   const longer = n.join(...(['inner', path, path, [[y, x2, false]], null] as const), [
     ['x', x],
     ['y', y2],
   ])
-  const program = n.program(['a'], [given], [paths], [n.plus(variableSource(given), longer)], 1)
+  const program = n.program(['a'], [given], [paths], [n.plus(n.source(given), longer)], 1)
   const all = n.recursive(program, [edges], 0)
   const none = n.join('inner', edges, all, [], n.literal('bool', false), [['x', n.column(e.schema, 0)]])
   const rows = [
