@@ -1,5 +1,5 @@
 /**
- * Exact sums of doubles, on big integers: the reference for the engine's faster accumulator, and its slow tier.
+ * Exact sums of doubles, on big integers: the reference for the engine's faster accumulators.
  *
  * Every finite double is a whole number of units of 2^-1074, so a sum of weighted doubles is an integer: additions
  * and retractions cancel exactly, in any order, and only `result` rounds. Infinities and NaN are counted.
@@ -65,19 +65,6 @@ export class ExactSum {
     else if (x === Infinity) this.positiveInfinities += weight
     else if (x === -Infinity) this.negativeInfinities += weight
     else this.nans += weight
-  }
-
-  /** Adds another sum `weight` times. */
-  addSum(other: ExactSum, weight: bigint): void {
-    this.units += other.units * weight
-    this.positiveInfinities += other.positiveInfinities * weight
-    this.negativeInfinities += other.negativeInfinities * weight
-    this.nans += other.nans * weight
-  }
-
-  /** Whether everything that was added has been taken away, or cancels. */
-  get isZero(): boolean {
-    return this.units === 0n && this.positiveInfinities === 0n && this.negativeInfinities === 0n && this.nans === 0n
   }
 
   /** The double nearest to the exact sum (ties to even); never -0. */

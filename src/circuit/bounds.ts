@@ -36,7 +36,7 @@ import type {
 import { Failure } from './scalar.js'
 import { stepJoin } from './steps.js'
 import { columnOf, detailed, exprKey, literal, replaceColumns, sameExpr } from './substitute.js'
-import { distancesOf, isFrameAggregate } from './window.js'
+import { distancesOf, isAggregate } from './window.js'
 
 export type Signal = { readonly kind: 'waterline'; readonly table: TableDefinition; readonly column: number }
 
@@ -176,8 +176,9 @@ function windowReach({ order, functions }: WindowRel): { readonly changed: bigin
   let [changed, needed] = [0n, 0n]
   const [by] = order
   if (order.length !== 1 || by.expr.nullable || !isWhole(by.expr.type) || isFloat(by.expr.type)) return null
-  for (const { fn, frame } of functions) {
-    if (!isFrameAggregate(fn) || frame.mode !== 'range' || frame.start === null || frame.end === null) return null
+  for (const spec of functions) {
+    const { frame } = spec
+    if (!isAggregate(spec) || frame.mode !== 'range' || frame.start === null || frame.end === null) return null
     const [[a], [, b]] = [distancesOf(frame.start, by.expr.type), distancesOf(frame.end, by.expr.type)]
     const [start, end] = by.descending ? [-b, -a] : [a, b]
     changed = greater(changed, end)

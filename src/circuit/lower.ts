@@ -22,10 +22,11 @@
  *   unnest is a column, and columns of its input that it does not pass on stand behind those that it does;
  * - the same rows come out and the same failures are recorded as `rel.ts` defines.
  */
-import type { ColumnExpr, Expr } from './expr.js'
+import type { ColumnExpr } from './expr.js'
 import { lowerAggregate } from './lower-aggregate.js'
 import { lowerAsOf } from './lower-asof.js'
 import { lowerJoin } from './lower-join.js'
+import { lowerWindow } from './lower-window.js'
 import {
   clampOf,
   conform,
@@ -35,26 +36,13 @@ import {
   minus,
   negateOf,
   plusOf,
-  schemaOf,
-  windowInputs,
   withColumns,
   withInputs,
 } from './nodes.js'
 import { actsByRow } from './recursion/program.js'
 import { lowerRecursion } from './recursion/timed.js'
-import type {
-  FixpointRel,
-  RecursiveProgram,
-  RecursiveRel,
-  Rel,
-  SessionRel,
-  SetRel,
-  TopKRel,
-  UnnestRel,
-  WindowRel,
-} from './rel.js'
-import { allColumns, call, columnOf, exprKey } from './substitute.js'
-import type { WindowOrder } from './window.js'
+import type { FixpointRel, RecursiveProgram, RecursiveRel, Rel, SessionRel, SetRel, TopKRel, UnnestRel } from './rel.js'
+import { allColumns, columnOf } from './substitute.js'
 
 /** The circuit in primitives. The schema stays. Sources that are views stay sources. */
 export function lower(root: Rel): Rel {
@@ -180,42 +168,4 @@ function lowerTopK(rel: TopKRel, input: Rel): Rel {
     order: rel.order.map((o, i) => Object.freeze({ ...o, expr: column(rel.keys.length + i) })),
   })
   return wide.rel === input ? Object.freeze({ ...top, schema: rel.schema }) : mapOf(top, columns, rel.schema)
-}
-
-/** Where NULL is to stand elsewhere than rows have it, a column that says whether it is NULL comes first in the order. */
-function naturalOrder(order: readonly WindowOrder[]): WindowOrder[] {
-  return order.flatMap(term => {
-    const { expr, descending, nullsFirst } = term
-    const natural: WindowOrder = { ...term, nullsFirst: !descending }
-    if (!expr.nullable || nullsFirst === !descending) return [natural]
-    const isNull = call('isNull', [expr], 'bool')
-    return [{ expr: isNull, descending: nullsFirst, nullsFirst: !nullsFirst }, natural]
-  })
-}
-
-/** As for topK; the columns in between are taken off again. */
-function lowerWindow(given: WindowRel, input: Rel): Rel {
-  const rel: WindowRel = { ...given, order: naturalOrder(given.order) }
-  const wide = withColumns(input, windowInputs(rel), 'window')
-  const place = new Map(windowInputs(rel).map((expr, i) => [exprKey(expr), wide.at[i]]))
-  const column = (expr: Expr): ColumnExpr => columnOf(wide.rel.schema, place.get(exprKey(expr)) as number)
-  const added = given.schema.columns.slice(input.schema.columns.length)
-  const lowered: WindowRel = Object.freeze({
-    ...rel,
-    input: wide.rel,
-    partition: rel.partition.map(column),
-    order: rel.order.map(o => Object.freeze({ ...o, expr: column(o.expr) })),
-    functions: rel.functions.map(f =>
-      Object.freeze({ ...f, arg: f.arg && column(f.arg), fallback: f.fallback && column(f.fallback) }),
-    ),
-    schema: wide.rel === input ? given.schema : schemaOf('window', [...wide.rel.schema.columns, ...added]),
-  })
-  if (wide.rel === input) return lowered
-  const width = wide.rel.schema.columns.length
-  const kept = [...input.schema.columns.keys(), ...added.map((_, i) => width + i)]
-  return mapOf(
-    lowered,
-    kept.map(i => columnOf(lowered.schema, i)),
-    given.schema,
-  )
 }

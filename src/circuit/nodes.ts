@@ -286,13 +286,17 @@ export function exprsOf({ filter, args, order }: AggregateSpec): Expr[] {
 export function replaceInAggregate(spec: AggregateSpec, replace: (column: ColumnExpr) => Expr): AggregateSpec {
   const before = exprsOf(spec)
   const after = replaceAll(before, replace)
-  if (after.every((e, i) => e === before[i])) return spec
   let next = 0
+  return after.every((e, i) => e === before[i]) ? spec : replaceExprs(spec, () => after[next++])
+}
+
+/** The aggregate with other expressions, taken in the order of `exprsOf`. */
+export function replaceExprs(spec: AggregateSpec, take: () => Expr): AggregateSpec {
   return Object.freeze({
     ...spec,
-    filter: spec.filter === null ? null : after[next++],
-    args: spec.args.map(() => after[next++]),
-    order: spec.order.map(o => Object.freeze({ ...o, expr: after[next++] })),
+    filter: spec.filter === null ? null : take(),
+    args: spec.args.map(take),
+    order: spec.order.map(o => Object.freeze({ ...o, expr: take() })),
   })
 }
 

@@ -253,9 +253,10 @@ const orderText = ({ expr, descending, nullsFirst }: WindowOrder): string => {
 
 /** `total = sum(amount) over rows 2 preceding to current`. */
 export function printWindowFunction(spec: WindowSpec): string {
+  const over = isRank(spec.fn) || isOffset(spec.fn) ? '' : ` over ${frameText(spec.frame)}`
+  if (spec.aggregate !== undefined) return `${printName(spec.name)} = ${printAggregate(spec.aggregate)}${over}`
   const args = [...windowExprs(spec).map(e => printExpr(e)), ...(spec.n > 0 ? [String(spec.n)] : [])].join(', ')
   const nulls = spec.ignoreNulls ? ' ignore nulls' : ''
-  const over = isRank(spec.fn) || isOffset(spec.fn) ? '' : ` over ${frameText(spec.frame)}`
   return `${printName(spec.name)} = ${spec.fn}(${args || (spec.fn === 'count' ? '*' : '')})${nulls}${over}`
 }
 

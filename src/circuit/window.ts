@@ -8,19 +8,23 @@
 import { MICROS_PER_DAY } from '../schema/calendar.js'
 import { formatInterval } from '../schema/interval.js'
 import { isFloat, type TypeName } from '../schema/types.js'
+import { type AggregateFn, aggregateColumn, valueCanFail } from './aggregates/index.js'
 import { meanType, sumType } from './aggregates/sums.js'
 import type { Expr } from './expr.js'
+import { aggregateKey, exprsOf, replaceExprs } from './nodes.js'
+import type { AggregateSpec } from './rel.js'
 import type { CalendarSpan } from './scalar.js'
+import { call, canFail, literal } from './substitute.js'
 
 export type RankFn = 'rowNumber' | 'rank' | 'denseRank' | 'percentRank' | 'cumeDist' | 'ntile'
 export type OffsetFn = 'lag' | 'lead'
 export type ValueFn = 'firstValue' | 'lastValue' | 'nthValue'
-/** Aggregates that may be taken over frames. */
+/** Aggregates that have an argument at most, and are window functions like the others. */
 export const FRAME_AGGREGATES = [
   ...(['count', 'sum', 'avg', 'min', 'max', 'boolAnd', 'boolOr', 'bitAnd', 'bitOr', 'bitXor'] as const),
 ] as const
 export type FrameAggregateFn = (typeof FRAME_AGGREGATES)[number]
-export type WindowFn = RankFn | OffsetFn | ValueFn | FrameAggregateFn
+export type WindowFn = RankFn | OffsetFn | ValueFn | AggregateFn
 
 /**
  * Where a frame begins or ends, seen from the current row: null is UNBOUNDED; a negative number is so much PRECEDING, a
@@ -54,6 +58,13 @@ export interface WindowSpec {
   readonly ignoreNulls: boolean
   /** Of aggregates, firstValue, lastValue and nthValue. */
   readonly frame: Frame
+  /**
+   * The aggregate over the frame's rows, where `arg` does not say it all; `fn` is its own and `arg` null. One that goes by
+   * an order and has none takes the rows as they stand in the partition.
+   */
+  readonly aggregate?: AggregateSpec
+  /** Made by lowering only: what the aggregate's definition makes of the arguments. */
+  readonly columns?: readonly Expr[]
 }
 
 /** One column of the order. */
@@ -69,6 +80,9 @@ export const isOffset = (fn: WindowFn): fn is OffsetFn => fn === 'lag' || fn ===
 export const isValue = (fn: WindowFn): fn is ValueFn => fn === 'firstValue' || fn === 'lastValue' || fn === 'nthValue'
 
 export const isFrameAggregate = (fn: string): fn is FrameAggregateFn => FRAME_AGGREGATES.includes(fn as never)
+
+/** Whether a function is about the rows of its frame and nothing else. */
+export const isAggregate = ({ fn, aggregate }: WindowSpec): boolean => aggregate !== undefined || isFrameAggregate(fn)
 
 /** -1 for PRECEDING, 1 for FOLLOWING. The parts of a span of months have one sign. */
 export function signOf(bound: NonNullable<Bound>): number {
@@ -95,7 +109,8 @@ export function canBeEmpty({ start, end, exclude }: Frame): boolean {
 
 /** Type and nullability of a function's column. */
 export function windowResult(spec: Omit<WindowSpec, 'name'>): { readonly type: TypeName; readonly nullable: boolean } {
-  const { fn, arg, fallback, frame } = spec
+  const { fn, arg, fallback, frame, aggregate } = spec
+  if (aggregate !== undefined) return aggregateColumn(aggregate, canBeEmpty(frame))
   if (fn === 'percentRank' || fn === 'cumeDist') return { type: 'f64', nullable: false }
   if (isRank(fn) || fn === 'count' || arg === null) return { type: 'i64', nullable: false }
   if (isOffset(fn)) return { type: arg.type, nullable: arg.nullable || (fallback?.nullable ?? true) }
@@ -104,16 +119,41 @@ export function windowResult(spec: Omit<WindowSpec, 'name'>): { readonly type: T
   return { type: fn === 'avg' ? meanType(arg.type) : arg.type, nullable }
 }
 
-/** Whether the function's own computation can fail: a sum of integers or decimals that leaves its range. */
-export const windowFnCanFail = ({ fn, arg }: WindowSpec): boolean => fn === 'sum' && arg !== null && !isFloat(arg.type)
+/** Whether the function's own computation can fail, as a sum of integers or decimals that leaves its range. */
+export function windowFnCanFail({ fn, arg, aggregate }: WindowSpec): boolean {
+  if (aggregate === undefined) return fn === 'sum' && arg !== null && !isFloat(arg.type)
+  return valueCanFail(
+    aggregate.fn,
+    aggregate.args.map(a => a.type),
+  )
+}
 
-/** The expressions of a function. */
-export const windowExprs = ({ arg, fallback }: WindowSpec): Expr[] =>
-  [arg, fallback].filter((e): e is Expr => e !== null)
+/** An expression of an aggregate, which is not evaluated for rows that its FILTER leaves out. */
+export const within = (filter: Expr | null, expr: Expr): Expr =>
+  filter === null ? expr : call('if', [filter, expr, literal(expr.type, null)], expr.type)
+
+/** The expressions of a function, in the order in which they are evaluated. */
+export function windowExprs({ arg, fallback, aggregate, columns = [] }: WindowSpec): Expr[] {
+  const filter = aggregate?.filter ?? null
+  const own = aggregate === undefined ? [] : exprsOf(aggregate)
+  const guarded = own.map(e => (e !== filter && canFail(e) ? within(filter, e) : e))
+  return [arg, fallback, ...guarded, ...columns].filter((e): e is Expr => e !== null)
+}
+
+/** The function with other expressions, taken in the order of `windowExprs`. */
+export function withWindowExprs(spec: WindowSpec, take: () => Expr): WindowSpec {
+  const { arg, fallback, aggregate, columns } = spec
+  return Object.freeze({
+    ...{ ...spec, arg: arg && take(), fallback: fallback && take() },
+    ...(aggregate === undefined ? {} : { aggregate: replaceExprs(aggregate, take) }),
+    ...(columns === undefined ? {} : { columns: columns.map(take) }),
+  })
+}
 
 /** Text that tells functions apart but for their expressions and names. */
-export function windowFnKey({ fn, n, ignoreNulls, frame }: WindowSpec): string {
-  return `${fn}:${n}:${ignoreNulls}:${isRank(fn) || isOffset(fn) ? '' : frameText(frame)}`
+export function windowFnKey({ fn, n, ignoreNulls, frame, aggregate }: WindowSpec): string {
+  const own = aggregate === undefined ? '' : aggregateKey(aggregate)
+  return `${fn}:${n}:${ignoreNulls}:${isRank(fn) || isOffset(fn) ? '' : frameText(frame)}:${own}`
 }
 
 const bound = (b: Bound, unbounded: string): string => {

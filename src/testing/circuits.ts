@@ -337,6 +337,10 @@ function windowFunction(c: Circuits, columns: readonly ColumnExpr[], ranged: Typ
         n: fn === 'nthValue' || ignoreNulls ? 1 + choices.below(3) : choices.below(3),
       }
     }
+    case 2: {
+      const aggregate = n.aggregateSpec(anAggregate(c, 'framed', columns))
+      return { fn: aggregate.fn, arg: null, aggregate, frame }
+    }
     default: {
       const fn = choices.pick(FRAME_FNS)
       const { args, optional } = AGGREGATES[fn]

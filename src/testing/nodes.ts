@@ -184,11 +184,13 @@ export type AggregateOutput = readonly [
   options?: AggregateOptions,
 ]
 
+export function aggregateSpec([name, fn, given, options = {}]: AggregateOutput): AggregateSpec {
+  const args = given === null ? [] : Array.isArray(given) ? (given as Expr[]) : [given as Expr]
+  return Object.freeze({ name, fn, args, ...{ filter: null, distinct: false, order: [], detail: null }, ...options })
+}
+
 export function aggregate(input: Rel, keys: readonly Output[], aggregates: readonly AggregateOutput[]): AggregateRel {
-  const specs = aggregates.map(([name, fn, given, options = {}]): AggregateSpec => {
-    const args = given === null ? [] : Array.isArray(given) ? (given as Expr[]) : [given as Expr]
-    return Object.freeze({ name, fn, args, ...{ filter: null, distinct: false, order: [], detail: null }, ...options })
-  })
+  const specs = aggregates.map(aggregateSpec)
   const columns = specs.map((spec): ColumnSpec => ({ name: spec.name, ...aggregateColumn(spec, keys.length === 0) }))
   return Object.freeze({
     ...{ kind: 'aggregate', input, keys: keys.map(k => k[1]) },
@@ -216,7 +218,8 @@ export function window(
   functions: readonly (readonly [name: string, spec: WindowFunction])[],
 ): WindowRel {
   const specs = functions.map(([name, spec]): WindowSpec => {
-    return { fallback: null, n: 0, ignoreNulls: false, frame: DEFAULT_FRAME, ...spec, name }
+    const aggregate = spec.aggregate === undefined ? {} : { aggregate: { ...spec.aggregate, name } }
+    return { fallback: null, n: 0, ignoreNulls: false, frame: DEFAULT_FRAME, ...spec, name, ...aggregate }
   })
   const columns = specs.map((spec): ColumnSpec => ({ name: spec.name, ...windowResult(spec) }))
   const schema = rowSchema('window', [...input.schema.columns, ...columns])

@@ -200,13 +200,14 @@ function printDetail(detail: AggregateDetail): string {
 }
 
 function windowFunction(spec: WindowSpec, expr: (e: Expr) => string): string {
-  const { fn, arg, fallback, n, ignoreNulls, frame } = spec
+  const { fn, arg, fallback, n, ignoreNulls, frame, aggregate } = spec
   const bound = (b: Bound) =>
     b === null ? 'null' : typeof b !== 'object' ? printValue(b) : `{ months: ${b.months}, micros: ${b.micros}n }`
   const { mode, start, end, exclude } = frame
   const framed = `{ mode: '${mode}', start: ${bound(start)}, end: ${bound(end)}, exclude: '${exclude}' }`
   const [value, other] = [arg, fallback].map(e => (e === null ? null : expr(e)))
-  return `{ fn: '${fn}', arg: ${value}, fallback: ${other}, n: ${n}, ignoreNulls: ${ignoreNulls}, frame: ${framed} }`
+  const own = aggregate === undefined ? '' : `, aggregate: n.aggregateSpec(${printAggregate(aggregate, expr)})`
+  return `{ fn: '${fn}', arg: ${value}, fallback: ${other}, n: ${n}, ignoreNulls: ${ignoreNulls}, frame: ${framed}${own} }`
 }
 
 function printExpr(expr: Expr, inputs: readonly string[]): string {

@@ -172,12 +172,40 @@ const AGGREGATES = [
   ['bitXor', 'bit_xor', ['k', 'b']],
 ] as const
 
+/** Of one argument, and of pairs y, x. */
+const STATISTICS = [
+  ['varPop', 'var_pop'],
+  ['varSamp', 'var_samp'],
+  ['stddevPop', 'stddev_pop'],
+  ['stddevSamp', 'stddev_samp'],
+] as const
+const PAIRS = [
+  ['covarPop', 'covar_pop'],
+  ['covarSamp', 'covar_samp'],
+  ['corr', 'corr'],
+  ['regrCount', 'regr_count'],
+  ['regrAvgX', 'regr_avgx'],
+  ['regrAvgY', 'regr_avgy'],
+  ['regrSxx', 'regr_sxx'],
+  ['regrSyy', 'regr_syy'],
+  ['regrSxy', 'regr_sxy'],
+  ['regrSlope', 'regr_slope'],
+  ['regrIntercept', 'regr_intercept'],
+  ['regrR2', 'regr_r2'],
+] as const
+/** In the order of the partition. */
+const LISTS = [
+  ['arrayAgg', 'array_agg(k)', 'k', null],
+  ['jsonAgg', 'json_agg(k)', 'k', null],
+  ['stringAgg', "string_agg(name, '; ')", 'name', '; '],
+] as const
+
 function randomQuery(): Query {
   const partition = oneOf([[], ['g'], ['g', 'flag']])
-  const kind = pick(5)
+  const kind = pick(8)
   const by = pick(8) === 0 ? undefined : oneOf(['k', 'b', 'x', 'd', 'at', 'name'])
   /** Where ties would decide, a unique column ends the order. */
-  const unique = kind === 1 || kind === 2 || kind === 3
+  const unique = kind === 1 || kind === 2 || kind === 3 || kind === 4
   const order = [...(by === undefined ? [] : [by]), ...(unique ? ['id'] : [])].map(name => ({
     ...{ name, descending: pick(2) === 0, nullsFirst: pick(2) === 0 },
   }))
@@ -195,6 +223,12 @@ function randomQuery(): Query {
     ),
     sql: `SELECT id, (${call} ${over(frame)})::text AS w FROM t`,
   })
+  const where = pick(3) === 0 ? n.call('gt', 'bool', column('k'), n.literal('i32', 0)) : null
+  const framed = (given: n.AggregateOutput, call: string, { frame, sql }: ReturnType<typeof randomFrame>): Query => {
+    const aggregate = { ...n.aggregateSpec(given), filter: where }
+    const filter = where === null ? '' : ' FILTER (WHERE k > 0)'
+    return build({ fn: aggregate.fn, arg: null, aggregate, frame }, `${call}${filter}`, sql)
+  }
   switch (kind) {
     case 0: {
       const [fn, sql] = oneOf(RANKS)
@@ -218,6 +252,20 @@ function randomQuery(): Query {
       const arg = oneOf(['k', 'name', 'b'])
       return build({ fn, arg: column(arg), n: nth, frame }, `${sql}(${arg}${nth > 0 ? `, ${nth}` : ''})`, frameSql)
     }
+    case 4: {
+      const [fn, sql, arg, detail] = oneOf(LISTS)
+      return framed(['w', fn, column(arg), { detail }], sql, randomFrame(['rows', 'groups'], by))
+    }
+    case 5: {
+      const [fn, sql] = oneOf(STATISTICS)
+      const arg = oneOf(['k', 'b', 'x'])
+      return framed(['w', fn, column(arg)], `${sql}(${arg})`, randomFrame(['range', 'groups'], by))
+    }
+    case 6: {
+      const [fn, sql] = oneOf(PAIRS)
+      const [y, x] = [oneOf(['k', 'b', 'x']), oneOf(['k', 'b', 'x'])]
+      return framed(['w', fn, [column(y), column(x)]], `${sql}(${y}, ${x})`, randomFrame(['range', 'groups'], by))
+    }
     default: {
       const [fn, sql, args] = oneOf(AGGREGATES)
       const arg: string = oneOf(args)
@@ -235,6 +283,13 @@ function plain(value: Value, type: string): Value {
   if (type === 'bool') return value === 'true'
   if (type === 'date') return Date.parse(`${value}T00:00:00Z`) / 86_400_000
   if (type === 'timestamp') return BigInt(Date.parse(`${value.replace(' ', 'T')}Z`)) * 1000n
+  if (type === 'json') return JSON.parse(value) as Value
+  // An array of integers.
+  if (value.startsWith('{'))
+    return value
+      .slice(1, -1)
+      .split(',')
+      .map(v => (v === 'NULL' ? null : Number(v))) as never
   return type === 'string' ? value : Number(value)
 }
 

@@ -1,8 +1,11 @@
 /** The types of window functions. Checked by tsc. */
 import { expect, expectTypeOf, test } from 'vitest'
 import {
+  argMin,
+  arrayAgg,
   avg,
   count,
+  countDistinct,
   denseRank,
   firstValue,
   i32,
@@ -10,6 +13,8 @@ import {
   lag,
   lead,
   max,
+  median,
+  mode,
   nthValue,
   over,
   percentRank,
@@ -20,6 +25,7 @@ import {
   table,
   timestamp,
   u64,
+  varSamp,
   view,
 } from '../../src/circuit/index.js'
 
@@ -97,6 +103,41 @@ test('frames that may be empty make values that may be NULL', () => {
   expectTypeOf<RowType<typeof before>['most']>().toEqualTypeOf<bigint | null>()
   expectTypeOf<RowType<typeof before>['mean']>().toEqualTypeOf<number>()
   expectTypeOf<RowType<typeof before>['others']>().toEqualTypeOf<bigint | null>()
+})
+
+test('aggregates have the types that they have in groups', () => {
+  const all = view('all', q =>
+    q.from(trades).window(
+      { orderBy: [{ by: t => t.at }] },
+      {
+        prices: arrayAgg(t => t.price),
+        middle: median(t => t.size),
+        spread: varSamp(t => t.price),
+        first: over(
+          argMin(
+            t => t.symbol,
+            t => t.price,
+          ),
+          { rows: ['current', { following: 2 }] },
+        ),
+        different: countDistinct(t => t.symbol),
+        before: over(
+          mode(t => t.symbol),
+          { rows: ['unbounded', { preceding: 1 }] },
+        ),
+      },
+    ),
+  )
+  expectTypeOf<
+    Pick<RowType<typeof all>, 'prices' | 'middle' | 'spread' | 'first' | 'different' | 'before'>
+  >().toEqualTypeOf<{
+    prices: readonly bigint[]
+    middle: number | null
+    spread: number | null
+    first: string | null
+    different: bigint
+    before: string | null
+  }>()
 })
 
 test('what is refused', () => {

@@ -62,6 +62,8 @@ export interface Ordered {
   readonly terms: readonly { readonly at: number; readonly descending: boolean }[]
   /** The order ends with all of its columns. */
   readonly all?: boolean
+  /** Over a frame the rows stand as they do in the partition, unless the user says otherwise. */
+  readonly inFrameOrder?: boolean
   /** The value: a column of the first or last row; from rows by rank; or from all rows. */
   readonly read: 'first' | 'last' | RankReader | WalkReader
   /** The column that `first`, `last` and rank readers look at. */
@@ -113,6 +115,8 @@ export interface AggregateDefinition {
   readonly plan: Linear | Ordered
   /** What it is over other rows; `rows` has `keys` group columns, then what `spec` reads. */
   readonly source?: (rows: Rel, keys: number, spec: AggregateSpec) => Source
+  /** What it is over the rows of a frame, which are its own, if that is not `plan`. */
+  readonly framePlan?: Ordered
   /** May its value not exist? That fails the group. */
   readonly canFail?: (types: readonly TypeName[]) => boolean
 }

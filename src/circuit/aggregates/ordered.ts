@@ -54,7 +54,7 @@ const endOf = (read: 'first' | 'last'): AggregateDefinition => ({
   args: [ANY],
   type: typeOfFirst,
   nullable: firstIsNullable,
-  plan: { kind: 'ordered', required: [], terms: BY_VALUE, read, value: 0 },
+  plan: { kind: 'ordered', required: [], terms: BY_VALUE, inFrameOrder: true, read, value: 0 },
 })
 export const first = endOf('first')
 export const last = endOf('last')
@@ -143,6 +143,14 @@ export const mode: AggregateDefinition = {
     const order = [{ expr: n, descending: true }]
     return { rel: counted, spec: { ...spec, fn: 'first', args: [value], filter: null, order } }
   },
+  framePlan: { kind: 'ordered', required: [0], terms: BY_VALUE, read: { walk: mostFrequent }, value: 0 },
+}
+
+/** REQUIRES: each value stands once. */
+function mostFrequent(rows: Iterable<WalkedRow>): Value {
+  let [most, found] = [0n, null as Value]
+  for (const { values, weight } of rows) if (weight > most) [most, found] = [weight, values[0]]
+  return found
 }
 
 /** Group columns, each value that is not NULL, and how often it is there. */
@@ -195,7 +203,7 @@ const collecting = (
   args: [rule],
   type,
   canFail: () => true,
-  plan: { kind: 'ordered', required, terms: BY_VALUE, read: { walk }, value: 0 },
+  plan: { kind: 'ordered', required, terms: BY_VALUE, inFrameOrder: true, read: { walk }, value: 0 },
 })
 
 /** Strings in the user's order (else in their own), joined by a separator. NULL is left out. */
@@ -254,7 +262,7 @@ export const fold: AggregateDefinition = {
   partial: true,
   canFail: () => true,
   plan: {
-    ...{ kind: 'ordered', required: [], terms: [], all: true, value: 0 },
+    ...{ kind: 'ordered', required: [], terms: [], all: true, inFrameOrder: true, value: 0 },
     read: {
       walk: (rows, detail, types) => {
         const user = detail as UserAggregate

@@ -1,12 +1,12 @@
 /** Aggregates that keep less than the values: approximate distinct counts and histograms. Retractions are exact. */
 import { hashText, valueText } from '../../base/value-hash.js'
 import { packArray } from '../../schema/nested.js'
-import { arrayOf } from '../../schema/types.js'
+import { arrayOf, type Value } from '../../schema/types.js'
 import type { CallExpr, Expr } from '../expr.js'
 import { filterOf, mapOf, schemaOf } from '../nodes.js'
-import type { AggregateRel, AggregateSpec, Rel } from '../rel.js'
+import type { AggregateDetail, AggregateRel, AggregateSpec, Rel } from '../rel.js'
 import { call, columnOf, literal } from '../substitute.js'
-import type { AggregateDefinition } from './definition.js'
+import type { AggregateDefinition, WalkedRow } from './definition.js'
 import { ANY, NUMBERS } from './types.js'
 
 const f64 = (value: number): Expr => literal('f64', value)
@@ -48,6 +48,36 @@ export const approxCountDistinct: AggregateDefinition = {
       spec: { ...spec, fn: 'registers', args: [columnOf(registers.schema, keys + 1)], filter: null },
     }
   },
+  framePlan: {
+    kind: 'ordered',
+    columns: ([value], detail) => {
+      const { register, rank } = functionsFor(detail as number)
+      return [register, rank].map(fn => ifPresent(value, udf(fn, value)))
+    },
+    required: [0],
+    terms: [
+      { at: 0, descending: false },
+      { at: 1, descending: true },
+    ],
+    read: { walk: estimateOf },
+    value: 0,
+  },
+}
+
+const ifPresent = (value: Expr, then: Expr): Expr =>
+  value.nullable ? call('if', [call('isNull', [value], 'bool'), literal(then.type, null), then], then.type) : then
+
+/** The estimate from registers and ranks in order, the greatest rank of each register first. */
+function estimateOf(rows: Iterable<WalkedRow>, detail: AggregateDetail): Value {
+  let [used, sum] = [0, 0]
+  let last: Value = null
+  for (const { values } of rows) {
+    if (values[0] === last) continue
+    last = values[0]
+    used++
+    sum += 2 ** -(values[1] as number)
+  }
+  return estimate(2 ** (detail as number), used, sum)
 }
 
 function registersOf(
@@ -127,5 +157,5 @@ function binOf(x: Expr, [low, high, bins]: readonly number[]): Expr {
   const inside = math('min', call('add', [math('floor', part), f64(1)], 'f64'), f64(bins))
   const above = call('if', [call('lt', [number, f64(high)], 'bool'), inside, f64(bins + 1)], 'f64')
   const bin = call('if', [call('lt', [number, f64(low)], 'bool'), f64(0), above], 'f64')
-  return x.nullable ? call('if', [call('isNull', [x], 'bool'), literal('f64', null), bin], 'f64') : bin
+  return ifPresent(x, bin)
 }

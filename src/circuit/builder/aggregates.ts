@@ -6,6 +6,7 @@ import { CompileError, quote, showWhole } from '../../base/errors.js'
 import type { ColumnSpec, RowSchema } from '../../schema/schema.js'
 import { isNumberType } from '../../schema/types.js'
 import { AGGREGATES, aggregateColumn } from '../aggregates/index.js'
+import { sumType } from '../aggregates/sums.js'
 import { hintFor } from '../aggregates/types.js'
 import type { VALUE } from '../columns.js'
 import type { Expr } from '../expr.js'
@@ -74,8 +75,23 @@ export function compileAggregate(name: string, given: unknown, input: RowSchema,
       `aggregate ${quote(name)}: expected an aggregate like sum(r => …), found ${showWhole(given)}`,
     )
   }
+  const spec = aggregateSpec(name, given, input, `aggregate ${quote(name)}: ${given.fn}`)
+  const column = { name, ...aggregateColumn(spec, global) }
+  return { spec, column, toNumber: isSumOfNumbers(spec) }
+}
+
+/** Is the sum an i64 that users see as a number, as they do its arguments? */
+export const isSumOfNumbers = ({ fn, args }: AggregateSpec): boolean =>
+  fn === 'sum' && sumType(args[0].type) === 'i64' && isNumberType(args[0].type)
+
+/** An aggregate as the circuit has it; `what` names it in messages. Throws CompileError. */
+export function aggregateSpec(
+  name: string,
+  given: Aggregate<never, unknown, boolean>,
+  input: RowSchema,
+  what: string,
+): AggregateSpec {
   const { fn, lambdas, ctx, distinct, detail, problem } = given
-  const what = `aggregate ${quote(name)}: ${fn}`
   if (problem !== null) throw new CompileError(`${what}: ${problem}`)
   const rows = [input]
   const filters = given.filters.map(f => conditionLambda({ fn: f.predicate, ctx: f.ctx, rows, what: `${what} filter` }))
@@ -90,13 +106,10 @@ export function compileAggregate(name: string, given: unknown, input: RowSchema,
     return Object.freeze({ expr, descending: flagOf(`${what} order`, 'desc', desc) })
   })
   if (distinct) checkDistinct(args, order, what)
-  const spec: AggregateSpec = Object.freeze({
+  return Object.freeze({
     ...{ fn, args: Object.freeze(args), name, distinct, order: Object.freeze(order), detail },
     filter: filters.length === 0 ? null : filters.reduce((a, b) => call('and', [a, b], 'bool')),
   })
-  const column = { name, ...aggregateColumn(spec, global) }
-  const toNumber = fn === 'sum' && column.type === 'i64' && isNumberType(args[0].type)
-  return { spec, column, toNumber }
 }
 
 export function isAggregate(given: unknown): given is Aggregate<never, unknown, boolean> {

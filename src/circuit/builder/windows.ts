@@ -19,7 +19,6 @@ import { call, columnOf, literal } from '../substitute.js'
 import { cast } from '../typing.js'
 import {
   DEFAULT_FRAME,
-  FRAME_AGGREGATES,
   type FrameAggregateFn,
   isFrameAggregate,
   isRank,
@@ -29,7 +28,7 @@ import {
   type WindowSpec,
   windowResult,
 } from '../window.js'
-import type { Aggregate } from './aggregates.js'
+import { type Aggregate, aggregateSpec, isAggregate, isSumOfNumbers } from './aggregates.js'
 import { checkOptions, flagOf, foundText, mustBeObject } from './check.js'
 import { compileFrame, type FrameSpec, type HoldsCurrent } from './frames.js'
 import type { Cell, Cells, Context, Ctx, NoContext, RowFrom, Scalar } from './types.js'
@@ -50,6 +49,8 @@ export interface WindowFunction<R, T extends Scalar, Total extends boolean = tru
   readonly ignoreNulls: boolean
   readonly ctx: Context | undefined
   readonly frame: FrameSpec | undefined
+  /** The aggregate, where the parts above do not say it all. */
+  readonly aggregate: Aggregate<never, unknown, boolean> | null
   /** What is wrong with its options, which is told together with the name of the column. */
   readonly problem: string | null
   /** Types only. */
@@ -95,9 +96,8 @@ type Widened<T> = RowFrom<{ value: T }>['value']
 type Parts = Partial<Omit<WindowFunction<never, Scalar>, 'kind' | 'fn' | typeof VALUE>>
 
 function make<W>(fn: WindowFn, parts: Parts = {}): W {
-  const rest = { lambda: null, fallback: null, filters: [], n: 0, ignoreNulls: false, ctx: undefined, frame: undefined }
-  const problem = null
-  return Object.freeze({ kind: 'windowFunction', fn, problem, ...rest, ...parts }) as W
+  const none = { lambda: null, fallback: null, filters: [], n: 0, ignoreNulls: false, aggregate: null, problem: null }
+  return Object.freeze({ kind: 'windowFunction', fn, ...none, ctx: undefined, frame: undefined, ...parts }) as W
 }
 
 /** The number of the row in its partition, from 1. */
@@ -192,32 +192,20 @@ export function over<R, T extends Scalar, Total extends boolean, const F extends
   if (!isAggregate(given) && !isWindowFunction(given)) {
     throw new CompileError(`over: expected a window function or an aggregate, found ${showWhole(given)}`)
   }
-  const problem = frame === undefined ? 'over: expected a frame, found undefined' : given.problem
-  const parts = isAggregate(given) ? partsOf(given) : given
-  return make(given.fn, { ...parts, frame, problem: problem ?? parts.problem ?? null })
-}
-
-/** An aggregate of the builder, as it looks from here. */
-interface GivenAggregate {
-  readonly kind: 'aggregate'
-  readonly fn: WindowFn
-  readonly lambdas: readonly Lambda[]
-  readonly ctx: Context | undefined
-  readonly filters: WindowFunction<never, Scalar>['filters']
-  readonly distinct: boolean
-  readonly problem: string | null
+  const own = isAggregate(given) ? ofAggregate(given) : given
+  const problem = frame === undefined ? 'over: expected a frame, found undefined' : own.problem
+  return make(own.fn, { ...own, frame, problem })
 }
 
 const isWindowFunction = (given: unknown): given is WindowFunction<never, Scalar> =>
   typeof given === 'object' && given !== null && (given as { kind?: unknown }).kind === 'windowFunction'
 
-const isAggregate = (given: unknown): given is GivenAggregate =>
-  typeof given === 'object' && given !== null && (given as { kind?: unknown }).kind === 'aggregate'
-
-function partsOf({ fn, lambdas, ctx, filters, distinct, problem }: GivenAggregate): Parts {
-  const isFramed = isFrameAggregate(fn) && !distinct
-  const unframed = `cannot be taken over frames${distinct ? ' with distinct' : `; there is ${FRAME_AGGREGATES.join(', ')}`}`
-  return { lambda: lambdas[0] ?? null, ctx, filters, problem: problem ?? (isFramed ? null : unframed) }
+/** An aggregate of the builder as a window function. */
+function ofAggregate(given: Aggregate<never, unknown, boolean>): WindowFunction<never, Scalar> {
+  const { fn, lambdas, ctx, filters, distinct, problem } = given
+  // Those of one argument are window functions like the others.
+  if (!isFrameAggregate(fn) || distinct) return make(fn, { aggregate: given, problem })
+  return make(fn, { lambda: lambdas[0] ?? null, ctx, filters, problem })
 }
 
 /** What messages call a window and its parts. */
@@ -304,7 +292,7 @@ function compileFunction(
   words: WindowWords,
 ): Compiled {
   if (name === '') throw new CompileError(`${words.what}: a column needs a non-empty name`)
-  const found = isAggregate(given) ? make<WindowFunction<never, Scalar>>(given.fn, partsOf(given)) : given
+  const found = isAggregate(given) ? ofAggregate(given) : given
   if (!isWindowFunction(found)) {
     throw new CompileError(
       `${words.what} ${quote(name)}: expected a window function or an aggregate, like rank() or sum(…), found ${showWhole(given)}`,
@@ -313,18 +301,20 @@ function compileFunction(
   const f = found
   const what = `${words.what} ${quote(name)}: ${f.fn}`
   if (f.problem !== null) throw new CompileError(`${what}: ${f.problem}`)
-  if (!words.frameless && !hasFrame(f.fn)) throw new CompileError(`${what} has no frame`)
+  if (!words.frameless && !hasFrame(f)) throw new CompileError(`${what} has no frame`)
   checkNumber(f, what)
-  const spec = {
-    ...{ fn: f.fn, name, n: f.n, ignoreNulls: f.ignoreNulls },
-    ...argumentsOf(input, f, what),
-    frame: frameOf(f, frame, order, what),
+  const plain = { fn: f.fn, name, n: f.n, ignoreNulls: f.ignoreNulls, frame: frameOf(f, frame, order, what) }
+  if (f.aggregate !== null) {
+    const aggregate = aggregateSpec(name, f.aggregate, input.schema, what)
+    return { spec: { ...plain, arg: null, fallback: null, aggregate }, toNumber: isSumOfNumbers(aggregate) }
   }
+  const spec = { ...plain, ...argumentsOf(input, f, what) }
   const toNumber = f.fn === 'sum' && windowResult(spec).type === 'i64' && isNumberType(spec.arg?.type ?? 'i64')
   return { spec: Object.freeze(spec), toNumber }
 }
 
-const hasFrame = (fn: WindowFn): boolean => isFrameAggregate(fn) || isValue(fn)
+const hasFrame = ({ fn, aggregate }: WindowFunction<never, Scalar>): boolean =>
+  aggregate !== null || isFrameAggregate(fn) || isValue(fn)
 
 function frameOf(
   f: WindowFunction<never, Scalar>,
@@ -335,7 +325,7 @@ function frameOf(
   const given = f.frame ?? shared
   const exprs = order.map(o => o.expr)
   const compiled = given === undefined ? DEFAULT_FRAME : compileFrame(given, exprs, what)
-  if (hasFrame(f.fn)) return compiled
+  if (hasFrame(f)) return compiled
   if (f.frame !== undefined) throw new CompileError(`${what} has no frame`)
   return DEFAULT_FRAME
 }

@@ -97,13 +97,9 @@ function aggregateAll(specs: readonly AggregateSpec[], terms: readonly Taking[],
   const outputs: Value[] = []
   for (const [i, spec] of specs.entries()) {
     try {
-      const output = MEANINGS[spec.fn](spec.distinct ? distinctTerms(terms[i]) : terms[i], spec)
+      const output = aggregateValue(spec, terms[i])
       const isCount = typeof output === 'bigint' && AGGREGATES[spec.fn].total === true
       if (isCount && !fitsI64(output)) context.overflow = true
-      if ((spec.fn === 'sum' || spec.fn === 'avg') && typeof output === 'bigint') {
-        const { type } = spec.args[0]
-        if (!sumFits(type, output)) fail(sumOverflow(spec.fn, type, spec.name))
-      }
       outputs.push(output)
     } catch (problem) {
       if (!(problem instanceof Failure)) throw problem
@@ -112,6 +108,16 @@ function aggregateAll(specs: readonly AggregateSpec[], terms: readonly Taking[],
     }
   }
   return outputs
+}
+
+/** The value of an aggregate. Throws Failure. */
+export function aggregateValue(spec: AggregateSpec, terms: Taking): Value {
+  const output = MEANINGS[spec.fn](spec.distinct ? distinctTerms(terms) : terms, spec)
+  if ((spec.fn === 'sum' || spec.fn === 'avg') && typeof output === 'bigint') {
+    const { type } = spec.args[0]
+    if (!sumFits(type, output)) fail(sumOverflow(spec.fn, type, spec.name))
+  }
+  return output
 }
 
 /** Each list of values once, if its weights add up to more than 0. */

@@ -5,12 +5,16 @@
 import { ExactSum } from '../../base/exact-sum.js'
 import { isDecimal, isFloat, type Value } from '../../schema/types.js'
 import { canonicalFloat, compareNumbers, compareValues } from '../../schema/values.js'
+import { AGGREGATES } from '../aggregates/index.js'
 import { decimalMean, sumFits, sumOverflow } from '../aggregates/sums.js'
 import { windowInputs } from '../nodes.js'
-import type { WindowRel } from '../rel.js'
-import { laterBy } from '../scalar.js'
+import type { AggregateSpec, WindowRel } from '../rel.js'
+import { Failure, fail, laterBy } from '../scalar.js'
+import { literal } from '../substitute.js'
 import { type Bound, type Frame, isOffset, isRank, isValue, signOf, type WindowSpec, windowExprs } from '../window.js'
+import type { Term } from './aggregates.js'
 import type { Context } from './context.js'
+import { aggregateValue } from './groups.js'
 import { addRow, type Row, rowText, type ZSet } from './zset.js'
 
 /** More rows of one partition than this are not written out: the case counts as one that nothing can hold. */
@@ -87,13 +91,13 @@ class Partition {
   outputs(i: number, context: Context): Value[] | null {
     const outputs: Value[] = []
     for (const [f, spec] of this.rel.functions.entries()) {
-      const value = this.value(spec, f, i)
-      const { type } = spec.arg ?? { type: 'i64' }
-      if (spec.fn === 'sum' && typeof value === 'bigint' && !sumFits(type, value)) {
-        context.fail(sumOverflow('sum', type, spec.name), 1n)
+      try {
+        outputs.push(this.value(spec, f, i))
+      } catch (problem) {
+        if (!(problem instanceof Failure)) throw problem
+        context.fail(problem.message, 1n)
         return null
       }
-      outputs.push(value)
     }
     return outputs
   }
@@ -102,8 +106,26 @@ class Partition {
     if (isRank(spec.fn)) return this.rank(spec, i)
     if (isOffset(spec.fn)) return this.offset(spec, f, i)
     const frame = [...this.members.keys()].filter(j => this.isIn(spec.frame, i, j))
+    if (spec.aggregate !== undefined) return this.aggregate(spec.aggregate, f, frame)
     const values = frame.map(j => (spec.arg === null ? true : this.members[j].values[f][0]))
     return isValue(spec.fn) ? pick(spec, values) : aggregate(spec, values)
+  }
+
+  /** The aggregate as it is in groups, over the rows of the frame. Throws Failure. */
+  private aggregate(spec: AggregateSpec, f: number, frame: readonly number[]): Value {
+    const { filter, args, order, distinct } = spec
+    const byPlace = order.length === 0 && !distinct && isInFrameOrder(spec)
+    const weights = new Map<Member, { place: bigint; weight: bigint }>()
+    for (const j of frame) {
+      const seen = weights.get(this.members[j])
+      weights.set(this.members[j], { place: seen?.place ?? BigInt(j), weight: (seen?.weight ?? 0n) + 1n })
+    }
+    const terms = [...weights].flatMap(([member, { place, weight }]): Term[] => {
+      const values = [...member.values[f]]
+      if (filter !== null && values.shift() !== true) return []
+      return [{ values: values.slice(0, args.length), order: byPlace ? [place] : values.slice(args.length), weight }]
+    })
+    return aggregateValue(byPlace ? { ...spec, order: [{ expr: literal('i64', 0n), descending: false }] } : spec, terms)
   }
 
   private rank({ fn, n }: WindowSpec, i: number): Value {
@@ -204,14 +226,21 @@ function pick({ fn, n, ignoreNulls }: WindowSpec, frame: readonly Value[]): Valu
   return values[at] ?? null
 }
 
-function aggregate({ fn, arg }: WindowSpec, frame: readonly Value[]): Value {
+function isInFrameOrder({ fn }: AggregateSpec): boolean {
+  const { plan } = AGGREGATES[fn]
+  return plan.kind === 'ordered' && plan.inFrameOrder === true
+}
+
+function aggregate({ fn, arg, name }: WindowSpec, frame: readonly Value[]): Value {
   const values = frame.filter(v => v !== null)
   if (fn === 'count') return BigInt(values.length)
   if (values.length === 0 || arg === null) return null
   const { type } = arg
   switch (fn) {
-    case 'sum':
-      return sum(values, isFloat(type))
+    case 'sum': {
+      const total = sum(values, isFloat(type))
+      return typeof total === 'bigint' && !sumFits(type, total) ? fail(sumOverflow('sum', type, name)) : total
+    }
     case 'avg':
       return isDecimal(type)
         ? decimalMean(type, sum(values, false) as bigint, BigInt(values.length))

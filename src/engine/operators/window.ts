@@ -8,7 +8,6 @@
  */
 import { readRow } from '../../../codegen/expr/plain.js'
 import type { WindowCode } from '../../../codegen/window.js'
-import { sumOverflow } from '../../circuit/aggregates/sums.js'
 import type { RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { PositivePart } from '../../zset/positive.js'
@@ -119,12 +118,10 @@ export class WindowOperator extends BatchProducer implements Cuttable {
     side: 0 | 1,
     weight: number,
   ): void {
-    for (let f = 0; f < outputs.length; f++) {
-      if (outputs[f][side].failed(unit)) {
-        const { functions } = this.specs.plan
+    for (const output of outputs) {
+      const message = output[side].failure(unit)
+      if (message !== null) {
         const row = readRow(stretch.rows, place).slice(0, this.input.kernels.layout.schema.columns.length)
-        const { name, arg } = functions[f].spec
-        const message = sumOverflow('sum', arg?.type ?? 'i64', name)
         this.errors.add({ message, row }, BigInt(weight))
         return
       }

@@ -4,6 +4,7 @@
  * of their cores, and come in ascending order.
  */
 import { frameText } from '../../../circuit/window.js'
+import type { Column } from '../../../schema/schema.js'
 import { Batch } from '../../../zset/batch.js'
 import type { Kernels } from '../../../zset/kernels.js'
 import { lowerRow, weightBetween } from '../../../zset/rank.js'
@@ -16,10 +17,12 @@ import type { Extremal, Partition, Totalled } from './partition.js'
 import { PeerGroups } from './peers.js'
 import { beyond, type FunctionPlan } from './plan.js'
 import { RangeKey } from './range.js'
+import { RunTotals } from './run-totals.js'
 import { type Frames, framesOf, groupsOf, Section } from './section.js'
 import { Span } from './span.js'
 import { Cursors, Stretch } from './stretch.js'
-import { addCell, RunTotals, type Total } from './totals.js'
+import { type Ranking, rankingOf } from './tally.js'
+import type { Total } from './totals.js'
 
 /** Takes a section before and after the step, and per function the outputs of both. */
 export type Emit = (old: Section, now: Section, outputs: readonly (readonly [Outputs, Outputs])[]) => void
@@ -64,15 +67,14 @@ export class Assembly {
       contextForward: span(beyond(plan.contextForward, plan.coreBack), 1, 'origin'),
     }
     this.totalled = plan.functions.flatMap(each => {
-      const { total, arg } = each
-      return total === null ? [] : [{ plan: each, runs: new RunTotals(total, this.reader(arg)) }]
+      const { frame, before, after } = each
+      if (frame?.kind !== 'total' || (before !== 'total' && after !== 'total')) return []
+      return [{ plan: each, runs: new RunTotals(frame.make, this.reader(frame.columns)) }]
     })
     this.extremal = plan.functions.flatMap(each => {
-      const { arg, spec, before, after } = each
-      if (arg === null || (before !== 'extreme' && after !== 'extreme')) return []
-      const column = kernels.layout.schema.columns[arg.index]
-      const sign = spec.fn === 'min' || spec.fn === 'boolAnd' ? 1 : -1
-      return [{ plan: each, runs: new RunExtremes(kernels, column, sign) }]
+      const { frame, before, after } = each
+      if (frame?.kind !== 'extreme' || (before !== 'extreme' && after !== 'extreme')) return []
+      return [{ plan: each, runs: new RunExtremes(kernels, frame.preference.over(kernels.layout.schema)) }]
     })
   }
 
@@ -81,20 +83,18 @@ export class Assembly {
     for (const each of this.extremal) for (let row = 0; row < delta.length; row++) each.runs.touch(runs, delta, row)
   }
 
-  /** Reads values of a column out of runs; a column of a packed key is not stored and has to be taken out of it. */
-  private reader(arg: FunctionPlan['arg']) {
+  /** Reads values of columns out of runs; a column of a packed key is not stored and has to be taken out of it. */
+  private reader(columns: readonly Column[]) {
     const { layout } = this.kernels
-    if (arg === null)
-      return (total: Total, run: Batch, row: number, times: number) => addCell(total, run, null, row, times)
-    const own = layout.schema.columns[arg.index]
-    if (layout.stored.includes(own)) {
-      return (total: Total, run: Batch, row: number, times: number) => addCell(total, run, own, row, times)
+    const own = columns.map(c => layout.schema.columns[c.index])
+    if (own.every(c => layout.stored.includes(c))) {
+      return (total: Total, run: Batch, row: number, times: number) => total.take(run, own, row, times)
     }
     const scratch = new Batch(this.stretch.rows.layout, 1)
     return (total: Total, run: Batch, row: number, times: number) => {
       scratch.heap.clear()
       this.specs.code.project(run, row, scratch, 0)
-      addCell(total, scratch, arg, 0, times)
+      total.take(scratch, columns, 0, times)
     }
   }
 
@@ -209,12 +209,20 @@ export class Assembly {
     const frames = [new Map<string, Frames>(), new Map<string, Frames>()] as const
     const outputs = plan.functions.map((each): readonly [Outputs, Outputs] => {
       const far = this.farRows(partition, each, baseBefore)
+      const ranking = this.ranking(each)
       return [
-        compute(each, old, this.frames(old, each, frames[0]), far[0]),
-        compute(each, now, this.frames(now, each, frames[1]), far[1]),
+        compute(each, old, this.frames(old, each, frames[0]), far[0], ranking),
+        compute(each, now, this.frames(now, each, frames[1]), far[1], ranking),
       ]
     })
     this.emit(old, now, outputs)
+  }
+
+  /** The order of the stretch's rows that an aggregate asks for. */
+  private ranking({ frame }: FunctionPlan): Ranking | null {
+    if (frame?.kind === 'ordered') return rankingOf(this.stretch, frame.preference, frame.inPlace)
+    if (frame?.kind !== 'total' || frame.distinct === null) return null
+    return rankingOf(this.stretch, frame.distinct, false)
   }
 
   private frames(section: Section, { spec }: FunctionPlan, known: Map<string, Frames>): Frames {

@@ -1,15 +1,14 @@
 /**
- * The least or greatest value among rows of several runs, for frames that begin or end with the partition. What a run
+ * The best among rows of several runs, by an order of an aggregate, for frames that begin or end with the partition. What a run
  * holds need not be there: another may take it back. So each run offers its best row, which is looked up in all of them;
  * a row that is not there is passed over from then on, until a step changes it.
  */
-import type { Column } from '../../../schema/schema.js'
 import type { Batch } from '../../../zset/batch.js'
-import { cellIsNull, compareCells } from '../../../zset/cells.js'
 import type { Kernels } from '../../../zset/kernels.js'
 import { lowerRow } from '../../../zset/rank.js'
 import { HEAD_ROWS } from '../../../zset/trace.js'
-import { weightOf } from './totals.js'
+import type { Preference } from './preference.js'
+import { weightOf } from './run-totals.js'
 
 /** Rows of runs: from..to of each. */
 export interface Pieces {
@@ -36,16 +35,14 @@ export class RunExtremes {
 
   constructor(
     private readonly kernels: Kernels,
-    /** Of the runs; it is stored. */
-    private readonly column: Column,
-    /** 1: the least; -1: the greatest. */
-    private readonly sign: 1 | -1,
+    /** Over the rows of the runs, in which its columns are stored. */
+    private readonly preference: Preference,
   ) {}
 
   /** Whether two rows are equally good; null: no row. */
   same(a: FoundRow | null, b: FoundRow | null): boolean {
     if (a === null || b === null) return a === b
-    return compareCells(a.run, this.column, a.row, b.run, this.column, b.row) === 0
+    return this.preference.compare(a.run, a.row, b.run, b.row) === 0
   }
 
   /** The best row of the pieces that is there, over all `runs`; null for none. `lasting`: what is not there stays so. */
@@ -57,9 +54,7 @@ export class RunExtremes {
       let r = -1
       for (let o = 0; o < offers.length; o++) {
         if (offers[o] < 0) continue
-        const better =
-          r < 0 || compareCells(runs[o], this.column, offers[o], runs[r], this.column, offers[r]) * this.sign < 0
-        if (better) r = o
+        if (r < 0 || this.preference.compare(runs[o], offers[o], runs[r], offers[r]) < 0) r = o
       }
       if (r < 0) break
       if (this.isThere(runs[r], offers[r], all)) {
@@ -136,7 +131,7 @@ export class RunExtremes {
     const end = Math.min(to, level === 0 ? run.length : levels[level - 1].length)
     let best = -1
     for (let e = from; e < end; e++) {
-      const row = level === 0 ? (passed.has(e) || cellIsNull(run, this.column, e) ? -1 : e) : levels[level - 1][e]
+      const row = level === 0 ? (passed.has(e) || !this.preference.takes(run, e) ? -1 : e) : levels[level - 1][e]
       best = this.better(run, best, row)
     }
     return best
@@ -145,7 +140,7 @@ export class RunExtremes {
   private better(run: Batch, a: number, b: number): number {
     if (a < 0) return b
     if (b < 0) return a
-    return compareCells(run, this.column, a, run, this.column, b) * this.sign <= 0 ? a : b
+    return this.preference.compare(run, a, run, b) <= 0 ? a : b
   }
 
   private bestOf(run: Batch, from: number, to: number): number {

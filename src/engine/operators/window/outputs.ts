@@ -1,6 +1,6 @@
 /** Columns of outputs, by unit: to be compared between before and after, and written. */
 import { writeValue } from '../../../../codegen/expr/plain.js'
-import { sumFits } from '../../../circuit/aggregates/sums.js'
+import { Failure } from '../../../circuit/scalar.js'
 import type { Column } from '../../../schema/schema.js'
 import type { Value } from '../../../schema/types.js'
 import type { Batch } from '../../../zset/batch.js'
@@ -11,8 +11,8 @@ export interface Outputs {
   same(i: number, other: this, j: number): boolean
   /** Writes the output as row k. */
   write(i: number, out: Batch, k: number): void
-  /** Whether there is none, since a sum left its range. */
-  failed(i: number): boolean
+  /** Why there is none; null if there is one. */
+  failure(i: number): string | null
 }
 
 /** Numbers that are not NULL: counts and ranks as i64, shares as f64. */
@@ -37,35 +37,39 @@ export class NumberOutputs implements Outputs {
     }
   }
 
-  failed(): boolean {
-    return false
+  failure(): null {
+    return null
   }
 }
 
-/** Computed values, NULL among them. */
+/** Computed values, NULL among them, and failures in their place. */
 export class ValueOutputs implements Outputs {
   constructor(
     private readonly column: Column,
-    private readonly values: readonly Value[],
+    private readonly values: readonly (Value | Failure)[],
   ) {}
 
   same(i: number, other: ValueOutputs, j: number): boolean {
-    return Object.is(this.values[i], other.values[j])
+    return sameValue(this.values[i], other.values[j])
   }
 
   write(i: number, out: Batch, k: number): void {
     const { column } = this
     const value = this.values[i]
     if (column.nullable) setCellNull(out, column, k, value === null)
-    if (value !== null) writeValue(out, column, k, value)
+    if (value !== null && !(value instanceof Failure)) writeValue(out, column, k, value)
   }
 
-  failed(i: number): boolean {
-    const { type } = this.column
+  failure(i: number): string | null {
     const value = this.values[i]
-    // No sum is a u64: these are bits, which are always in range.
-    return typeof value === 'bigint' && type !== 'u64' && !sumFits(type, value)
+    return value instanceof Failure ? value.message : null
   }
+}
+
+function sameValue(a: Value | Failure, b: Value | Failure): boolean {
+  if (a instanceof Failure) return b instanceof Failure && a.message === b.message
+  if (!(a instanceof Uint8Array)) return Object.is(a, b)
+  return b instanceof Uint8Array && a.length === b.length && a.every((byte, i) => byte === b[i])
 }
 
 /** Values of rows: by place in `rows`; -1 for NULL; -2 - place for the fallback of that row. */
@@ -102,7 +106,7 @@ export class CellOutputs implements Outputs {
     if (!isNull) copyCell(this.rows, this.source(place), place >= 0 ? place : -2 - place, out, column, k)
   }
 
-  failed(): boolean {
-    return false
+  failure(): null {
+    return null
   }
 }

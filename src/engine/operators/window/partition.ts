@@ -7,8 +7,7 @@ import type { Kernels } from '../../../zset/kernels.js'
 import { groupEnd, groupStart, lowerRow, weightBetween } from '../../../zset/rank.js'
 import type { FoundRow, RunExtremes } from './extremes.js'
 import type { FunctionPlan, WindowPlan } from './plan.js'
-import type { RunTotals } from './totals.js'
-import { weightOf } from './totals.js'
+import { type RunTotals, weightOf } from './run-totals.js'
 
 /** A function that depends on the best row before it, or after it. */
 export interface Extremal {

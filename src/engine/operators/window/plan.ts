@@ -11,15 +11,15 @@ import {
   type Bound,
   distancesOf,
   type Frame,
+  isAggregate,
   isOffset,
   isRank,
-  isValue,
   signOf,
   type WindowSpec,
 } from '../../../circuit/window.js'
 import type { Column } from '../../../schema/schema.js'
-import { isFloat } from '../../../schema/types.js'
-import { BitsTotal, CountTotal, FloatTotal, IntegerTotal, type Total } from './totals.js'
+import { columnIndex } from '../../plan-aggregate.js'
+import { type FramePlan, framePlan } from './frame-plan.js'
 
 /** A distance from a row, in one direction; the furthest of what is said. */
 export interface Reach {
@@ -48,8 +48,8 @@ export interface FunctionPlan {
   /** For frames that begin, or end, with the partition. */
   readonly before: Far
   readonly after: Far
-  /** Makes totals of the function's values, for aggregates that have such; else null. */
-  readonly total: (() => Total) | null
+  /** How the function is computed, if it is an aggregate. */
+  readonly frame: FramePlan | null
 }
 
 export interface WindowPlan {
@@ -72,22 +72,24 @@ export function planWindow(rel: WindowRel): WindowPlan {
   const { schema } = rel
   const column = (index: number): Column => schema.columns[index]
   const ofExpr = (expr: WindowSpec['arg']): Column | null => (expr?.kind === 'column' ? column(expr.index) : null)
+  // Columns of the partition may lie in a packed key, out of reach.
+  const isKey = (c: Column): boolean => rel.partition.some(p => p.kind === 'column' && p.index === c.index)
   const width = schema.columns.length - rel.functions.length
   const reaches = [noReach(), noReach(), noReach(), noReach()] as const
   const functions = rel.functions.map((spec, i): FunctionPlan => {
     const arg = ofExpr(spec.arg)
-    // A column of the partition may lie in a packed key, out of reach; it is the same in all rows anyway.
-    const isKey = rel.partition.some(p => p.kind === 'column' && p.index === arg?.index)
-    const [before, after] = isRank(spec.fn) || isOffset(spec.fn) ? NO_FAR : farOf(spec, isKey)
+    const out = column(width + i)
+    const frame = isAggregate(spec) ? framePlan(spec, out, expr => column(columnIndex(expr))) : null
+    const [before, after] = isRank(spec.fn) || isOffset(spec.fn) ? NO_FAR : farOf(spec, frame, isKey)
     addReach(spec, arg, ofExpr(rel.order[0]?.expr ?? null), before, after, reaches)
     return {
       spec,
-      out: column(width + i),
+      out,
       arg,
       fallback: ofExpr(spec.fallback),
       before,
       after,
-      total: totalOf(spec, arg),
+      frame,
     }
   })
   const has = (...fns: WindowSpec['fn'][]) => rel.functions.some(f => fns.includes(f.fn))
@@ -113,23 +115,12 @@ function isPositional({ fn, frame }: WindowSpec): boolean {
   return !isRank(fn) && frame.mode === 'rows' && (frame.start !== null || frame.end !== null)
 }
 
-/** Totals exist for what can be taken back. */
-function totalOf({ fn }: WindowSpec, arg: Column | null): (() => Total) | null {
-  if (fn === 'count') return () => new CountTotal()
-  if (fn === 'bitXor') return () => new BitsTotal()
-  if (fn !== 'sum' && fn !== 'avg') return null
-  return arg !== null && isFloat(arg.type) ? () => new FloatTotal() : () => new IntegerTotal()
-}
-
-const EXTREMES: readonly string[] = ['min', 'max', 'boolAnd', 'boolOr']
-
-function farOf(spec: WindowSpec, isKey: boolean): readonly [Far, Far] {
+function farOf(spec: WindowSpec, plan: FramePlan | null, isKey: (column: Column) => boolean): readonly [Far, Far] {
   const { fn, frame } = spec
   const before = frame.start === null
   const after = frame.end === null
-  if (!isValue(fn)) {
-    const extreme = EXTREMES.includes(fn) && frame.exclude === 'none' && !isKey
-    const far: Far = totalOf(spec, null) !== null ? 'total' : extreme ? 'extreme' : 'everything'
+  if (plan !== null) {
+    const far = farOfAggregate(plan, frame, isKey)
     return [before ? far : 'nothing', after ? far : 'nothing']
   }
   const { start, end } = near(spec)
@@ -139,6 +130,12 @@ function farOf(spec: WindowSpec, isKey: boolean): readonly [Far, Far] {
   if (fn === 'lastValue') return [before && start === null && last !== 'row' ? 'everything' : 'nothing', last]
   if (fn === 'firstValue') return [first, after && end === null && first !== 'row' ? 'everything' : 'nothing']
   return [first, after && first !== 'row' ? 'everything' : 'nothing']
+}
+
+function farOfAggregate(plan: FramePlan, { exclude }: Frame, isKey: (column: Column) => boolean): Far {
+  if (plan.kind === 'total') return plan.distinct === null ? 'total' : 'everything'
+  if (plan.kind !== 'extreme' || exclude !== 'none' || plan.preference.terms.length === 0) return 'everything'
+  return plan.preference.columns.some(isKey) ? 'everything' : 'extreme'
 }
 
 /**

@@ -3,18 +3,19 @@
  * out. All are exact: integers as bigints beyond 2^53, floats as sums of two doubles and what these cannot hold apart.
  */
 import { readValue } from '../../../../codegen/expr/plain.js'
-import { ExactSum } from '../../../base/exact-sum.js'
+import { nearest } from '../../../base/dyadic.js'
+import type { Real } from '../../../circuit/aggregates/definition.js'
 import type { Column } from '../../../schema/schema.js'
 import type { Batch } from '../../../zset/batch.js'
 import { cellIsNull } from '../../../zset/cells.js'
-import { HEAD_ROWS } from '../../../zset/trace.js'
+import { SlowSum } from './slow-sum.js'
 
 export abstract class Total {
   /** Values taken in. */
   count = 0
 
-  /** Takes a value in `times` times; negative: out. */
-  abstract add(value: number | bigint, times: number): void
+  /** Takes what `columns` hold in a row in `times` times; negative: out. */
+  abstract take(batch: Batch, columns: readonly Column[], row: number, times: number): void
   /** Takes in (1) or out (-1) what another total of the same class holds. */
   abstract plus(other: Total, sign: number): void
   abstract clear(): void
@@ -22,9 +23,10 @@ export abstract class Total {
   abstract get isZero(): boolean
 }
 
+/** Rows, or those where a column is not NULL. */
 export class CountTotal extends Total {
-  add(_value: number | bigint, times: number): void {
-    this.count += times
+  take(batch: Batch, columns: readonly Column[], row: number, times: number): void {
+    if (columns.length === 0 || !cellIsNull(batch, columns[0], row)) this.count += times
   }
 
   plus(other: Total, sign: number): void {
@@ -40,10 +42,24 @@ export class CountTotal extends Total {
   }
 }
 
+/** A total of the values of one column that are not NULL. */
+export abstract class ValueTotal extends Total {
+  take(batch: Batch, columns: readonly Column[], row: number, times: number): void {
+    const column = columns[0]
+    if (!cellIsNull(batch, column, row)) this.add(numberAt(batch, column, row), times)
+  }
+
+  abstract add(value: number | bigint, times: number): void
+}
+
+/** A number as it is stored; a decimal in its units. */
+export const numberAt = (batch: Batch, column: Column, row: number): number | bigint =>
+  column.info.storage === 'w128' ? (readValue(batch, column, row) as bigint) : batch.columns[column.index][row]
+
 const SAFE = Number.MAX_SAFE_INTEGER
 const SAFE_BIGINT = BigInt(SAFE)
 
-export class IntegerTotal extends Total {
+export class IntegerTotal extends ValueTotal {
   /** The sum is `low + high`. */
   private low = 0
   private high = 0n
@@ -81,24 +97,53 @@ export class IntegerTotal extends Total {
   get isZero(): boolean {
     return this.count === 0 && this.sum === 0n
   }
+
+  addProduct(x: number | bigint, y: number | bigint, times: number): void {
+    const product = Number(x) * Number(y)
+    this.add(product <= SAFE && product >= -SAFE ? product + 0 : BigInt(x) * BigInt(y), times)
+  }
 }
 
-export class FloatTotal extends Total {
+/** Factors whose product, and what is rounded off it, are doubles. */
+const [LEAST_FACTOR, MOST_FACTOR] = [2 ** -400, 2 ** 400]
+const isPlainFactor = (x: number): boolean => {
+  const size = Math.abs(x)
+  return size < MOST_FACTOR && (size > LEAST_FACTOR || size === 0)
+}
+/** Splits a double into two halves of 26 bits (Dekker). */
+const SPLITTER = 2 ** 27 + 1
+
+export class FloatTotal extends ValueTotal {
   /** The sum is `high + low`, both finite, and `rest`. */
   private high = 0
   private low = 0
-  private rest: ExactSum | null = null
+  private rest: SlowSum | null = null
 
   add(value: number | bigint, times: number): void {
     const x = value as number
     this.count += times
     if (times === 1 && Number.isFinite(x)) this.addExact(x)
     else if (times === -1 && Number.isFinite(x)) this.addExact(-x)
-    else this.spill().add(x, BigInt(times))
+    else this.spill().add(x, times)
   }
 
-  private spill(): ExactSum {
-    this.rest ??= new ExactSum()
+  addProduct(x: number, y: number, times: number): void {
+    this.count += times
+    if ((times !== 1 && times !== -1) || !isPlainFactor(x) || !isPlainFactor(y)) {
+      this.spill().addProduct(x, y, times)
+      return
+    }
+    const product = x * y
+    const [a, b] = [x * SPLITTER, y * SPLITTER]
+    const [xHigh, yHigh] = [a - (a - x), b - (b - y)]
+    const [xLow, yLow] = [x - xHigh, y - yHigh]
+    const rounded = xLow * yLow - (product - xHigh * yHigh - xLow * yHigh - xHigh * yLow)
+    this.addExact(times * product)
+    this.addExact(times * rounded)
+  }
+
+  private spill(): SlowSum {
+    this.rest ??= new SlowSum()
     return this.rest
   }
 
@@ -114,14 +159,14 @@ export class FloatTotal extends Total {
     if (lost === 0) {
       this.high = sum
       this.low = rest
-    } else this.spill().add(x, 1n)
+    } else this.spill().add(x, 1)
   }
 
   plus(other: FloatTotal, sign: number): void {
     this.count += other.count * sign
     this.addExact(sign === 1 ? other.high : -other.high)
     this.addExact(sign === 1 ? other.low : -other.low)
-    if (other.rest !== null) this.spill().addSum(other.rest, BigInt(sign))
+    if (other.rest !== null) this.spill().addSum(other.rest, sign)
   }
 
   clear(): void {
@@ -131,26 +176,32 @@ export class FloatTotal extends Total {
     this.rest = null
   }
 
-  private get exact(): ExactSum {
-    const all = new ExactSum()
-    all.add(this.high, 1n)
-    all.add(this.low, 1n)
-    if (this.rest !== null) all.addSum(this.rest, 1n)
+  private get all(): SlowSum {
+    const all = new SlowSum()
+    all.add(this.high, 1)
+    all.add(this.low, 1)
+    if (this.rest !== null) all.addSum(this.rest, 1)
     return all
+  }
+
+  get exact(): Real {
+    return this.all.real
   }
 
   /** Rounded once; never -0. */
   get sum(): number {
-    return this.rest === null ? this.high + this.low + 0 : this.exact.result()
+    if (this.rest === null) return this.high + this.low + 0
+    const { finite, special } = this.exact
+    return finite === null ? special : nearest(finite)
   }
 
   get isZero(): boolean {
-    return this.count === 0 && (this.rest === null ? this.high + this.low === 0 : this.exact.isZero)
+    return this.count === 0 && (this.rest === null ? this.high + this.low === 0 : this.all.isZero)
   }
 }
 
 /** Exclusive or. */
-export class BitsTotal extends Total {
+export class BitsTotal extends ValueTotal {
   bits = 0n
 
   add(value: number | bigint, times: number): void {
@@ -170,75 +221,5 @@ export class BitsTotal extends Total {
 
   get isZero(): boolean {
     return this.count === 0 && this.bits === 0n
-  }
-}
-
-/** Takes the value of a row into a total, unless it is NULL. No column: the row itself counts. */
-export function addCell(total: Total, batch: Batch, column: Column | null, row: number, times: number): void {
-  if (column === null) total.add(0, times)
-  else if (!cellIsNull(batch, column, row)) {
-    const isWide = column.info.storage === 'w128'
-    total.add(isWide ? (readValue(batch, column, row) as bigint) : batch.columns[column.index][row], times)
-  }
-}
-
-const BLOCK_BITS = 6
-
-/** The weight of a row as a double. */
-export function weightOf({ weights32 }: Batch, row: number): number {
-  return (weights32[row * 2 + 1] | 0) * 4294967296 + weights32[row * 2]
-}
-
-/**
- * Totals over rows of a run, from totals of all rows before each block, which are made when a run is first asked; the
- * short head of a trace, which changes in place, has none.
- */
-export class RunTotals {
-  private readonly blocks = new WeakMap<Batch, Total[]>()
-
-  constructor(
-    readonly make: () => Total,
-    /** Takes a row of a run into a total, `times` times. */
-    private readonly addRow: (total: Total, run: Batch, row: number, times: number) => void,
-  ) {}
-
-  /** Adds rows from..to of the run, with their weights, to `total`. */
-  add(run: Batch, from: number, to: number, total: Total): void {
-    if (run.length <= HEAD_ROWS || to - from <= 1 << BLOCK_BITS) {
-      this.addRows(run, from, to, 1, total)
-      return
-    }
-    const blocks = this.blocksOf(run)
-    const first = from >> BLOCK_BITS
-    const last = to >> BLOCK_BITS
-    total.plus(blocks[last], 1)
-    total.plus(blocks[first], -1)
-    this.addRows(run, first << BLOCK_BITS, from, -1, total)
-    this.addRows(run, last << BLOCK_BITS, to, 1, total)
-  }
-
-  /** The same, row by row, with weights times `sign`. */
-  addRows(run: Batch, from: number, to: number, sign: number, total: Total): void {
-    for (let row = from; row < to; row++) {
-      const weight = weightOf(run, row)
-      if (weight !== 0) this.addRow(total, run, row, sign * weight)
-    }
-  }
-
-  private blocksOf(run: Batch): Total[] {
-    let blocks = this.blocks.get(run)
-    if (blocks === undefined) {
-      const count = (run.length >> BLOCK_BITS) + 1
-      const running = this.make()
-      blocks = []
-      for (let b = 0; b < count; b++) {
-        const total = this.make()
-        total.plus(running, 1)
-        blocks.push(total)
-        if (b + 1 < count) this.addRows(run, b << BLOCK_BITS, (b + 1) << BLOCK_BITS, 1, running)
-      }
-      this.blocks.set(run, blocks)
-    }
-    return blocks
   }
 }
