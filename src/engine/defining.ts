@@ -32,6 +32,19 @@ export interface CreateViewOptions {
   readonly onProgress?: Progress
 }
 
+/** A part of a change of definitions, which has been made and may still be taken back. */
+interface Step<T> {
+  readonly result: T
+  /** What the catalog is to forget, and to hold. */
+  readonly before: readonly Defined[]
+  readonly after: readonly Defined[]
+  undo(): void
+  /** It is in the catalog: lets go of what was. */
+  finish(): void
+  /** Tells who follows it. */
+  tell?(): void
+}
+
 export abstract class Defining extends Writes<Commit> {
   /** Internal: tables and views by name. */
   abstract readonly definitions: Definitions
@@ -43,6 +56,8 @@ export abstract class Defining extends Writes<Commit> {
   protected named: Subscriptions | null = null
   /** Keeps the catalog of a durable database; set by `open`. */
   protected ledger: Ledger | null = null
+  /** Of the change of definitions that is being made. */
+  private steps: Step<unknown>[] | null = null
 
   /**
    * Creates a table. Throws UsageError if the name is taken. A durable database gives the table of that name that its
@@ -87,7 +102,10 @@ export abstract class Defining extends Writes<Commit> {
   /** Drops an index, and its rows unless a view or constraint needs them. Throws UsageError if there is none. */
   dropIndex<R, I>(table: TableRef<R, I> | string, name: string): void {
     this.epochs.mustBeWritable('dropIndex')
-    const entry = this.tableEntry(table, 'dropIndex')
+    this.dropIndexOf(this.tableEntry(table, 'dropIndex'), name)
+  }
+
+  private dropIndexOf(entry: TableEntry, name: string): void {
     const handle = entry.handle.index(name)
     this.define(({ removed }) => {
       const index = { kind: 'index', name, table: entry, definition: handle.definition, handle } as const
@@ -112,7 +130,10 @@ export abstract class Defining extends Writes<Commit> {
   /** Throws UsageError if there is none of this name, or a foreign key needs it. */
   dropConstraint<R, I>(table: TableRef<R, I> | string, name: string): void {
     this.epochs.mustBeWritable('dropConstraint')
-    const entry = this.tableEntry(table, 'dropConstraint')
+    this.dropConstraintOf(this.tableEntry(table, 'dropConstraint'), name)
+  }
+
+  private dropConstraintOf(entry: TableEntry, name: string): void {
     const definition = this.definitions.rules.constraintOf(entry.rules, name)
     this.define(({ removed }) => {
       const handle = { dropped: false }
@@ -179,25 +200,7 @@ export abstract class Defining extends Writes<Commit> {
     if (typeof name !== 'string' || name === '')
       throw new UsageError(`renameView: expected a name, found ${show(name)}`)
     this.definitions.mustBeForUsers('view', name)
-    let failure: GnitzError | null
-    this.epochs.state = 'building'
-    const renaming = (() => {
-      try {
-        return renameView(this.definitions, entry, name)
-      } finally {
-        this.epochs.state = 'idle'
-      }
-    })()
-    try {
-      failure = this.record(renaming.after, renaming.before)
-    } catch (error) {
-      renaming.undo()
-      this.durability?.settle()
-      throw error
-    } finally {
-      this.epochs.state = 'idle'
-    }
-    if (failure !== null) throw failure
+    this.carryOut(() => ({ result: null, finish: () => {}, ...renameView(this.definitions, entry, name) }))
     return entry.handle as ViewHandle<R>
   }
 
@@ -229,82 +232,130 @@ export abstract class Defining extends Writes<Commit> {
         `table ${quote(entry.name)} cannot be altered while ${open} transactions are open; end them first`,
       )
     }
-    let failure: GnitzError | null
-    this.epochs.state = 'building'
-    let alteration: Alteration | null = null
-    try {
-      alteration = Alteration.begin(this.definitions, entry, definition, null)
-      failure = this.record(alteration.after, alteration.before)
-      alteration.finish()
-    } catch (error) {
-      alteration?.undo()
-      this.durability?.settle()
-      throw error
-    } finally {
-      this.epochs.state = 'idle'
-    }
-    this.named?.altered(entry.handle)
-    if (failure !== null) throw failure
+    this.carryOut(() => {
+      const alteration = Alteration.begin(this.definitions, entry, definition, null)
+      const { before, after } = alteration
+      const tell = () => this.named?.altered(entry.handle)
+      return { result: null, before, after, undo: () => alteration.undo(), finish: () => alteration.finish(), tell }
+    })
   }
 
   /**
    * Makes the table of the directory what a definition says, if that is safe: columns are added, renamed (where `rename`
    * says so: old names and new ones) and get other defaults; indexes and constraints that it declares are added, or made
    * anew. A table that is not there is created. Throws SchemaError, saying what can be done, if it is not safe;
-   * ConstraintError if rows break a constraint. Each step is durable by itself: call it again to go on.
+   * ConstraintError if rows break a constraint; then nothing has changed.
    */
   migrate<R, I, K>(
     definition: TableDef<R, I, K>,
     options: { readonly rename?: Readonly<Record<string, string>> } = {},
   ): TableHandle<R, I, K> {
     this.epochs.mustBeWritable('migrate')
-    if (definition?.kind !== 'table') throw new UsageError(`migrate: expected a table, found ${show(definition)}`)
-    const { registry, rules } = this.definitions
-    if (registry.known(definition) !== undefined) return this.table(definition)
-    const entry = registry.named(definition.schema.name)
-    if (entry === undefined) return this.createTable(definition)
-    if (entry.kind !== 'table' || isSystem(entry)) registry.mustBeFree(entry.name)
-    const table = entry as TableEntry
-    const { migration, obstacles } = differenceOf(definition, table, options.rename)
-    if (obstacles.length > 0) mustAgree(definition, table, options.rename)
-    const { rename, add, defaults, indexes, constraints } = migration
-    if (Object.keys(rename).length + add.length + defaults.length > 0) {
-      const { indexes: _indexes, constraints: _constraints, ...rest } = definition as TableDefinition
-      this.alter(table, Object.freeze(rest))
-    }
-    for (const { definition: index, replaces } of indexes) {
-      if (replaces) this.dropIndex(table.handle as never, index.name)
-      this.addIndexTo(table, index)
-    }
-    for (const { definition: constraint } of constraints) {
-      const there = rules.definitionOf(table.rules, constraint.name)
-      if (there !== undefined && describes(there, constraint)) continue
-      if (there !== undefined) this.dropConstraint(table.handle as never, constraint.name)
-      this.define(({ created }) => this.definitions.addConstraint(table, constraint, created))
-    }
-    registry.adopt(definition, table)
-    return table.handle as never
+    return this.together(() => this.migrateTo(definition, options.rename)).handle as never
   }
 
-  /** Runs a change of definitions: all of it or, if it throws, nothing. */
+  /** Internal: `migrate` of several tables, all of them or none. */
+  migrateAll(definitions: readonly TableDefinition[]): void {
+    this.epochs.mustBeWritable('migrate')
+    this.together(() => {
+      for (const definition of definitions) this.migrateTo(definition)
+    })
+  }
+
+  private migrateTo(definition: TableDefinition, rename: Readonly<Record<string, string>> = {}): TableEntry {
+    if (definition?.kind !== 'table') throw new UsageError(`migrate: expected a table, found ${show(definition)}`)
+    const { registry, rules } = this.definitions
+    const entry = registry.known(definition) ?? registry.named(definition.schema.name)
+    if (entry === undefined) return this.define(({ created }) => this.definitions.addTable(definition, created))
+    if (entry.kind !== 'table' || isSystem(entry)) registry.mustBeFree(entry.name)
+    const table = entry as TableEntry
+    if (registry.known(definition) !== undefined) return table
+    const { migration, obstacles } = differenceOf(definition, table, rename)
+    if (obstacles.length > 0) mustAgree(definition, table, rename)
+    // What the steps refer to may find the table by its definition, before all of them are done.
+    const { unclaimed } = table
+    const undo = () => registry.disown(definition, table, unclaimed)
+    this.carryOut(() => ({
+      result: null,
+      before: [],
+      after: [],
+      undo,
+      finish: () => registry.adopt(definition, table),
+    }))
+    if (Object.keys(migration.rename).length + migration.add.length + migration.defaults.length > 0) {
+      const { indexes: _indexes, constraints: _constraints, ...rest } = definition
+      this.alter(table, Object.freeze(rest))
+    }
+    for (const { definition: index, replaces } of migration.indexes) {
+      if (replaces) this.dropIndexOf(table, index.name)
+      this.addIndexTo(table, index)
+    }
+    for (const { definition: constraint } of migration.constraints) {
+      const there = rules.definitionOf(table.rules, constraint.name)
+      if (there !== undefined && describes(there, constraint)) continue
+      if (there !== undefined) this.dropConstraintOf(table, constraint.name)
+      this.define(({ created }) => this.definitions.addConstraint(table, constraint, created))
+    }
+    return table
+  }
+
+  /** Makes and drops what `change` lists, which it has made and unregistered. */
   private define<T>(change: (changes: Changes) => T): T {
-    const changes: Changes = { created: [], removed: [] }
-    const { created, removed } = changes
+    return this.carryOut(() => {
+      const changes: Changes = { created: [], removed: [] }
+      const { created, removed } = changes
+      const undo = () => {
+        this.definitions.restore(removed)
+        this.definitions.remove(created.reverse())
+      }
+      try {
+        const result = change(changes)
+        return { result, before: removed, after: created, undo, finish: () => this.definitions.remove(removed) }
+      } catch (error) {
+        undo()
+        throw error
+      }
+    })
+  }
+
+  /** A step of a change of definitions; by itself, it is all of one. */
+  private carryOut<T>(make: () => Step<T>): T {
+    if (this.steps === null) return this.together(() => this.carryOut(make))
+    const step = make()
+    this.steps.push(step)
+    return step.result
+  }
+
+  /** Carries out steps, and puts them into the catalog as one transaction: all of them or, if anything throws, none. */
+  private together<T>(change: () => T): T {
+    const { definitions } = this
+    const steps: Step<unknown>[] = []
     let result: T
     let failure: GnitzError | null
+    this.steps = steps
     this.epochs.state = 'building'
+    definitions.keepsAll = true
     try {
-      result = change(changes)
-      failure = this.record(created, removed)
-    } catch (error) {
-      this.definitions.restore(removed)
-      this.definitions.remove(created.reverse())
-      this.durability?.settle()
-      throw error
+      try {
+        result = change()
+        failure = this.record(
+          steps.flatMap(s => s.after),
+          steps.flatMap(s => s.before),
+        )
+      } catch (error) {
+        for (const step of steps.reverse()) step.undo()
+        this.durability?.settle()
+        throw error
+      } finally {
+        this.steps = null
+        this.epochs.state = 'idle'
+      }
+      for (const step of steps) step.finish()
     } finally {
-      this.epochs.state = 'idle'
+      definitions.keepsAll = false
+      definitions.collect()
     }
-    this.definitions.remove(removed)
+    for (const step of steps) step.tell?.()
     if (failure !== null) throw failure
     return result
   }
@@ -332,6 +383,7 @@ export abstract class Defining extends Writes<Commit> {
   /** Puts a change of definitions into the catalog, durably. Returns what a subscriber of the catalog threw. */
   private record(created: readonly Defined[], removed: readonly Defined[]): GnitzError | null {
     if (this.ledger === null || this.durability === null || this.durability.silent) return null
+    if (created.length + removed.length === 0) return null
     try {
       const kept = new Set(created.flatMap(e => ('id' in e ? [e.id] : [])))
       const gone = new Set(removed.flatMap(e => ('id' in e && !kept.has(e.id) ? [e.id] : [])))

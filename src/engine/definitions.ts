@@ -79,6 +79,8 @@ export class Definitions {
   readonly rules: Rules
   /** Tables are made without their indexes and constraints: rows that have been there before come one by one. */
   rowsOnly = false
+  /** Operators that nothing needs stay for now: what has been dropped may come back. */
+  keepsAll = false
   followers: Follower[] = []
   /** The database whose handles views may have been made of. */
   owner: object
@@ -423,6 +425,8 @@ export class Definitions {
    */
   unregister(entry: Defined): Defined[] {
     if (entry.kind === 'index') {
+      // Another one may have the name by now.
+      if (entry.table.handle.indexMap.get(entry.name) !== entry.handle) return [entry]
       const names = impliedBy(entry.definition).map(c => c.name)
       const implied = constraintsOf(entry.table).filter(c => names.includes(c.name))
       const removed = implied.flatMap(c => this.unregister(c))
@@ -431,7 +435,7 @@ export class Definitions {
     }
     if (entry.kind === 'constraint') {
       const { rules } = entry.table
-      if (rules.definitions.some(d => d.name === entry.name)) this.rules.dropConstraint(rules, entry.name)
+      if (rules.definitions.includes(entry.definition)) this.rules.dropConstraint(rules, entry.name)
       return [entry]
     }
     this.registry.remove(entry)
@@ -444,6 +448,7 @@ export class Definitions {
 
   /** Forgets operators that nothing needs any more. */
   collect(): void {
+    if (this.keepsAll) return
     const entries = this.registry.all()
     const indexes = entries.flatMap(e => (e.kind === 'table' ? e.handle.indexes.map(i => i.operator) : []))
     const constraints = entries.flatMap(e => (e.kind === 'table' ? e.rules.operators : []))

@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url'
 import { kernelsOf } from '../../codegen/kernels.js'
 import { FormatError, quote, show, UsageError } from '../base/errors.js'
 import { type Aggregate, isAggregate } from '../circuit/builder/aggregates.js'
-import type { TableDef } from '../circuit/columns.js'
 import type { Udf } from '../circuit/expr.js'
 import { udfOf } from '../circuit/lambda/functions.js'
 import type { TableDefinition } from '../circuit/rel.js'
@@ -53,7 +52,7 @@ export interface OpenDirectoryOptions extends OpenOptions {
   readonly encryption?: StorageOptions['encryption']
   /** Bytes of a string or the like from which on it lies in a value log instead of a shard: 4,096 by default. */
   readonly valueThreshold?: number
-  /** Tables that are to become what these definitions say, before anything else: `db.migrate` of each. */
+  /** Tables that are to become what these definitions say, before anything else: `db.migrate` of all, as one. */
   readonly migrate?: readonly TableDefinition[]
   /**
    * Only reads: takes no lock and writes nothing, so it works beside the process that writes, on a copy, and on a full disk.
@@ -183,7 +182,7 @@ class Opening {
     const { options, groups, udfs, mode } = this
     this.durability = new Durability(storage, (layout: Layout) => kernelsOf(layout, mode), this.limits)
     const database = restore(new Database(options, this.durability), this.durability, groups, udfs, mode)
-    for (const definition of options.migrate ?? []) database.migrate(definition as TableDef<unknown>)
+    if (options.migrate !== undefined) database.migrateAll(options.migrate)
     return database
   }
 }

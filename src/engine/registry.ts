@@ -156,6 +156,12 @@ export class Registry {
     this.byDefinition.set(definition, entry)
   }
 
+  /** The definition stands for the entry no more; `unclaimed`: nor does any other one of the program. */
+  disown(definition: Relation, entry: Entry, unclaimed: boolean): void {
+    if (entry.definition !== definition) this.byDefinition.delete(definition)
+    entry.unclaimed = unclaimed
+  }
+
   /** Is it the same view, over the same tables and views? */
   private agrees(definition: ViewDefinition, { definition: stored }: ViewEntry): boolean {
     const sameKey = `${definition.key}` === `${stored.key}`

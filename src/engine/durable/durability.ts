@@ -135,9 +135,10 @@ export class Durability implements StateKeeper {
     this.look()
   }
 
-  /** While tables change places in the directory, none of them is moved there. */
+  /** While tables change places in the directory, no checkpoint is made, and nothing of them is moved there. */
   hold(isHeld: boolean): void {
     this.isHeld = isHeld
+    if (!isHeld) this.parts.settle()
   }
 
   private look(): void {
@@ -171,7 +172,7 @@ export class Durability implements StateKeeper {
   }
 
   relieve(): void {
-    if (!this.isHeld && this.parts.hotBytes > this.limits.memoryBytes) this.shrink()
+    if (this.parts.hotBytes > this.limits.memoryBytes) this.shrink()
   }
 
   /** Moves state to shards until half of the memory is free. */

@@ -5,6 +5,7 @@
 import { GnitzError, quote } from '../../base/errors.js'
 import type { Udf } from '../../circuit/expr.js'
 import type { Relation } from '../../circuit/rel.js'
+import { circuitText } from '../../circuit/serialise/circuit.js'
 import type { Change, Storage } from '../../storage/storage.js'
 import type { Tree } from '../../storage/tree.js'
 import { appendRows } from '../../zset/append.js'
@@ -12,7 +13,7 @@ import { Batch } from '../../zset/batch.js'
 import { Alteration } from '../alter/alteration.js'
 import { renameView } from '../alter/rename.js'
 import { constraintsOf, type Definitions, indexesOf } from '../definitions.js'
-import type { Defined, TableEntry } from '../registry.js'
+import type { ConstraintEntry, Defined, IndexEntry, TableEntry } from '../registry.js'
 import {
   CATALOG,
   type ConstraintRow,
@@ -146,7 +147,9 @@ export class Ledger {
       const table = this.definitions.registry.named(name)
       if (table?.kind !== 'table') continue
       const listed = new Map(rows.filter(r => r.table === id).map(r => [r.name, r]))
-      const gone = indexesOf(table).filter(i => !listed.has(i.name))
+      const isListed = (i: IndexEntry) => listed.get(i.name)?.definition === circuitText(i.definition)
+      const gone = indexesOf(table).filter(i => !isListed(i))
+      for (const index of gone) this.definitions.unregister(index)
       for (const [index, row] of listed) {
         if (!table.handle.indexMap.has(index))
           this.definitions.addIndex(
@@ -174,7 +177,9 @@ export class Ledger {
       const table = registry.named(name)
       if (table?.kind !== 'table') continue
       const listed = rows.filter(r => r.table === id)
-      const gone = constraintsOf(table).filter(c => !listed.some(r => r.name === c.name))
+      const isListed = (c: ConstraintEntry) =>
+        listed.some(r => r.name === c.name && r.definition === circuitText(c.definition))
+      const gone = constraintsOf(table).filter(c => !isListed(c))
       for (const constraint of gone.reverse()) this.definitions.unregister(constraint)
       this.definitions.remove(gone)
       const there = table.rules.definitions.map(d => d.name)

@@ -23,6 +23,8 @@ interface Bound {
 
 export class Parts {
   private readonly bound = new Map<Operator, readonly Bound[]>()
+  /** Operators that change places in the directory, and may be put back: nothing of them is moved meanwhile. */
+  private readonly changing = new Set<Operator>()
   /** Views, and indexes, that went on from the state they had, and that began with nothing. */
   restored = 0
   begun = 0
@@ -96,6 +98,7 @@ export class Parts {
   /** The rows of a table lie in another one from now on; its operator has new parts. Returns what undoes it. */
   rebind(operator: SourceOperator, tree: Tree): () => void {
     const before = this.bound.get(operator) ?? []
+    this.changing.add(operator)
     this.attach(
       operator,
       operator.parts().map(part => ({ part, tree })),
@@ -113,7 +116,8 @@ export class Parts {
     columns: readonly number[],
     fills: readonly Fill[],
   ): { readonly undo: () => void; readonly finish: () => void } {
-    const { storage } = this
+    const { storage, changing } = this
+    changing.add(operator).add(from)
     const rows = (this.bound.get(from) ?? []).find(b => b.part instanceof TracePart)
     let finish = () => {}
     let undo = () => {}
@@ -135,6 +139,11 @@ export class Parts {
     operator.restored()
     this.restored++
     return { undo, finish }
+  }
+
+  /** What has changed places stays there. */
+  settle(): void {
+    this.changing.clear()
   }
 
   /** Operators were removed: their state goes with the next checkpoint. */
@@ -159,7 +168,8 @@ export class Parts {
 
   /** Moves the largest parts until no more than `limitBytes` are left. Throws like `moveAll`. */
   moveSome(limitBytes: number, minLsn: bigint, maxLsn: bigint): void {
-    const all = [...this.bound.values()].flat().sort((a, b) => b.part.hotBytes - a.part.hotBytes)
+    const movable = [...this.bound].flatMap(([operator, parts]) => (this.changing.has(operator) ? [] : parts))
+    const all = movable.sort((a, b) => b.part.hotBytes - a.part.hotBytes)
     let left = this.hotBytes
     for (const { part, tree } of all) {
       if (left <= limitBytes) return
