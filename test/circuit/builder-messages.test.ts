@@ -95,7 +95,11 @@ const WINDOWS: readonly (readonly [string, unknown, () => unknown])[] = [
   [`window "a": lag: ${never}offset, default, ignoreNulls, ctx`, {}, () => g.lag(s, { nope: 1 })],
   ['window "a": lag: expected options, found null', {}, () => g.lag(s, null)],
   ['window "a": firstValue: expected ignoreNulls: true or false', {}, () => g.firstValue(s, { ignoreNulls: 'yes' })],
-  ['window "a": mode: cannot be taken over frames', {}, () => g.over(g.mode(s), { rows: ['unbounded', 'current'] })],
+  [
+    'window "a": percentileCont: expected a fraction from 0 to 1, found 2',
+    {},
+    () => g.over(g.percentileCont(2, x), { rows: ['unbounded', 'current'] }),
+  ],
   ['window "a": count: over: expected a frame, found undefined', {}, () => g.over(g.count())],
   ['over: expected a window function or an aggregate, found null', {}, () => g.over(null, {})],
   [

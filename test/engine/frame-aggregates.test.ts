@@ -37,7 +37,7 @@ import { engineRunner, LAWS } from '../../src/testing/index.js'
 import * as n from '../../src/testing/nodes.js'
 import { expectError, picker } from './support.js'
 
-const VIEWS = Number(process.env.FRAME_VIEWS ?? 4)
+const VIEWS = Number(process.env.FRAME_VIEWS ?? 2)
 const SEED = Number(process.env.FRAME_SEED ?? 1)
 
 const t = n.table('t', [
@@ -112,12 +112,12 @@ function randomFrame(): Frame {
   return { mode, start: swapped ? end : start, end: swapped ? start : end, exclude }
 }
 
-/** What has totals, what has best rows, and what reads its rows in order: alone, one is not helped by the others. */
+/** What has totals or best rows, and what reads its rows by rank or all of them, which needs more of the partition. */
 const KINDS = [
   AGGREGATE_FNS.filter(fn => framePlanOf(fn).kind === 'linear'),
-  ['min', 'max', 'argMin', 'argMax', 'first', 'last'],
-  ['mode', 'percentileCont', 'percentileDisc', 'median', 'approxPercentile', 'approxCountDistinct'],
-  ['stringAgg', 'arrayAgg', 'jsonAgg', 'fold'],
+  ['median', 'arrayAgg', 'mode', 'fold', 'percentileCont', 'stringAgg', 'approxCountDistinct', 'jsonAgg'],
+  ['argMin', 'first', 'max', 'last', 'argMax', 'min'],
+  ['percentileDisc', 'approxPercentile', 'fold', 'stringAgg'],
 ] as const
 
 function randomView(v: number) {
