@@ -94,7 +94,7 @@ export interface RowProgram {
    * REQUIRES: lane 0 comes before the others, in the same block or one around them.
    */
   keyLanes(layout: Layout): readonly Macro[]
-  /** (left, i [, right, j]) → the message of the failure of that row. */
+  /** (left, i [, right, j]) → the `Failure` of that row. */
   readonly failure: Macro
 }
 
@@ -103,7 +103,7 @@ export function rowProgram(spec: RowProgramSpec): RowProgram {
   assert(spec.outputs.length === spec.schema.columns.length, 'a row program has an output for every column')
   const generic = new GenericRow(spec)
   const code = new RowCode(spec)
-  const describe = (...args: readonly unknown[]): string => generic.describe(args)
+  const describe = (...args: readonly unknown[]): Failure => generic.describe(args)
   const storeInto = (layout: Layout): Macro =>
     macro(
       (out: Batch, k: number) => writeRow(out, k, generic.row),
@@ -134,7 +134,7 @@ export function rowProgram(spec: RowProgramSpec): RowProgram {
         ),
       )
     },
-    failure: macro(describe as (...args: never[]) => string, (args, ctx) =>
+    failure: macro(describe as (...args: never[]) => Failure, (args, ctx) =>
       call(ctx.constant(describe, 'describeFailure'), ...args.map(arg => run(arg, ctx))),
     ),
   }
@@ -204,14 +204,14 @@ class GenericRow {
     }
   }
 
-  /** The message of a row's failure, found by running it again. */
-  describe(args: readonly unknown[]): string {
+  /** A row's failure, found by running it again. */
+  describe(args: readonly unknown[]): Failure {
     const [left, right] = this.#rows(args)
     const { filter, outputs } = this.spec
     try {
       if (filter === null || evaluate(filter, left, right) === true) for (const o of outputs) evaluate(o, left, right)
     } catch (failure) {
-      if (failure instanceof Failure) return failure.message
+      if (failure instanceof Failure) return failure
       throw failure
     }
     assert(false, 'a row that failed fails again when it is evaluated again')

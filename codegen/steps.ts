@@ -4,6 +4,8 @@
  */
 import { WeightOverflowError } from '../src/base/errors.js'
 import type { ColumnExpr, Expr } from '../src/circuit/expr.js'
+import { originsIn } from '../src/circuit/origin.js'
+import type { Failure } from '../src/circuit/scalar.js'
 import { exprKey } from '../src/circuit/substitute.js'
 import {
   arrangedLayout,
@@ -14,7 +16,7 @@ import {
   type RowSchema,
   rowSchema,
 } from '../src/schema/schema.js'
-import type { Value } from '../src/schema/types.js'
+import type { TypeName } from '../src/schema/types.js'
 import type { Batch } from '../src/zset/batch.js'
 import { sameCell } from '../src/zset/cells.js'
 import { copyString } from '../src/zset/strings.js'
@@ -128,7 +130,10 @@ export function makeLazily<F>(
 
 /** Equal for pipelines that do the same. */
 export function pipelineKey({ filter, exprs, schema, negate }: PipelineSpec): unknown[] {
+  // What fails says whose it is.
+  const origins = originsIn(filter === null ? exprs : [filter, ...exprs])
   return [
+    ...(origins.length === 0 ? [] : [origins]),
     filter === null ? null : exprKey(filter),
     exprs.map(e => exprKey(e)),
     layoutFingerprint(flatLayout(schema)),
@@ -164,14 +169,31 @@ export function loopStatics(
   }
 }
 
-/** A failed row as data: message and the values it was computed from. */
+/** A failed row as data: message, whose it is, and the values it was computed from with their columns. */
 function failureOf(program: RowProgram): Macro {
-  const message = program.failure as unknown as (...args: unknown[]) => string
+  const describe = program.failure as unknown as (...args: unknown[]) => Failure
+  const columnsOf = columnsCache()
   return external((left: Batch, i: number, right?: Batch, j?: number) => {
-    const row: Value[] = readRow(left, i)
-    if (right === undefined || j === undefined) return { message: message(left, i), row }
-    return { message: message(left, i, right, j), row: [...row, ...readRow(right, j)] }
+    const isPair = right !== undefined && j !== undefined
+    const { message, origin } = isPair ? describe(left, i, right, j) : describe(left, i)
+    const row = isPair ? [...readRow(left, i), ...readRow(right, j)] : readRow(left, i)
+    return { message, row, operator: origin, columns: columnsOf(left.layout, isPair ? right.layout : null) }
   }, 'failure')
+}
+
+/** Names and types of the columns of one row or two, the same list for the same layouts as the last time. */
+function columnsCache() {
+  const last: (Layout | null)[] = [null, null]
+  let columns: { readonly name: string; readonly type: TypeName }[] = []
+  return (first: Layout, second: Layout | null) => {
+    if (last[0] !== first || last[1] !== second) {
+      columns = [first, ...(second === null ? [] : [second])].flatMap(({ schema }) =>
+        schema.columns.map(({ name, type }) => ({ name, type })),
+      )
+      last.splice(0, 2, first, second)
+    }
+    return columns
+  }
 }
 
 /** Loops that write into a batch of layout `out`: flat, or arranged (raw, to be sorted). */

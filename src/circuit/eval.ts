@@ -11,7 +11,7 @@
 import { assert } from '../base/errors.js'
 import { isDecimal, TYPES, type TypeName, type Value } from '../schema/types.js'
 import { canonicalFloat, formatValue, type NonNullValue } from '../schema/values.js'
-import type { CallExpr, DatePart, Expr } from './expr.js'
+import { type CallExpr, type DatePart, type Expr, ORIGIN } from './expr.js'
 import * as scalar from './scalar.js'
 
 /**
@@ -49,10 +49,20 @@ function evaluateCall(expr: CallExpr, left: readonly Value[], right: readonly Va
     case 'if':
       return evaluate(evaluate(args[0], left, right) === true ? args[1] : args[2], left, right)
     default:
-      return strict(
+      return originated(
         expr,
         args.map(arg => evaluate(arg, left, right)),
       )
+  }
+}
+
+/** `strict`; a failure says whose it is. */
+function originated(expr: CallExpr, values: readonly Value[]): Value {
+  try {
+    return strict(expr, values)
+  } catch (failure) {
+    if (failure instanceof scalar.Failure) failure.origin ??= expr[ORIGIN] ?? null
+    throw failure
   }
 }
 

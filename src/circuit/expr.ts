@@ -93,6 +93,9 @@ export interface Udf {
   readonly fn: (...args: never[]) => unknown
 }
 
+/** Where a call that can fail keeps what it was written for (`origin.ts`); copied with the call, not part of what it is. */
+export const ORIGIN: unique symbol = Symbol('origin')
+
 export interface CallExpr {
   readonly kind: 'call'
   readonly op: Op
@@ -102,6 +105,7 @@ export interface CallExpr {
   /** `math`, `function`: the function's name; `datePart`: the part; otherwise null. */
   readonly detail: string | null
   readonly udf: Udf | null
+  readonly [ORIGIN]?: string
 }
 
 export type Expr = ColumnExpr | LiteralExpr | CallExpr

@@ -39,6 +39,7 @@ import {
   withColumns,
   withInputs,
 } from './nodes.js'
+import { withOrigins } from './origin.js'
 import { actsByRow } from './recursion/program.js'
 import { lowerRecursion } from './recursion/timed.js'
 import type { FixpointRel, RecursiveProgram, RecursiveRel, Rel, SessionRel, SetRel, TopKRel, UnnestRel } from './rel.js'
@@ -72,7 +73,7 @@ function once(make: (rel: Rel, visit: (rel: Rel) => Rel) => Rel): (rel: Rel) => 
   const visit = (rel: Rel): Rel => {
     let result = done.get(rel)
     if (result === undefined) {
-      result = make(rel, visit)
+      result = make(withOrigins(rel), visit)
       done.set(rel, result)
     }
     return result

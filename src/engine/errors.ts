@@ -2,13 +2,25 @@
  * Failed rows as data: an expression that fails on a row does not stop the epoch. The failure is kept here with the
  * row's weight, and goes away when the row is retracted.
  */
-import type { Value } from '../schema/types.js'
+import type { TypeName, Value } from '../schema/types.js'
 
 /** A failed row: the message, and the values the expression saw; of what fails on a group, its key. */
 export interface Failure {
   readonly message: string
   readonly row: readonly Value[]
+  /** What the user wrote that failed, like `map "ratio"`; null if that is not known. Follows from the rest. */
+  readonly operator: string | null
+  /** What the values of the row are. */
+  readonly columns: readonly FailureColumn[]
 }
+
+export interface FailureColumn {
+  readonly name: string
+  readonly type: TypeName
+}
+
+export const failureColumns = (columns: readonly FailureColumn[]): FailureColumn[] =>
+  columns.map(({ name, type }) => ({ name, type }))
 
 export interface FailureEntry extends Failure {
   weight: bigint

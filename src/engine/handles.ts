@@ -9,7 +9,7 @@ import type { RowSchema } from '../schema/schema.js'
 import type { Commit } from './commit.js'
 import type { Database } from './database.js'
 import { NAMED_OPTIONS, type NamedChanges, type NamedOptions } from './durable/subscriptions.js'
-import type { ErrorSet, Failure, FailureEntry } from './errors.js'
+import type { ErrorSet, FailureEntry } from './errors.js'
 import type { IndexHandle } from './indexes/handle.js'
 import { type PlanFormat, renderView, sourceOf } from './inspect.js'
 import type { KeyInput, PrimaryKey, RangeOptions, TableBound, TableKey } from './keys.js'
@@ -21,6 +21,7 @@ import type { SourceOperator } from './operators/source.js'
 import type { Entry, RelationReader, Subscriber } from './relation.js'
 import type { Change, Expected } from './transaction.js'
 import type { TableRef } from './transactions/reads.js'
+import { errorText, presentErrors, type ViewError } from './view-errors.js'
 
 export interface SubscribeOptions {
   /** Call once at once with everything the relation holds now. */
@@ -299,12 +300,6 @@ export interface ViewStats {
   readonly operators: readonly OperatorStats[]
 }
 
-/** A failed row as `view.errors()` lists it. */
-export interface ViewError extends Failure {
-  readonly operator: string
-  readonly weight: bigint
-}
-
 /** A view of a database: always materialised, exact after every transaction. */
 export class ViewHandle<R> extends Relation<R> {
   dropped = false
@@ -360,7 +355,7 @@ export class ViewHandle<R> extends Relation<R> {
     if (errors.length === 0) return
     const [first] = errors
     const more = errors.length > 1 ? ` and ${errors.length - 1} more; errors() lists them` : ''
-    throw new ExpressionError(`view ${quote(this.name)} holds failed rows: ${first.message}${more}`)
+    throw new ExpressionError(`view ${quote(this.name)} holds failed rows: ${errorText(this.name, first)}${more}`)
   }
 
   protected override followed(): void {
@@ -377,20 +372,26 @@ export class ViewHandle<R> extends Relation<R> {
     return this.failed(presentFailures)
   }
 
-  private failed(failuresOf: FailuresOf): ViewError[] {
-    const found: ViewError[] = []
-    for (const operator of this.operators) {
+  private failed(failuresOf: FailuresOf, operators = this.operators): ViewError[] {
+    const failing = operators.flatMap(operator => {
       const { errors } = operator as { errors?: ErrorSet }
-      if (errors === undefined) continue
-      for (const entry of failuresOf(errors)) found.push({ operator: `${operator.kind} ${operator.id}`, ...entry })
-    }
-    return found
+      const entries = errors === undefined ? [] : failuresOf(errors)
+      return entries.length === 0 ? [] : [{ operator, entries }]
+    })
+    return failing.flatMap(({ operator, entries }) => presentErrors(this.ownerOf(operator), entries))
+  }
+
+  /** The view that an operator is part of: of this one and those that it reads, the innermost. */
+  private ownerOf(operator: Operator): ViewDefinition {
+    const read = this.database.views.filter(v => v.root !== this.root && this.operators.includes(v.root))
+    const inner = read.filter(v => v.operators.includes(operator))
+    inner.sort((a, b) => a.operators.length - b.operators.length)
+    return inner[0]?.definition ?? this.definition
   }
 
   /** Internal: failed rows of this view's own operators, those of views it reads left out. */
   ownErrors(isForeign: (operator: Operator) => boolean): ViewError[] {
-    const own = new Set(upstream(this.root, isForeign).map(o => `${o.kind} ${o.id}`))
-    return this.errors().filter(e => own.has(e.operator))
+    return this.failed(presentFailures, upstream(this.root, isForeign))
   }
 
   /** The operators of the view, sources first, as text, DOT or SVG. */

@@ -164,7 +164,7 @@ export class Planner extends Planning {
       gate: plan.gate,
       own: program.variables.length,
       limit: program.limit,
-      failure: { message: divergence(program), row: [] },
+      failure: { message: divergence(program), row: [], operator: 'recursive', columns: [] },
     })
     for (const outer of plan.outside) if (!outer.consumers.includes(fixpoint)) outer.consumers.push(fixpoint)
     this.operators.push(fixpoint)

@@ -68,7 +68,7 @@ describe('releases', () => {
     expect(view.rows()).toHaveLength(1)
     db.insert(visits, visit('a', 3))
     expect(() => view.rows()).toThrow('privacy budget')
-    expect(view.errors()).toMatchObject([{ weight: 1n, row: ['a'] }])
+    expect(view.errors()).toMatchObject([{ weight: 1n, row: { page: 'a' } }])
   })
 
   test('a view that leaves out all that is released fails too', () => {

@@ -177,7 +177,7 @@ export function run(
   $row: {
     evaluate: (batch: Batch, i: number) => number
     store: (out: Batch, k: number) => void
-    failure: (batch: Batch, i: number) => string
+    failure: (batch: Batch, i: number) => Failure
     canFail: boolean
   },
   input: Batch,
@@ -195,8 +195,8 @@ export function run(
     }
     if ($row.canFail) {
       if (status === 2) {
-        const message = $row.failure(input, i)
-        failures.push(message)
+        const failed = $row.failure(input, i)
+        failures.push(failed.message)
       }
     }
   }

@@ -1,9 +1,11 @@
 /** Row programs around expressions: packed and hashed keys, pairs of rows, partial stores, words of values. */
+
 import { describe, expect, it } from 'vitest'
 import { keyLanesOf, readRow, writeRow } from '../../codegen/expr/plain.js'
 import { load } from '../../codegen/load.js'
 import { type RowProgram, rowProgram, type StoreMap } from '../../codegen/rows.js'
 import { specialise } from '../../codegen/specialise/index.js'
+import type { Failure } from '../../src/circuit/scalar.js'
 import { arrangedLayout, flatLayout, type Layout, type RowSchema, rowSchema } from '../../src/schema/schema.js'
 import { TYPES, type TypeName, type Value } from '../../src/schema/types.js'
 import { compareValues } from '../../src/schema/values.js'
@@ -263,7 +265,7 @@ function pairs(
   $row: {
     evaluate: (l: Batch, i: number, r: Batch, j: number) => number
     store: (out: Batch, k: number) => void
-    failure: (l: Batch, i: number, r: Batch, j: number) => string
+    failure: (l: Batch, i: number, r: Batch, j: number) => Failure
   },
   left: Batch,
   right: Batch,
@@ -278,7 +280,7 @@ function pairs(
         $row.store(out, k)
         k++
       }
-      if (status === 2) failures.push($row.failure(left, i, right, j))
+      if (status === 2) failures.push($row.failure(left, i, right, j).message)
     }
   }
   out.length = k

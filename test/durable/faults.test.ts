@@ -66,7 +66,7 @@ it('a group that has no sum is named, also after a restart', async () => {
   const huge = [3, 4].map(id => ({ id, shop: 7, amount: 2n ** 62n }))
   await db.insert(sales, [sale(1), ...huge])
   const failed = db.view(totals).errors()
-  expect(failed).toMatchObject([{ weight: 1n, message: expect.stringContaining('overflow'), row: [7] }])
+  expect(failed).toMatchObject([{ weight: 1n, message: expect.stringContaining('overflow'), row: { shop: 7 } }])
   await db.close()
   const again = await open(directory)
   expect(again.view(totals).errors()).toEqual(failed)

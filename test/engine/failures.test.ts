@@ -84,7 +84,7 @@ describe('a failing row', () => {
       db
         .view(number)
         .errors()
-        .map(x => [x.weight, x.row[0]]),
+        .map(x => [x.weight, x.row.id]),
     ).toEqual([
       [3n, 3n],
       [-1n, 9n],
@@ -150,7 +150,7 @@ describe('a sum beyond i64', () => {
     for (let n = 1; n <= 2; n++) {
       db.insert(x, one)
       expect(v.errors()).toEqual([
-        expect.objectContaining({ weight: 1n, message: 'i64 overflow in sum "s"', row: [1] }),
+        expect.objectContaining({ weight: 1n, message: 'i64 overflow in sum "s"', row: { k: 1 } }),
       ])
       for (const name of ['groups', 'over', 'all']) expectError(() => db.view(name).rows(), 'EXPRESSION', '"s"')
     }

@@ -518,7 +518,7 @@ describe('streams with columns that nobody reads', () => {
     const failing = view('failing', q => q.from(stream).map(r => ({ id: r.id, n: 10n / BigInt(r.id) })))
     const live = db.createView(failing)
     db.insert(stream, rowsFrom(0))
-    expect(live.errors().map(e => e.row)).toEqual([[0, text(0, 'a'), text(0, 'b')]])
+    expect(live.errors().map(e => e.row)).toEqual([{ id: 0, a: text(0, 'a'), b: text(0, 'b') }])
     expect(() => db.insert(stream, [...rowsFrom(0), { id: 1, a: '', b: `${'x'.repeat(20)}\ud800` }])).toThrow(
       /surrogate/,
     )

@@ -4,6 +4,8 @@
  */
 export class Failure {
   readonly message: string
+  /** What the expression was written for, if the interpreter found it: see `origin.ts`. */
+  origin: string | null = null
   constructor(message: string) {
     this.message = message
   }

@@ -13,7 +13,7 @@ import { Arranger } from '../../zset/arrange.js'
 import { Batch } from '../../zset/batch.js'
 import { groupRanges } from '../../zset/rank.js'
 import { Trace } from '../../zset/trace.js'
-import { ErrorSet } from '../errors.js'
+import { ErrorSet, type Failure, failureColumns } from '../errors.js'
 import { ErrorPart } from '../state/errors.js'
 import { type StatePart, TracePart } from '../state/part.js'
 import type { ArrangeOperator } from './arrange.js'
@@ -121,9 +121,13 @@ export class NoiseOperator extends BatchProducer {
     if (n < rel.releases) return { row: release(rel, now, n, secure), shown: true, releases: n + 1, spent: false }
     // A group that comes back is shown as it was released last.
     if (old === null || (old.spent && old.shown)) return old
-    if (rel.exhausted === 'fail' && !old.spent)
-      this.errors.add({ message: budgetSpent(this.view), row: now.slice(0, rel.keyCount) }, 1n)
+    if (rel.exhausted === 'fail' && !old.spent) this.errors.add(this.spent(now.slice(0, rel.keyCount)), 1n)
     return { ...old, shown: true, spent: true }
+  }
+
+  private spent(row: readonly Value[]): Failure {
+    const columns = failureColumns(this.rel.schema.columns.slice(0, row.length))
+    return { message: budgetSpent(this.view), row, operator: 'privateAggregate', columns }
   }
 
   /** What was released of a group, or null. */

@@ -9,7 +9,7 @@ import { Batch } from '../../zset/batch.js'
 import { copyCell, makeNull, setCellNull } from '../../zset/cells.js'
 import type { GroupTable } from '../../zset/groups.js'
 import { type Cuttable, goneRows, type Threshold } from '../bounded.js'
-import { ErrorSet, type Failure } from '../errors.js'
+import { ErrorSet, type Failure, failureColumns } from '../errors.js'
 import { ErrorPart } from '../state/errors.js'
 import { GroupPart } from '../state/groups.js'
 import { type StatePart, TracePart } from '../state/part.js'
@@ -136,7 +136,8 @@ export class ReduceOperator extends Producer implements Cuttable {
   private failureOf(slot: number, message: string): Failure {
     const { rows } = this.table
     const keys = rows.layout.schema.columns.slice(0, this.shape.keyCount)
-    return { message, row: keys.map(column => readValue(rows, column, slot)) }
+    const row = keys.map(column => readValue(rows, column, slot))
+    return { message, row, operator: 'aggregate', columns: failureColumns(keys) }
   }
 
   /** Groups that failed before are taken back, groups that fail now are recorded. */

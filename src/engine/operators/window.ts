@@ -8,11 +8,12 @@
  */
 import { readRow } from '../../../codegen/expr/plain.js'
 import type { WindowCode } from '../../../codegen/window.js'
+import { quote } from '../../base/errors.js'
 import type { RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { PositivePart } from '../../zset/positive.js'
 import { type Cuttable, goneRows, type Threshold } from '../bounded.js'
-import { ErrorSet } from '../errors.js'
+import { ErrorSet, failureColumns } from '../errors.js'
 import { ErrorPart } from '../state/errors.js'
 import { type StatePart, TracePart } from '../state/part.js'
 import type { ArrangeOperator } from './arrange.js'
@@ -118,11 +119,14 @@ export class WindowOperator extends BatchProducer implements Cuttable {
     side: 0 | 1,
     weight: number,
   ): void {
-    for (const output of outputs) {
-      const message = output[side].failure(unit)
+    for (let f = 0; f < outputs.length; f++) {
+      const message = outputs[f][side].failure(unit)
       if (message !== null) {
-        const row = readRow(stretch.rows, place).slice(0, this.input.kernels.layout.schema.columns.length)
-        this.errors.add({ message, row }, BigInt(weight))
+        const { columns } = this.input.kernels.layout.schema
+        const row = readRow(stretch.rows, place).slice(0, columns.length)
+        const { fn, name } = this.specs.plan.functions[f].spec
+        const operator = `window ${quote(name)}: ${fn}`
+        this.errors.add({ message, row, operator, columns: failureColumns(columns) }, BigInt(weight))
         return
       }
     }

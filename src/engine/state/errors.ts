@@ -7,10 +7,10 @@ import { Arranger } from '../../zset/arrange.js'
 import { Batch } from '../../zset/batch.js'
 import type { Cold } from '../../zset/cold.js'
 import type { Kernels } from '../../zset/kernels.js'
-import type { ErrorSet, FailureEntry } from '../errors.js'
+import type { ErrorSet, Failure, FailureEntry } from '../errors.js'
 import type { StatePart } from './part.js'
 
-/** `row`: the values as JSON. */
+/** `message`: see `withSource`; `row`: the values as JSON. */
 const LAYOUT = arrangedLayout(
   rowSchema('errors', [
     { name: 'message', type: 'string', nullable: false },
@@ -44,8 +44,8 @@ export class ErrorPart implements StatePart {
     const arranger = new Arranger(this.kernels)
     const { raw } = arranger
     raw.reserve(this.taken.length)
-    for (const { message, row, weight } of this.taken) {
-      writeRow(raw, raw.length, [message, encodeValues(row)])
+    for (const { weight, ...failure } of this.taken) {
+      writeRow(raw, raw.length, [withSource(failure), encodeValues(failure.row)])
       raw.weights[raw.length++] = weight
     }
     const delta = new Batch(LAYOUT, raw.length)
@@ -70,7 +70,22 @@ function* failuresIn(runs: readonly Batch[]): Generator<FailureEntry> {
   for (const run of runs) {
     for (let i = 0; i < run.length; i++) {
       const [message, row] = readRow(run, i) as [string, string]
-      yield { message, row: decodeValues(row), weight: run.weights[i] }
+      yield { ...sourceOf(message), row: decodeValues(row), weight: run.weights[i] }
     }
   }
+}
+
+/** The message, and behind it, as JSON, whose failure it is. */
+const withSource = ({ message, operator, columns }: Failure): string =>
+  `${message}${BEGIN}${JSON.stringify([operator, columns])}`
+
+/** Never in JSON. */
+const BEGIN = '\0'
+
+/** Texts that were written before they had a source are messages alone. */
+function sourceOf(text: string): Omit<Failure, 'row'> {
+  const at = text.lastIndexOf(BEGIN)
+  if (at < 0) return { message: text, operator: null, columns: [] }
+  const [operator, columns] = JSON.parse(text.slice(at + 1)) as [Failure['operator'], Failure['columns']]
+  return { message: text.slice(0, at), operator, columns }
 }
