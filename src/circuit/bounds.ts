@@ -14,6 +14,7 @@
  */
 import { quote } from '../base/errors.js'
 import { decodeInterval } from '../schema/interval.js'
+import type { RowSchema } from '../schema/schema.js'
 import { isFloat, TYPES, type TypeName } from '../schema/types.js'
 import { usable } from './band.js'
 import { conjuncts } from './conditions.js'
@@ -23,22 +24,14 @@ import { lower } from './lower.js'
 import { nodesOf } from './nodes.js'
 import { isClock } from './now.js'
 import { printExpr } from './print.js'
-import type {
-  AggregateRel,
-  GateRel,
-  JoinRel,
-  Rel,
-  SessionRel,
-  TableDefinition,
-  ViewDefinition,
-  WindowRel,
-} from './rel.js'
+import type { AggregateRel, GateRel, JoinRel, Rel, Relation, SessionRel, ViewDefinition, WindowRel } from './rel.js'
 import { Failure } from './scalar.js'
 import { stepJoin } from './steps.js'
 import { columnOf, detailed, exprKey, literal, replaceColumns, sameExpr } from './substitute.js'
 import { distancesOf, isAggregate } from './window.js'
 
-export type Signal = { readonly kind: 'waterline'; readonly table: TableDefinition; readonly column: number }
+/** `table`: what has the waterline, a table or a view. */
+export type Signal = { readonly kind: 'waterline'; readonly table: Relation; readonly column: number }
 
 export type Bound =
   /** `value`: a monotone function of column 0, which stands for the signal. */
@@ -73,7 +66,7 @@ function compute(rel: Rel): Bounds {
     case 'source': {
       const { relation } = rel
       if (relation.kind === 'view') return viewBounds(relation)
-      return relation.kind === 'table' ? waterlinesOf(rel, relation) : none(rel)
+      return relation.kind === 'table' ? waterlinesOf(rel.schema, relation) : none(rel)
     }
     case 'filter':
     case 'negate':
@@ -120,17 +113,21 @@ const ofViews = new WeakMap<ViewDefinition, Bounds>()
 function viewBounds(view: ViewDefinition): Bounds {
   let bounds = ofViews.get(view)
   if (bounds === undefined) {
-    bounds = boundsOf(lower(view.rel))
+    const made = boundsOf(lower(view.rel))
+    const own = waterlinesOf(view.schema, view)
+    bounds = made.map((bound, c) => combined('greatest', [bound, own[c]]))
     ofViews.set(view, bounds)
   }
   return bounds
 }
 
-function waterlinesOf(rel: Rel, table: TableDefinition): Bounds {
-  return rel.schema.columns.map(({ index }) => {
-    if (table.waterlines?.some(w => w.column === index) !== true) return null
+/** Of the columns that are read of it. */
+function waterlinesOf(schema: RowSchema, table: Relation): Bounds {
+  const { waterlines } = table
+  return schema.columns.map(({ index }) => {
+    if (waterlines?.some(w => w.column === index) !== true) return null
     const signal: Signal = { kind: 'waterline', table, column: index }
-    return { kind: 'value', signal, value: { ...columnOf(rel.schema, index), index: 0, name: signalName(signal) } }
+    return { kind: 'value', signal, value: { ...columnOf(schema, index), index: 0, name: signalName(signal) } }
   })
 }
 
@@ -374,14 +371,14 @@ export function limitsOf(rel: Rel): Limit[] {
   }
 }
 
-/** Whether rows of a table that has a waterline, or changes with the clock, go into `rel`. */
+/** Whether rows of a table or view that has a waterline, or changes with the clock, go into `rel`. */
 export function hasSignal(rel: Rel): boolean {
   return nodesOf(rel).some(node => {
     if (node.kind === 'gate') return true
     if (node.kind !== 'source') return false
     const { relation } = node
-    if (relation.kind === 'view') return hasSignal(relation.rel)
-    return relation.kind === 'table' && (relation.waterlines?.length ?? 0) > 0
+    if (relation.kind === 'variable') return false
+    return (relation.waterlines?.length ?? 0) > 0 || (relation.kind === 'view' && hasSignal(relation.rel))
   })
 }
 
@@ -424,7 +421,7 @@ function evaluated(expr: Expr, value: number | bigint): number | bigint | null {
 }
 
 /** Text that two bounds have in common if they are the same, whatever tables and columns are called. */
-export function boundKey(bound: Bound, numberOf: (table: TableDefinition) => number): string {
+export function boundKey(bound: Bound, numberOf: (table: Relation) => number): string {
   if (bound.kind !== 'value') return `${bound.kind}(${bound.of.map(b => boundKey(b, numberOf)).join(',')})`
   return `${numberOf(bound.signal.table)}.${bound.signal.column}:${exprKey(bound.value)}`
 }

@@ -9,7 +9,7 @@ import { CompileError, quote, SchemaError, show } from '../base/errors.js'
 import type { Interval } from '../schema/interval.js'
 import type { JsonValue } from '../schema/nested.js'
 import type { IntervalInput } from '../schema/present.js'
-import { type ColumnSpec, type TableSchema, tableSchema } from '../schema/schema.js'
+import { type ColumnSpec, type RowSchema, type TableSchema, tableSchema } from '../schema/schema.js'
 import { arrayOf, decimalOf, mapOf, type Part, structOf, TYPES, type TypeName, type Value } from '../schema/types.js'
 import { normalise, Problem } from '../schema/values.js'
 import {
@@ -331,20 +331,23 @@ function waterlinesOf(schema: TableSchema, columns: ColumnBuilders, option: Tabl
     return span === null ? [] : [{ name, span }]
   })
   const given = option === undefined ? [] : [{ name: option.column, span: option.lateness ?? null }]
-  return [...marked, ...given].map(({ name, span }): Waterline => {
-    const what = `table ${quote(schema.name)}: waterline of column ${quote(name)}`
-    const column = schema.columns.find(c => c.name === name)
-    if (column === undefined) throw new SchemaError(`${what}: there is no such column`)
-    if (column.nullable || !isTimeType(column.type)) {
-      const found = column.nullable ? 'a nullable one' : column.type
-      throw new SchemaError(
-        `${what}: expected a timestamp, timestamptz, date or integer that is not NULL, found ${found}`,
-      )
-    }
-    const lateness = span === null ? 0n : spanOrProblem(span, column.type, what)
-    if (lateness < 0n) throw new SchemaError(`${what}: expected a lateness of 0 or more, found ${show(span)}`)
-    return Object.freeze({ column: column.index, lateness })
-  })
+  return [...marked, ...given].map(({ name, span }) => waterlineOf(`table ${quote(schema.name)}`, schema, name, span))
+}
+
+/** The waterline of a column of a table or view. Throws SchemaError if it cannot have one. */
+export function waterlineOf(of: string, schema: RowSchema, name: unknown, span: Span | null): Waterline {
+  const what = `${of}: waterline of column ${typeof name === 'string' ? quote(name) : show(name)}`
+  const column = schema.columns.find(c => c.name === name)
+  if (column === undefined) throw new SchemaError(`${what}: there is no such column`)
+  if (column.nullable || !isTimeType(column.type)) {
+    const found = column.nullable ? 'a nullable one' : column.type
+    throw new SchemaError(
+      `${what}: expected a timestamp, timestamptz, date or integer that is not NULL, found ${found}`,
+    )
+  }
+  const lateness = span === null ? 0n : spanOrProblem(span, column.type, what)
+  if (lateness < 0n) throw new SchemaError(`${what}: expected a lateness of 0 or more, found ${show(span)}`)
+  return Object.freeze({ column: column.index, lateness })
 }
 
 function spanOrProblem(span: Span, type: TypeName, what: string): bigint {

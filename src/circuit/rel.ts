@@ -97,6 +97,8 @@ export interface ViewDefinition {
   readonly kind: 'view'
   readonly schema: RowSchema
   readonly rel: Rel
+  /** As of tables: what the circuit makes below one of them is late, and not there. */
+  readonly waterlines?: readonly Waterline[]
   /** Columns that `view.get(key)` and range reads go by, and the order of `rows()`. */
   readonly key: readonly number[]
 }

@@ -8,6 +8,7 @@ import { ArrangeOperator } from './operators/arrange.js'
 import { NoiseOperator } from './operators/noise.js'
 import { type Delta, type Operator, Producer } from './operators/operator.js'
 import { ReduceOperator } from './operators/reduce.js'
+import { ScreenOperator } from './operators/screen.js'
 
 /** Rows of a chunk: enough for sorting to pay, few enough for progress to show. */
 const CHUNK_ROWS = 1 << 16
@@ -26,11 +27,14 @@ export function backfill(scheduler: Scheduler, fresh: readonly Operator[], progr
       else if (input instanceof Producer) producers.add(input)
     }
   }
-  // Extremes are looked for when their rows come, in groups that are there: all rows must come at once.
+  // Extremes are looked for when their rows come, in groups that are there: all rows must come at once. A group is to be
+  // released once, with everything that is there; of rows that are there none is late.
   const whole = fresh.some(
-    o => o instanceof NoiseOperator || (o instanceof ReduceOperator && o.arrangements.some(a => arrangements.has(a))),
+    o =>
+      o instanceof NoiseOperator ||
+      o instanceof ScreenOperator ||
+      (o instanceof ReduceOperator && o.arrangements.some(a => arrangements.has(a))),
   )
-  // A group is to be released once, with everything that is there.
   const rows = whole ? Infinity : CHUNK_ROWS
   const queues = [...producers].map(producer => ({ producer, chunks: chunksOf(producer.contents(whole), rows) }))
   const total = queues.reduce((sum, q) => sum + q.chunks.reduce((n, c) => n + c.to - c.from, 0), 0)

@@ -20,6 +20,7 @@ import type { ArrangeOperator } from './operators/arrange.js'
 import type { KeysOperator } from './operators/keys.js'
 import type { Operator, Producer } from './operators/operator.js'
 import { ReduceOperator } from './operators/reduce.js'
+import { ScreenOperator } from './operators/screen.js'
 import { SinkOperator } from './operators/sink.js'
 import { SourceOperator, type TableState } from './operators/source.js'
 import { WaterlineOperator } from './operators/waterline.js'
@@ -44,6 +45,8 @@ export interface BuiltTable {
 /** A view in the circuit. */
 export interface BuiltView {
   readonly root: SinkOperator | ReduceOperator
+  /** What keeps late rows out. */
+  readonly screen: ScreenOperator | null
   readonly reader: Reader
   /** Time to compile it. */
   readonly milliseconds: number
@@ -114,15 +117,21 @@ export class Circuit {
     return { operator, built }
   }
 
-  /** The waterline of a column, which goes on from where it was. */
-  addWaterline(table: TableDefinition, source: SourceOperator, { column, lateness }: Waterline): WaterlineOperator {
-    const { name, type } = table.schema.columns[column]
-    const layout = arrangedLayout(rowSchema('waterline', [{ name, type, nullable: false }]), [0])
-    const operator = new WaterlineOperator(source, column, lateness, kernelsOf(layout, this.mode))
-    operator.stateName = () => `waterline ${this.host.numberOf(table)} ${column}`
+  /** The waterline of a column of a table, which goes on from where it was. */
+  addWaterline(table: TableDefinition, source: SourceOperator, waterline: Waterline): WaterlineOperator {
+    const operator = this.waterlineOf(table, source, waterline)
     source.consumers.push(operator)
     this.catchUp([operator], undefined)
     this.scheduler.add([operator])
+    return operator
+  }
+
+  private waterlineOf(relation: Relation, rows: Producer, { column, lateness }: Waterline): WaterlineOperator {
+    const { name, columns } = relation.schema
+    const { type } = columns[column]
+    const layout = arrangedLayout(rowSchema('waterline', [{ name: columns[column].name, type, nullable: false }]), [0])
+    const operator = new WaterlineOperator(rows, name, column, lateness, kernelsOf(layout, this.mode))
+    operator.stateName = () => `waterline ${this.host.numberOf(relation)} ${column}`
     return operator
   }
 
@@ -134,12 +143,13 @@ export class Circuit {
     const added: string[] = []
     const planner = new Planner(this.catalog(added), context, rel, definition)
     try {
-      const root = this.rootOf(planner, rel, definition, context)
+      const screen = this.screenOf(planner, rel, definition)
+      const root = this.rootOf(planner, rel, definition, context, screen)
       const milliseconds = performance.now() - started
       this.catchUp(planner.operators, progress)
       const reader = this.viewReader(definition, root)
       this.scheduler.add(planner.operators)
-      return { root, reader, milliseconds, warnings: planner.warnings }
+      return { root, screen, reader, milliseconds, warnings: planner.warnings }
     } catch (error) {
       this.discard(new Set(planner.operators), added)
       throw error
@@ -202,13 +212,32 @@ export class Circuit {
     }
   }
 
-  private rootOf(planner: Planner, rel: Rel, definition: ViewDefinition, context: CodeContext): BuiltView['root'] {
-    // Groups that are cut off cannot be what is read of the view.
-    if (rel.kind === 'aggregate' && limitsOf(rel).length === 0) {
+  /** What keeps late rows out of a view; null if there are none. */
+  private screenOf(planner: Planner, rel: Rel, definition: ViewDefinition): ScreenOperator | null {
+    const { waterlines, key, schema } = definition
+    if (waterlines === undefined) return null
+    const screen = new ScreenOperator(schema, key)
+    screen.stateName = () => `screen ${this.host.numberOf(definition)}`
+    const layout = flatLayout(schema)
+    planner.attachBatch(planner.feedsOf(rel), schema, layout, screen.out, screen.errors, screen.feeds)
+    screen.waterlines.push(...waterlines.map(w => this.waterlineOf(definition, screen, w)))
+    for (const operator of [screen, ...screen.waterlines]) planner.add(operator)
+    return screen
+  }
+
+  private rootOf(
+    planner: Planner,
+    rel: Rel,
+    definition: ViewDefinition,
+    context: CodeContext,
+    screen: ScreenOperator | null,
+  ): BuiltView['root'] {
+    // Groups that are cut off, or some of whose changes are late, cannot be what is read of the view.
+    if (rel.kind === 'aggregate' && limitsOf(rel).length === 0 && screen === null) {
       const producer = planner.producerOf(rel)
       if (producer instanceof ReduceOperator) return producer
     }
-    const feeds = planner.feedsOf(rel)
+    const feeds = screen === null ? planner.feedsOf(rel) : [planner.scan(screen, rel)]
     const sink = new SinkOperator(this.storeOf(definition.schema, definition.key, context), definition.schema.name)
     const { tail } = sink.store
     planner.attachBatch(feeds, definition.schema, tail.layout, tail, sink.errors, sink.feeds)

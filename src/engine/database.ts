@@ -432,7 +432,7 @@ export class Database extends Defining {
       get isIdle() {
         return isIdle()
       },
-      takeBack: changes => this.takeBack(changes),
+      takeBack: (changes, lsns) => this.takeBack(changes, lsns),
       replay: (lsn, parts) => this.epochs.replay(lsn, parts),
       setLsn: lsn => {
         this.epochs.currentLsn = lsn
@@ -472,12 +472,14 @@ export class Database extends Defining {
   }
 
   /** An epoch that undoes transactions which the log has refused after all. */
-  private takeBack(changes: readonly Change[]): void {
+  private takeBack(changes: readonly Change[], lsns: readonly bigint[]): void {
     const { ledger } = this
     const { state } = this.epochs
+    const { screens } = this.definitions
     if (ledger === null) return
     try {
       let rows = 0
+      for (const gate of screens) gate.undo(lsns)
       for (const [entry, batch] of ledger.negated(changes)) {
         entry.handle.operator.offer(batch)
         rows += batch.length
@@ -487,6 +489,7 @@ export class Database extends Defining {
       // Nobody is there who could be told of an error.
       this.epochs.notify()
     } finally {
+      for (const gate of screens) gate.endUndo()
       this.epochs.state = state
     }
   }

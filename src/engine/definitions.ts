@@ -32,7 +32,7 @@ import type { Durability } from './durable/durability.js'
 import { TableHandle, ViewHandle } from './handles.js'
 import { buildIndex } from './indexes/build.js'
 import { IndexHandle } from './indexes/handle.js'
-import { LateGate } from './late.js'
+import { LateChanges, LateGate } from './late.js'
 import type { Producer } from './operators/operator.js'
 import type { SourceOperator } from './operators/source.js'
 import type { WaterlineOperator } from './operators/waterline.js'
@@ -85,6 +85,7 @@ export class Definitions {
   /** The database whose handles views may have been made of. */
   owner: object
   private lastId = 0
+  private listed: readonly LateChanges[] | null = null
   private readonly ids = new WeakMap<Relation, number>()
 
   constructor(
@@ -286,16 +287,18 @@ export class Definitions {
     this.mustBeOwn(rel, schema.name)
     this.addSources(rel, schema.name, created)
     const id = this.numbered(definition, stored)
-    const { root, reader, milliseconds, warnings } = this.circuit.addView(definition, progress)
+    const { root, screen, reader, milliseconds, warnings } = this.circuit.addView(definition, progress)
     const context = this.circuit.contextOf(definition)
     const relation = new RelationReader<unknown>(definition, key, context, reader, () => root.version)
+    const gate =
+      screen === null ? null : new LateChanges(screen, relation, lsn => this.durability?.isOpen(lsn) === true)
     const handle = new ViewHandle<unknown>(this.database, definition as ViewDef<unknown>, root, relation, {
-      milliseconds,
-      warnings,
+      ...{ milliseconds, warnings, gate },
     })
     handle.createdAt = this.database.lsn
     handle.observe(this.history.isOpen)
-    const entry: ViewEntry = { kind: 'view', id, unclaimed: stored !== null, definition, name: schema.name, handle }
+    const unclaimed = stored !== null
+    const entry: ViewEntry = { kind: 'view', id, unclaimed, definition, name: schema.name, handle, gate }
     this.registry.add(entry)
     this.follow(entry, root, relation)
     created.push(entry)
@@ -316,7 +319,7 @@ export class Definitions {
 
   /** A clock comes with the first view that looks at it. */
   private addSignal({ table }: Signal, created: Defined[]): void {
-    if (this.registry.find(table) === undefined) this.addTable(table, created)
+    if (table.kind === 'table' && this.registry.find(table) === undefined) this.addTable(table, created)
   }
 
   numbered(definition: Relation, stored: Stored | null): number {
@@ -341,8 +344,9 @@ export class Definitions {
 
   private waterlineOf({ table, column }: Signal): WaterlineOperator {
     const entry = this.registry.find(table)
-    const found = entry?.kind === 'table' ? entry.gate?.waterlines.find(w => w.column === column) : undefined
-    if (found === undefined) throw new GnitzError('INTERNAL', `table ${quote(table.schema.name)} has no such waterline`)
+    const found = entry?.gate?.waterlines.find(w => w.column === column)
+    if (found === undefined)
+      throw new GnitzError('INTERNAL', `${table.kind} ${quote(table.schema.name)} has no such waterline`)
     return found
   }
 
@@ -440,6 +444,7 @@ export class Definitions {
     }
     this.registry.remove(entry)
     this.followers = this.followers.filter(f => f.entry !== entry)
+    this.listed = null
     if (entry.kind === 'view') return [entry]
     const removed = [entry, ...indexesOf(entry), ...constraintsOf(entry)]
     for (const { name } of constraintsOf(entry)) this.rules.dropConstraint(entry.rules, name, true)
@@ -452,8 +457,14 @@ export class Definitions {
     const entries = this.registry.all()
     const indexes = entries.flatMap(e => (e.kind === 'table' ? e.handle.indexes.map(i => i.operator) : []))
     const constraints = entries.flatMap(e => (e.kind === 'table' ? e.rules.operators : []))
-    const waterlines = entries.flatMap(e => (e.kind === 'table' ? (e.gate?.waterlines ?? []) : []))
+    const waterlines = entries.flatMap(e => e.gate?.waterlines ?? [])
     this.circuit.collect([...entries.map(producerOf), ...indexes, ...constraints, ...waterlines])
+  }
+
+  /** Of views whose changes may be late. */
+  get screens(): readonly LateChanges[] {
+    this.listed ??= this.registry.all().flatMap(e => (e.kind === 'view' && e.gate !== null ? [e.gate] : []))
+    return this.listed
   }
 
   /** The table whose constraints these are. */
@@ -485,6 +496,7 @@ export class Definitions {
   }
 
   private follow(entry: Entry, producer: Producer, relation: RelationReader<unknown>): void {
+    this.listed = null
     this.followers.push({
       entry,
       relation,

@@ -8,7 +8,7 @@ import type { Batch } from '../zset/batch.js'
 import { Commit } from './commit.js'
 import type { Definitions } from './definitions.js'
 import type { Durability } from './durable/durability.js'
-import type { LateGate } from './late.js'
+import type { Late } from './late.js'
 import type { TableEntry } from './registry.js'
 import type { Transaction } from './transaction.js'
 import type { History } from './transactions/history.js'
@@ -29,9 +29,9 @@ export class Epochs {
   readonly isReadOnly: boolean
   /** Some subscriber is to be called after the running epoch. */
   private captured = false
-  /** Tables of the running transaction that kept late rows out, and those whose late rows somebody is to be told of. */
-  private readonly screened: LateGate[] = []
-  private readonly belated: LateGate[] = []
+  /** Tables and views that kept late rows of the running transaction out, and those whose late rows somebody is to be told of. */
+  private readonly screened: Late[] = []
+  private readonly belated: Late[] = []
   /** When the last transaction is acknowledged; null: it is. */
   durable: Promise<void> | null = null
   /** The same of the transaction whose epoch runs. */
@@ -136,6 +136,10 @@ export class Epochs {
       circuit.scheduler.run(rows, this, lsn)
       this.currentLsn = lsn
       if (rules.active.length > 0) rules.end(true)
+      for (const gate of this.definitions.screens) {
+        if (durability?.silent === true) gate.forget()
+        else if (gate.hasDropped) this.screened.push(gate)
+      }
       if (this.screened.length > 0) this.endScreening(lsn)
     } catch (error) {
       rules.end(false)

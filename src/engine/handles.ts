@@ -13,7 +13,7 @@ import type { ErrorSet, FailureEntry } from './errors.js'
 import type { IndexHandle } from './indexes/handle.js'
 import { type PlanFormat, renderView, sourceOf } from './inspect.js'
 import type { KeyInput, PrimaryKey, RangeOptions, TableBound, TableKey } from './keys.js'
-import type { LateGate, LateRows } from './late.js'
+import type { Late, LateGate, LateRows } from './late.js'
 import type { Operator, OperatorStats } from './operators/operator.js'
 import type { ReduceOperator } from './operators/reduce.js'
 import type { SinkOperator } from './operators/sink.js'
@@ -316,7 +316,11 @@ export class ViewHandle<R> extends Relation<R> {
     /** Internal: the end of the view's circuit. */
     readonly root: SinkOperator | ReduceOperator,
     private readonly contents: RelationReader<R>,
-    private readonly compiled: { readonly milliseconds: number; readonly warnings: readonly string[] },
+    private readonly compiled: {
+      readonly milliseconds: number
+      readonly warnings: readonly string[]
+      readonly gate: Late | null
+    },
   ) {
     super()
     this.own = definition
@@ -342,6 +346,22 @@ export class ViewHandle<R> extends Relation<R> {
    */
   get warnings(): readonly string[] {
     return this.compiled.warnings
+  }
+
+  /** What was dropped for being late. Throws UsageError if the view has no waterline. */
+  get late(): LateRows<R> {
+    return this.waterlined().late as LateRows<R>
+  }
+
+  /** The view's own waterline, as of tables; null before the first row. Throws UsageError if there is none. */
+  waterline(column?: keyof R & string): number | bigint | null {
+    return this.waterlined().valueOf(column) as number | bigint | null
+  }
+
+  private waterlined(): Late {
+    const { gate } = this.compiled
+    if (gate !== null) return gate
+    throw new UsageError(`view ${quote(this.name)} has no waterline: give it the option waterline: { column: … }`)
   }
 
   get name(): string {

@@ -1,13 +1,14 @@
 /**
- * Late rows: changes of a table below one of its waterlines. They are kept out before constraints see the transaction, so
- * what is logged, and replayed, are the rows that were accepted. They are data: counted, listed as far as there is room,
- * and handed to subscribers.
+ * Late rows: changes of a table or view below one of its waterlines. Those of a table are kept out before constraints see
+ * the transaction, so what is logged, and replayed, are the rows that were accepted; those of a view by an operator at its
+ * end (`operators/screen.ts`). They are data: counted, listed as far as there is room, and handed to subscribers.
  */
 import { quote, show, UsageError } from '../base/errors.js'
 import type { Value } from '../schema/types.js'
 import { appendRows } from '../zset/append.js'
 import { Batch } from '../zset/batch.js'
-import type { Time, WaterlineOperator } from './operators/waterline.js'
+import { lateRows, type ScreenOperator, spread } from './operators/screen.js'
+import type { WaterlineOperator } from './operators/waterline.js'
 import type { Changes, Entry, RelationReader, Subscriber } from './relation.js'
 import { keyOfRow } from './transactions/by-key.js'
 import type { PendingTable } from './transactions/pending.js'
@@ -15,7 +16,7 @@ import type { PendingTable } from './transactions/pending.js'
 /** Late rows that are listed; of older ones only their number is known. */
 const KEPT_ROWS = 1000
 
-/** The late rows of a table. Not durable: they begin anew with every opening of the database. */
+/** The late rows of a table or view. Not durable: they begin anew with every opening of the database. */
 export class LateRows<R> {
   private readonly kept: Entry<R>[] = []
   private readonly subscribers = new Set<Subscriber<R>>()
@@ -72,16 +73,85 @@ export interface Screened {
   readonly updates: number[]
 }
 
-/** Keeps late rows out of a table. */
-export class LateGate {
+/** Knows what was dropped for being late, and behind which waterlines. */
+export abstract class Late {
   readonly late = new LateRows<unknown>()
-  /** Of the running transaction. */
-  private dropped: Batch | null = null
 
   constructor(
     readonly waterlines: readonly WaterlineOperator[],
-    private relation: RelationReader<unknown>,
+    protected relation: RelationReader<unknown>,
   ) {}
+
+  /** The transaction was committed. Returns whether somebody is to be called. */
+  abstract publish(lsn: bigint): boolean
+
+  /** The transaction was not. */
+  abstract forget(): void
+
+  protected take(lsn: bigint, dropped: Batch): boolean {
+    const changes = Array.from({ length: dropped.length }, (_, i) => {
+      return { row: this.relation.decode(dropped, i), weight: dropped.weights[i] }
+    })
+    return this.late.take(lsn, changes)
+  }
+
+  /** The waterline of a column by name. Throws UsageError if it has none. */
+  valueOf(name: string | undefined): Value {
+    const { columns } = this.relation.schema
+    const found = this.waterlines.find(w => name === undefined || columns[w.column].name === name)
+    if (found !== undefined) return found.value
+    throw new UsageError(`${this.relation.what} has no waterline ${quote(String(name))}`)
+  }
+}
+
+/** The late rows of a view. */
+export class LateChanges extends Late {
+  /** Dropped by transactions that may still be taken back. */
+  private open: { readonly lsn: bigint; readonly dropped: Batch }[] = []
+
+  constructor(
+    private readonly screen: ScreenOperator,
+    relation: RelationReader<unknown>,
+    /** May the log still refuse a transaction? */
+    private readonly isOpen: (lsn: bigint) => boolean,
+  ) {
+    super(screen.waterlines, relation)
+  }
+
+  get hasDropped(): boolean {
+    return this.screen.dropped !== null
+  }
+
+  override publish(lsn: bigint): boolean {
+    const { dropped } = this.screen
+    this.screen.dropped = null
+    if (dropped === null) return false
+    this.open = this.open.filter(o => this.isOpen(o.lsn))
+    if (this.isOpen(lsn)) this.open.push({ lsn, dropped })
+    return this.take(lsn, dropped)
+  }
+
+  override forget(): void {
+    this.screen.dropped = null
+  }
+
+  /** The next epoch takes back these transactions: what they dropped is not there to be taken out. */
+  undo(lsns: readonly bigint[]): void {
+    this.screen.undone = this.open.flatMap(({ lsn, dropped }) => (lsns.includes(lsn) ? [dropped] : []))
+    this.open = this.open.filter(({ lsn }) => !lsns.includes(lsn))
+    if (this.screen.undone.length > 0) this.screen.dirty = true
+  }
+
+  /** That epoch is over. */
+  endUndo(): void {
+    this.screen.undone = null
+  }
+}
+
+/** Keeps late rows out of a table. */
+export class LateGate extends Late {
+  /** Of the running transaction. */
+  private dropped: Batch | null = null
 
   /** Shows late rows as another reader does, from now on: of the table, when it was altered. */
   show(relation: RelationReader<unknown>): void {
@@ -94,9 +164,9 @@ export class LateGate {
    */
   screen(table: PendingTable, rows: Batch, updates: number[]): Screened {
     this.dropped = null
-    const late = this.lateRows(rows)
+    const late = lateRows(rows, this.waterlines)
     if (late === null) return { rows, updates }
-    if (table.definition.schema.primaryKey.length > 0) spread(table, rows, late)
+    if (table.definition.schema.primaryKey.length > 0) spread(late, i => keyOfRow(table, rows, i))
     const kept = new Batch(rows.layout, rows.length)
     const dropped = new Batch(rows.layout)
     const moved: number[] = []
@@ -111,55 +181,18 @@ export class LateGate {
     return { rows: kept, updates: moved }
   }
 
-  /** Which rows are late; null if none is. */
-  private lateRows(rows: Batch): Uint8Array | null {
-    let late: Uint8Array | null = null
-    for (const { column, value } of this.waterlines) {
-      if (value === null) continue
-      const cells = rows.columns[column] as ArrayLike<Time>
-      for (let i = 0; i < rows.length; i++) {
-        if (cells[i] >= value || rows.weights[i] === 0n) continue
-        late ??= new Uint8Array(rows.length)
-        late[i] = 1
-      }
-    }
-    return late
-  }
-
   /** Takes note of rows that the log has: several transactions become one epoch, in which rows may cancel. */
   witness(rows: Batch): void {
     for (const waterline of this.waterlines) waterline.witness(rows)
   }
 
-  /** The transaction was committed. Returns whether somebody is to be called. */
-  publish(lsn: bigint): boolean {
-    const { dropped, relation } = this
+  override publish(lsn: bigint): boolean {
+    const { dropped } = this
     this.dropped = null
-    if (dropped === null || dropped.length === 0) return false
-    const changes = Array.from({ length: dropped.length }, (_, i) => {
-      return { row: relation.decode(dropped, i), weight: dropped.weights[i] }
-    })
-    return this.late.take(lsn, changes)
+    return dropped !== null && dropped.length > 0 && this.take(lsn, dropped)
   }
 
-  /** The transaction was not. */
-  forget(): void {
+  override forget(): void {
     this.dropped = null
   }
-
-  /** The waterline of a column by name. Throws UsageError if it has none. */
-  valueOf(name: string | undefined): Value {
-    const { columns } = this.relation.schema
-    const found = this.waterlines.find(w => name === undefined || columns[w.column].name === name)
-    if (found !== undefined) return found.value
-    throw new UsageError(`${this.relation.what} has no waterline ${quote(String(name))}`)
-  }
-}
-
-/** Marks all rows whose key has a late one. */
-function spread(table: PendingTable, rows: Batch, late: Uint8Array): void {
-  const textOf = (i: number): string => keyOfRow(table, rows, i).map(String).join('\u0000')
-  const keys = new Set<string>()
-  for (let i = 0; i < rows.length; i++) if (late[i] === 1) keys.add(textOf(i))
-  for (let i = 0; i < rows.length; i++) if (late[i] === 0 && keys.has(textOf(i))) late[i] = 1
 }

@@ -1,5 +1,6 @@
 /** Figures of a database as Prometheus text (exposition format 0.0.4): what a scraper reads. */
 import { GnitzError } from '../base/errors.js'
+import type { Relation } from '../circuit/rel.js'
 import type { Storage } from '../storage/storage.js'
 import type { Database } from './database.js'
 
@@ -80,10 +81,13 @@ export function metricsOf(database: Database): string {
   return [...text, ...directoryMetrics(database)].join('')
 }
 
-const lateSamples = ({ tables }: Database): Sample[] =>
-  tables
-    .filter(t => (t.definition.waterlines ?? []).length > 0)
-    .map(t => ({ labels: { table: t.name }, value: t.late.count }))
+const lateSamples = ({ tables, views }: Database): Sample[] => [
+  ...tables.filter(isLateable).map(t => ({ labels: { table: t.name }, value: t.late.count })),
+  ...views.filter(isLateable).map(v => ({ labels: { view: v.name }, value: v.late.count })),
+]
+
+const isLateable = ({ definition }: { readonly definition: Pick<Relation, 'waterlines'> }): boolean =>
+  (definition.waterlines ?? []).length > 0
 
 /** Of a durable database only. */
 function directoryMetrics({ durability }: Database): string[] {

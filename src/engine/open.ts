@@ -18,6 +18,7 @@ import type { ShardIo } from '../storage/types.js'
 import type { WalGroup } from '../storage/wal/groups.js'
 import type { Durability as DurabilityMode } from '../storage/wal/wal.js'
 import { type Connection, Database, type OpenOptions } from './database.js'
+import type { Definitions } from './definitions.js'
 import { SYSTEM_TABLES } from './durable/catalog.js'
 import { Durability, type DurabilityLimits } from './durable/durability.js'
 import { Ledger } from './durable/ledger.js'
@@ -213,7 +214,7 @@ function restore(
   for (const tree of strangers(storage, ledger)) if (tree.entries.length > 0) refuse(storage, tree)
   // Before the log goes on: what it makes must not take state for its own that something dropped has left.
   forgetState(durability)
-  replay(connection, ledger, groups, mode)
+  replay(connection, definitions, ledger, groups, mode)
   forgetTables(durability, ledger)
   connection.setLsn(storage.lsn)
   if (!storage.isReadOnly) database.snapshots.log = new StoredLog(storage, definitions.registry)
@@ -223,6 +224,7 @@ function restore(
 
 function replay(
   connection: Connection,
+  definitions: Definitions,
   ledger: Ledger,
   groups: readonly WalGroup[],
   mode: 'compiled' | 'generic',
@@ -246,7 +248,8 @@ function replay(
     // Rows that came before a definition go into what was there before it.
     if (defines) run()
     queue.add(group)
-    if (!defines && !queue.isFull) continue
+    // What a view drops for being late depends on what came in earlier transactions.
+    if (!defines && !queue.isFull && definitions.screens.length === 0) continue
     run()
     if (defines) ledger.follow()
   }

@@ -105,7 +105,8 @@ export abstract class Planning {
     )
   }
 
-  protected scan(producer: Producer, rel: Rel): FeedPlan {
+  /** A producer as the feed that it is. */
+  scan(producer: Producer, rel: Rel): FeedPlan {
     return { producer, join: null, filter: null, exprs: allColumns(rel.schema), negate: false }
   }
 
@@ -180,7 +181,7 @@ export abstract class Planning {
     return producer
   }
 
-  protected add<O extends Operator>(operator: O, loop: LoopPlan | null = null): O {
+  add<O extends Operator>(operator: O, loop: LoopPlan | null = null): O {
     if (loop !== null) {
       loop.add(operator)
       return operator

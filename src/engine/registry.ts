@@ -22,7 +22,7 @@ import { mustAgree } from './alter/difference.js'
 import type { TableRules } from './constraints/table-rules.js'
 import { TableHandle, ViewHandle } from './handles.js'
 import type { IndexHandle } from './indexes/handle.js'
-import type { LateGate } from './late.js'
+import type { LateChanges, LateGate } from './late.js'
 import { planKey } from './relkey.js'
 import type { PendingTable } from './transactions/pending.js'
 
@@ -63,6 +63,8 @@ export interface ViewEntry extends Registered {
   name: string
   definition: ViewDefinition
   readonly handle: ViewHandle<unknown>
+  /** What lists its late rows; null if it has no waterline. */
+  readonly gate: LateChanges | null
 }
 
 export type Entry = TableEntry | ViewEntry
@@ -164,7 +166,9 @@ export class Registry {
 
   /** Is it the same view, over the same tables and views? */
   private agrees(definition: ViewDefinition, { definition: stored }: ViewEntry): boolean {
-    const sameKey = `${definition.key}` === `${stored.key}`
+    const textOf = ({ key, waterlines = [] }: ViewDefinition) =>
+      `${key} ${waterlines.map(w => `${w.column}-${w.lateness}`)}`
+    const sameKey = textOf(definition) === textOf(stored)
     const text = ({ rel }: ViewDefinition) => circuitText(rel, r => this.nameOf(r))
     return sameKey && (text(definition) === text(stored) || this.isEquivalent(definition, stored))
   }

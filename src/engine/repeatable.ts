@@ -24,12 +24,16 @@ export function tablesUnder({ rel }: ViewDefinition): Set<TableDefinition> {
 /** The clocks that a view looks at; one, but perhaps by two definitions. */
 export function clocksUnder({ rel }: ViewDefinition): Set<TableDefinition> {
   const signals = [...allNodesOf(rel)].flatMap(node => (node.kind === 'gate' ? signalsOf(node.threshold) : []))
-  return new Set(signals.map(signal => signal.table).filter(isClock))
+  return new Set(signals.flatMap(({ table }) => (table.kind === 'table' && isClock(table) ? [table] : [])))
 }
+
+const LATE = 'what was late depends on the order in which rows came'
 
 /** Why a view does not follow from the rows of its tables, and the clock; null if it does. */
 export function beyondRows(view: ViewDefinition): string | null {
+  if (view.waterlines !== undefined) return LATE
   for (const node of allNodesOf(view.rel)) {
+    if (node.kind === 'source' && node.relation.kind === 'view' && node.relation.waterlines !== undefined) return LATE
     if (node.kind === 'noise') return 'its noise would be drawn again, which would tell more than its budget allows'
     if (node.kind === 'gate' && !signalsOf(node.threshold).every(signal => isClock(signal.table))) {
       return 'what it holds as final depends on rows that may have gone since'

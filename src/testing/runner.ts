@@ -97,6 +97,7 @@ export class Tables {
 
   /** Waterlines as circuits see them. */
   readonly signals: SignalValue = ({ table, column }) => {
+    if (table.kind === 'view') return null
     const waterline = table.waterlines?.find(w => w.column === column)
     const value = waterline === undefined ? null : this.waterline(table, waterline)
     return value !== null && TYPES[table.schema.columns[column].type].js === 'number' ? Number(value) : value

@@ -34,6 +34,14 @@ test('columns of windows', () => {
   void sessions
 })
 
+test('a waterline of a view', () => {
+  const timed = view('timed', q => q.from(bids), { waterline: { column: 'day', lateness: 1 } })
+  const { late } = open().createView(timed)
+  expectTypeOf<ReturnType<typeof late.entries>[number]['row']['day']>().toEqualTypeOf<number>()
+  // @ts-expect-error -- there is no such column
+  expect(() => view('bad', q => q.from(bids), { waterline: { column: 'days' } })).toThrow('there is no such column')
+})
+
 test('columns of rolling aggregates, late rows, and what emitFinal leaves', () => {
   const times = table('times', { at: timestamp().lateness('1 s'), n: i32() })
   const rolling = view('rolling', q =>

@@ -1,13 +1,14 @@
 /** Views as a program writes them: `view(name, q => …)`. */
 import { CompileError, quote, SchemaError, show } from '../../base/errors.js'
 import { type RowSchema, rowSchema } from '../../schema/schema.js'
-import { type ColumnBuilders, columnSpecs, type ROW, type RowOf, type Simplify } from '../columns.js'
+import { type ColumnBuilders, columnSpecs, type ROW, type RowOf, type Simplify, waterlineOf } from '../columns.js'
 import { emptyOf } from '../nodes.js'
-import type { JoinRel, Rel, ViewDefinition } from '../rel.js'
+import type { JoinRel, Rel, ViewDefinition, Waterline } from '../rel.js'
 import { checkOptions } from './check.js'
 import { Grouped } from './grouped.js'
 import { Query, relOf } from './query.js'
 import { type RecursiveOptions, recursive } from './recursive.js'
+import type { Span } from './spans.js'
 import { starRel } from './star.js'
 import type { Cells, Context, Ctx, NoContext, RowFrom, RowType, Source, ViewDef } from './types.js'
 
@@ -69,6 +70,11 @@ const ROOT: QueryRoot = Object.freeze({
 export interface ViewOptions<Name extends string = string> {
   /** Columns that `get` and `range` go by, and the order of `rows()`. */
   readonly key?: readonly Name[]
+  /**
+   * As of tables: changes that the query makes below the greatest time that its rows had, less the lateness, are late, and
+   * not in the view.
+   */
+  readonly waterline?: { readonly column: Name; readonly lateness?: Span }
 }
 
 /**
@@ -86,7 +92,7 @@ export function view<R>(
   if (typeof build !== 'function') {
     throw new CompileError(`view ${quote(name)}: expected a function q => q.from(…), found ${show(build)}`)
   }
-  checkOptions(`view ${quote(name)}`, options, ['key'])
+  checkOptions(`view ${quote(name)}`, options, ['key', 'waterline'])
   const query: unknown = build(ROOT)
   if (!(query instanceof Query)) refuseResult(name, query)
   const rel: Rel = query.rel
@@ -96,7 +102,9 @@ export function view<R>(
     columns.map(c => ({ name: c.name, type: c.type, nullable: c.nullable })),
   )
   const key = options.key === undefined ? (keyOf(rel) ?? columns.map(c => c.index)) : givenKey(schema, options.key)
-  const definition: ViewDefinition = Object.freeze({ kind: 'view', schema, rel, key: Object.freeze([...key]) })
+  const late =
+    options.waterline === undefined ? {} : { waterlines: Object.freeze([givenWaterline(schema, options.waterline)]) }
+  const definition: ViewDefinition = Object.freeze({ kind: 'view', schema, rel, key: Object.freeze([...key]), ...late })
   // The row type exists in types only.
   return definition as ViewDef<R>
 }
@@ -110,6 +118,15 @@ function refuseResult(name: string, found: unknown): never {
         : 'begin with q.from(…)'
   const what = found instanceof Grouped ? 'a grouped query' : show(found)
   throw new CompileError(`view ${quote(name)}: expected the callback to return a query, found ${what}`, { hint })
+}
+
+function givenWaterline(schema: RowSchema, given: ViewOptions['waterline'] & object): Waterline {
+  const what = `view ${quote(schema.name)}`
+  if (typeof given !== 'object' || given === null) {
+    throw new SchemaError(`${what}: expected a waterline of { column, lateness? }, found ${show(given)}`)
+  }
+  checkOptions(`${what}: waterline`, given, ['column', 'lateness'])
+  return waterlineOf(what, schema, given.column, given.lateness ?? null)
 }
 
 function givenKey(schema: RowSchema, key: readonly string[]): number[] {

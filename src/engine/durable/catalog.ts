@@ -14,6 +14,7 @@ import type {
   Relation,
   TableDefinition,
   ViewDefinition,
+  Waterline,
 } from '../../circuit/rel.js'
 import {
   circuitOf,
@@ -81,8 +82,9 @@ export function tableOf(row: TableRow): TableDefinition {
   })
 }
 
-export function viewRow(id: number, { schema, key, rel }: ViewDefinition): ViewRow {
-  const named = { schema: schemaJson(schema), key: toJson(key) }
+export function viewRow(id: number, { schema, key, rel, waterlines }: ViewDefinition): ViewRow {
+  const late = waterlines === undefined ? {} : { waterlines: toJson(waterlines) }
+  const named = { schema: schemaJson(schema), key: toJson(key), ...late }
   return { id, name: schema.name, key: JSON.stringify(named), circuit: circuitText(rel) }
 }
 
@@ -95,13 +97,14 @@ export interface Known {
 
 /** Throws UsageError if the view calls a user function that is not known. */
 export function viewOf(row: ViewRow, known: Known): ViewDefinition {
-  const { schema, key } = JSON.parse(row.key) as { schema: Json; key: Json }
+  const { schema, key, waterlines } = JSON.parse(row.key) as { schema: Json; key: Json; waterlines?: Json }
   const names = {
     relation: (name: string) => known.relation(name),
     udf: udfOr(`view ${quote(row.name)}`, known.udf),
   }
   const rel = circuitOf(row.circuit, names) as Rel
-  return Object.freeze({ kind: 'view', schema: schemaFromJson(schema), rel, key: fromJson(key) as number[] })
+  const late = waterlines === undefined ? {} : { waterlines: fromJson(waterlines) as Waterline[] }
+  return Object.freeze({ kind: 'view', schema: schemaFromJson(schema), rel, key: fromJson(key) as number[], ...late })
 }
 
 /** Names of the tables and views that a stored view reads. */

@@ -31,7 +31,7 @@ export interface DurabilityLimits {
 /** What the database does for its durability. */
 export interface Owner {
   /** Takes back transactions that were committed: an epoch that adds their negation. */
-  takeBack(changes: readonly Change[]): void
+  takeBack(changes: readonly Change[], lsns: readonly bigint[]): void
   /** Can an epoch be run, or state be moved? */
   readonly isIdle: boolean
 }
@@ -119,6 +119,11 @@ export class Durability implements StateKeeper {
     if (this.rejected.length > 0) return false
     this.open.clear()
     return true
+  }
+
+  /** May the log still refuse a transaction? */
+  isOpen(lsn: bigint): boolean {
+    return this.open.has(lsn)
   }
 
   /** Takes back what the log has refused. */
@@ -227,7 +232,11 @@ export class Durability implements StateKeeper {
     const rejected = this.rejected.splice(0)
     const changes = rejected.flatMap(({ lsn }) => this.open.get(lsn) ?? [])
     for (const { lsn } of rejected) this.open.delete(lsn)
-    if (changes.length > 0) this.owner?.takeBack(changes)
+    if (changes.length > 0)
+      this.owner?.takeBack(
+        changes,
+        rejected.map(r => r.lsn),
+      )
   }
 
   /** Makes what was logged durable before it returns. Throws IoError. */

@@ -1,6 +1,6 @@
 /**
  * Transactions of the log on their way back into the circuits. Several go in one epoch: what views hold after it does not
- * depend on how their rows are divided.
+ * depend on how their rows are divided, unless a view drops what is late.
  */
 
 import type { Mode } from '../../../codegen/build.js'

@@ -8,8 +8,7 @@ import { addRow, type ZSet } from '../../circuit/interpret/zset.js'
 import { Batch } from '../../zset/batch.js'
 import { Trace } from '../../zset/trace.js'
 import { type StatePart, TracePart } from '../state/part.js'
-import { type Delta, Operator } from './operator.js'
-import type { SourceOperator } from './source.js'
+import { type Delta, Operator, type Producer } from './operator.js'
 
 /** A whole number, as the column has it. */
 export type Time = number | bigint
@@ -22,7 +21,9 @@ export class WaterlineOperator extends Operator {
   private readonly trace: Trace
 
   constructor(
-    private readonly source: SourceOperator,
+    private readonly source: Producer,
+    /** What the source is called. */
+    private readonly name: string,
     /** Which column of the source. */
     readonly column: number,
     readonly lateness: bigint,
@@ -35,7 +36,7 @@ export class WaterlineOperator extends Operator {
 
   describe(): string[] {
     const { name } = this.source.layout.schema.columns[this.column]
-    return [`${this.source.name}.${name}, ${this.lateness} behind`]
+    return [`${this.name}.${name}, ${this.lateness} behind`]
   }
 
   inputs(): readonly Operator[] {
