@@ -89,25 +89,25 @@ export function ordered({ section, frames, exclude, out }: Framed, plan: Ordered
   const { columns, detail, read, result, empty } = plan
   const tally = new Tally(ranking, plan.distinct)
   const types = columns.map(c => c.type)
-  const known: (readonly Value[])[] = []
-  const valuesAt = (rank: number): readonly Value[] => {
-    known[rank] ??= columns.map(c => readValue(rows, c, ranking.rows[rank]))
+  const known: WalkedRow[] = []
+  const rowAt = (rank: number): WalkedRow => {
+    known[rank] ??= { values: columns.map(c => readValue(rows, c, ranking.rows[rank])), weight: 1n }
     return known[rank]
   }
   const at = columns.indexOf(plan.value)
-  function* walked(): Generator<WalkedRow> {
-    for (let n = 0; n < tally.total; ) {
-      const rank = tally.select(n)
+  const walked = (): WalkedRow[] => {
+    const all: WalkedRow[] = []
+    for (let rank = tally.next(0); rank >= 0; rank = tally.next(rank + 1)) {
       const weight = tally.weight(rank)
-      yield { values: valuesAt(rank), weight: BigInt(weight) }
-      n += weight
+      all.push(weight === 1 ? rowAt(rank) : { ...rowAt(rank), weight: BigInt(weight) })
     }
+    return all
   }
   const value = (): Value => {
     const { total } = tally
     if (total === 0) return empty
     if ('walk' in read) return read.walk(walked(), detail, types, result)
-    const found = read.ranks(total, detail).map(n => valuesAt(tally.select(n))[at])
+    const found = read.ranks(total, detail).map(n => rowAt(tally.select(n)).values[at])
     return read.finish(found, total, detail)
   }
   return values(section, frames, exclude, out, (k, times) => tally.add(k, times), value)
