@@ -283,11 +283,14 @@ export abstract class Planning {
     operator.boundedness = describeLimits(limits, schema)
   }
 
-  /** Notes that what is kept of `rel` grows for ever, although rows of it are late at some time. */
+  /**
+   * Notes that what is kept of `rel` grows for ever, although rows of it are late at some time. Another view may have been
+   * told so of an operator that they share.
+   */
   protected warn(operator: Operator, rel: Rel, what: string): void {
-    if (operator.boundedness.length > 0 || !hasSignal(rel)) return
+    if (operator.cutter !== null || !hasSignal(rel)) return
     operator.boundedness = ['not bounded by any waterline']
-    this.warnings.push(what)
+    if (!this.warnings.includes(what)) this.warnings.push(what)
   }
 
   /** An arrangement within a loop. */

@@ -247,6 +247,15 @@ describe('state behind waterlines', () => {
     )
     // A user may come, or get another name, at any time.
     expect(named.warnings.map(w => w.slice(0, 13))).toEqual(['the left side'])
+    // Each view is told, also of what it shares with others.
+    for (const [name, ranked] of Object.entries({ row: rowNumber(), before: lag((b: { price: bigint }) => b.price) })) {
+      const over = {
+        partitionBy: (b: { who: bigint }) => ({ who: b.who }),
+        orderBy: [{ by: (b: { at: bigint }) => b.at }],
+      }
+      const { warnings } = db.createView(view(name, q => q.from(bids).window(over, { ranked })))
+      expect(warnings.map(w => w.slice(0, 40))).toEqual(['the input of window of (who) by (at): ra'])
+    }
     // Tables without waterlines are nobody's business.
     const plain = view('plain', q => q.from(users).distinct())
     expect(db.createView(plain).warnings).toEqual([])
