@@ -22,8 +22,17 @@ const t = g.table('t', {
   f: g.bool().nullable(),
   s: g.string().nullable(),
   m: g.decimal(30, 4).nullable(),
+  v: g.interval().nullable(),
 })
 type Row = g.InsertType<typeof t>
+
+/** Months, days and microseconds of an interval. */
+const partsOf = (interval: string): string => {
+  const part = (name: string) => `extract(${name} from ${interval})`
+  const micros = `${part('hour')} * 3600000000 + ${part('minute')} * 60000000 + ${part('microseconds')}`
+  const parts = `array[${part('year')} * 12 + ${part('month')}, ${part('day')}, ${micros}]::float8[]`
+  return `case when ${interval} is not null then ${parts} end`
+}
 
 /** Name, ours, PostgreSQL's. */
 const AGGREGATES = {
@@ -46,6 +55,18 @@ const AGGREGATES = {
   sm: [g.sum((r: R) => r.m), 'sum(m)'],
   amm: [g.avg((r: R) => r.m), 'round(sum(m)::numeric(60, 20) / nullif(count(m), 0), 6)'],
   dsm: [g.distinct(g.sum((r: R) => r.m)), 'sum(distinct m)'],
+  vm: [g.varPop((r: R) => r.m), 'var_pop(m)'],
+  sdm: [g.stddevSamp((r: R) => r.m), 'stddev_samp(m)'],
+  mm: [g.median((r: R) => r.m), 'percentile_cont(0.5) within group (order by m)'],
+  sv: [g.sum((r: R) => r.v), partsOf('sum(v)')],
+  av: [g.avg((r: R) => r.v), partsOf('avg(v)')],
+  fsv: [
+    g.filtered(
+      g.sum((r: R) => r.v),
+      (r: R) => r.f,
+    ),
+    partsOf('sum(v) filter (where f)'),
+  ],
   mi: [g.min((r: R) => r.s), 'min(s collate "C")'],
   ma: [g.max((r: R) => r.x), 'max(x)'],
   vp: [g.varPop((r: R) => r.x), 'var_pop(x)'],
@@ -207,6 +228,9 @@ function randomRow(random: Prng): Row {
     f: orNull(random.chance(0.5)),
     s: orNull(random.pick(['', 'a', 'B', 'é', 'ab'])),
     m: orNull(random.pick(['0.0000', '1.5000', '-0.0001', '12345678901234567890.1234', '-99999999999999999999.9999'])),
+    v: orNull(
+      random.pick([{ months: 1 }, { months: 13, days: -2 }, { days: 5, micros: 1n }, { micros: -7_200_000_000n }]),
+    ),
   }
 }
 
@@ -221,9 +245,13 @@ function same(a: unknown, b: unknown): boolean {
   return a === b
 }
 
+const isInterval = (value: unknown): value is { months: number; days: number; micros: bigint } =>
+  typeof value === 'object' && value !== null && 'micros' in value
+
 const plain = (value: unknown): unknown => {
   if (typeof value === 'bigint') return Number(value)
   if (Array.isArray(value)) return value.map(plain)
+  if (isInterval(value)) return [value.months, value.days, Number(value.micros)]
   return typeof value === 'string' && /^-?\d+(\.\d+)?(e[+-]?\d+)?$/.test(value) ? Number(value) : value
 }
 
@@ -240,7 +268,7 @@ export async function compareWithPostgres(
   let compared = 0
   try {
     await pg.exec(
-      `create table t (id int, k int, h text, i int, b bigint, x float8, y float8, f boolean, s text, m numeric(30, 4))`,
+      `create table t (id int, k int, h text, i int, b bigint, x float8, y float8, f boolean, s text, m numeric(30, 4), v interval)`,
     )
     for (let c = 0; c < cases; c++)
       compared += await oneCase(pg, new Prng(seed + c), shapes, changes, `seed ${seed + c}`)
@@ -290,6 +318,10 @@ function insert(pg: PGlite, rows: readonly { id: number; row: Row }[]) {
 
 const parameter = (row: Row, column: string): unknown => {
   const value = (row as Record<string, unknown>)[column]
+  if (column === 'v' && value !== null) {
+    const { months = 0, days = 0, micros = 0n } = value as { months?: number; days?: number; micros?: bigint }
+    return `${months} months ${days} days ${micros} microseconds`
+  }
   return typeof value === 'bigint' ? String(value) : value
 }
 

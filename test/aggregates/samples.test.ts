@@ -88,7 +88,7 @@ test('refused', () => {
     'percentileCont: expected a fraction from 0 to 1, found 2',
   )
   expect(refused(() => g.view('v', q => grouped(q).aggregate({ n: g.median(r => r.kind as never) })))).toContain(
-    'aggregate "n": median needs numbers or bigints, found a string',
+    'aggregate "n": median needs numbers, bigints or decimals, found a string',
   )
   expect(refused(() => g.view('v', q => grouped(q).aggregate({ n: g.distinct(g.count()) })))).toContain(
     'aggregate "n": count: distinct needs an argument',

@@ -241,7 +241,7 @@ test('what does not fit is refused by name', () => {
     expectError(() => view('v', q => q.from(trades).window({}, { m: of as never })), 'COMPILE', text)
   refused(
     median((t: { symbol: string }) => t.symbol as never),
-    'window "m": median needs numbers or bigints',
+    'window "m": median needs numbers, bigints or decimals',
   )
   refused(
     distinct(first((t: { symbol: string }) => t.symbol, { by: t => t.symbol.length })),

@@ -354,8 +354,10 @@ test('aggregates', () => {
     about: bigint
   }>()
   const refused = (build: () => unknown) => expect(build).toThrow()
-  // @ts-expect-error text has no variance
+  // Text is decimals to the types.
   refused(() => view('v', q => q.from(orders).aggregate({ x: varPop(o => o.note) })))
+  // @ts-expect-error truth has no variance
+  refused(() => view('v', q => q.from(orders).aggregate({ x: varPop(o => o.paid) })))
   // @ts-expect-error not a boolean
   refused(() => view('v', q => q.from(orders).aggregate({ x: boolOr(o => o.quantity) })))
 })

@@ -6,7 +6,9 @@ const SUMMED: readonly TypeName[] = ['i8', 'i16', 'i32', 'i64', 'u8', 'u16', 'u3
 const rule = (text: string, accepts: (type: TypeName) => boolean): ArgumentRule => Object.freeze({ text, accepts })
 
 export const ANY = rule('a value', () => true)
-export const NUMBERS = rule('numbers or bigints', t => SUMMED.includes(t))
+/** Where users have decimals, the builder takes the nearest doubles. */
+export const NUMBERS = rule('numbers, bigints or decimals', t => SUMMED.includes(t))
+/** The builder takes intervals too, and sums their parts. */
 export const SUMMABLE = rule('numbers, bigints or decimals', t => SUMMED.includes(t) || isDecimal(t))
 export const INTEGERS = rule('integers', t => SUMMED.includes(t) && !isFloat(t))
 export const BOOLEANS = rule('booleans', t => t === 'bool')

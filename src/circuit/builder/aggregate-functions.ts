@@ -5,16 +5,29 @@
  * be where an argument is nullable, the aggregate is filtered, or it is global. Weights count: a row that is there twice
  * takes part twice.
  */
+import type { Interval } from '../../schema/interval.js'
 import { type Aggregate, makeAggregate, mustBeAggregate } from './aggregates.js'
 import type { Cell, Context, Ctx, NoContext } from './types.js'
 
 type NullIf<T> = T extends null | undefined ? null : never
-type Num = number | bigint | null | undefined
-type Int = Num
-/** Decimals are text; a sum of other text is refused when the view is compiled. */
-type Summable = Num | string
-type SumOf<T> = (T extends number ? number : T extends bigint ? bigint : T extends string ? string : never) | NullIf<T>
-type MeanOf<T> = (T extends string ? string : T extends null | undefined ? never : number) | NullIf<T>
+type Int = number | bigint | null | undefined
+/** Decimals are text; an aggregate of other text is refused when the view is compiled. */
+type Num = Int | string
+type Summable = Num | Interval
+type SumOf<T> =
+  | (T extends number
+      ? number
+      : T extends bigint
+        ? bigint
+        : T extends string
+          ? string
+          : T extends Interval
+            ? Interval
+            : never)
+  | NullIf<T>
+type MeanOf<T> =
+  | (T extends string ? string : T extends number | bigint ? number : T extends Interval ? Interval : never)
+  | NullIf<T>
 /** A value of the argument's type. */
 type Same<T> = T extends boolean
   ? boolean
@@ -47,8 +60,8 @@ export function countDistinct<R, C extends Context = NoContext>(
 }
 
 /**
- * The sum of numbers (a number), bigints (a bigint, which fails its group beyond i64) or decimals (a decimal of 38
- * digits, which fails its group beyond them). Integer columns of up to 32 bits are summed exactly as i64 and given as
+ * The sum of numbers (a number), bigints (a bigint, which fails its group beyond i64), decimals (a decimal of 38
+ * digits, which fails its group beyond them) or intervals (part by part). Integer columns of up to 32 bits are summed exactly as i64 and given as
  * the nearest double, floats are summed exactly and rounded once.
  */
 export function sum<R, T extends Summable, C extends Context = NoContext>(
@@ -87,7 +100,7 @@ const ofNumber =
 
 /**
  * The mean: of numbers and bigints a number, the exact sum, rounded and divided; of decimals a decimal of at least six
- * digits after the point where 38 digits have room, rounded half away from zero.
+ * digits after the point where 38 digits have room, rounded half away from zero; of intervals the sum, divided.
  */
 export function avg<R, T extends Summable, C extends Context = NoContext>(
   arg: (row: R, ctx: Ctx<C>) => T,
@@ -96,7 +109,10 @@ export function avg<R, T extends Summable, C extends Context = NoContext>(
   return makeAggregate('avg', [arg], { ctx })
 }
 
-/** Variance and standard deviation, of a population and of a sample (NULL for one value), as the double nearest. */
+/**
+ * Variance and standard deviation, of a population and of a sample (NULL for one value), as the double nearest. Decimals
+ * count as the doubles nearest to them, here and in all aggregates that give numbers.
+ */
 export const varPop = ofNumber<never>('varPop')
 export const varSamp = ofNumber<null>('varSamp')
 export const stddevPop = ofNumber<never>('stddevPop')

@@ -4,17 +4,19 @@
  */
 import { CompileError, quote, showWhole } from '../../base/errors.js'
 import type { ColumnSpec, RowSchema } from '../../schema/schema.js'
-import { isNumberType } from '../../schema/types.js'
+import { isDecimal, isNumberType } from '../../schema/types.js'
 import { AGGREGATES, aggregateColumn } from '../aggregates/index.js'
 import { sumType } from '../aggregates/sums.js'
-import { hintFor } from '../aggregates/types.js'
+import { hintFor, NUMBERS } from '../aggregates/types.js'
 import type { VALUE } from '../columns.js'
 import type { Expr } from '../expr.js'
 import { conditionLambda, valueLambda } from '../lambda/index.js'
 import type { AggregateDetail, AggregateFn, AggregateSpec, OrderTerm } from '../rel.js'
 import { call, exprKey } from '../substitute.js'
+import { cast } from '../typing.js'
 import { checkOptions, flagOf, foundText, mustBeObject } from './check.js'
 import { isGrouping } from './grouping.js'
+import { intervalOf, intervalSums, ofIntervals } from './intervals.js'
 import type { Context } from './types.js'
 
 export type ValueLambda = (row: never, ctx: never) => unknown
@@ -57,11 +59,12 @@ export function makeAggregate<A>(fn: AggregateFn, lambdas: readonly unknown[], p
   return Object.freeze({ kind: 'aggregate', fn, lambdas, ...rest, ...parts }) as A
 }
 
-/** An aggregate as it goes into the circuit; `toNumber` asks for a cast of the result to f64. */
+/** An aggregate as it goes into the circuit: as one of its own kind mostly. */
 export interface CompiledAggregate {
-  readonly spec: AggregateSpec
-  readonly column: ColumnSpec
-  readonly toNumber: boolean
+  readonly specs: readonly AggregateSpec[]
+  readonly columns: readonly ColumnSpec[]
+  /** The value made of those columns; null if it is the only one. */
+  readonly finish: ((columns: readonly Expr[]) => Expr) | null
 }
 
 /** Compiles one aggregate of `.aggregate({ name: … })`. Throws CompileError, naming the aggregate and its column. */
@@ -75,10 +78,15 @@ export function compileAggregate(name: string, given: unknown, input: RowSchema,
       `aggregate ${quote(name)}: expected an aggregate like sum(r => …), found ${showWhole(given)}`,
     )
   }
-  const spec = aggregateSpec(name, given, input, `aggregate ${quote(name)}: ${given.fn}`)
-  const column = { name, ...aggregateColumn(spec, global) }
-  return { spec, column, toNumber: isSumOfNumbers(spec) }
+  const what = `aggregate ${quote(name)}: ${given.fn}`
+  const spec = aggregateSpec(name, given, input, what, ofIntervals)
+  const specs = spec.args[0]?.type === 'interval' && ofIntervals(spec.fn) ? intervalSums(spec, what) : [spec]
+  const columns = specs.map(s => ({ name, ...aggregateColumn(s, global) }))
+  const finish = specs.length > 1 ? intervalOf : isSumOfNumbers(spec) ? toNumber : null
+  return { specs, columns, finish }
 }
+
+const toNumber = ([sum]: readonly Expr[]): Expr => cast('f64', sum)
 
 /** Is the sum an i64 that users see as a number, as they do its arguments? */
 export const isSumOfNumbers = ({ fn, args }: AggregateSpec): boolean =>
@@ -90,14 +98,15 @@ export function aggregateSpec(
   given: Aggregate<never, unknown, boolean>,
   input: RowSchema,
   what: string,
+  takesIntervals: (fn: AggregateFn) => boolean = () => false,
 ): AggregateSpec {
   const { fn, lambdas, ctx, distinct, detail, problem } = given
   if (problem !== null) throw new CompileError(`${what}: ${problem}`)
   const rows = [input]
   const filters = given.filters.map(f => conditionLambda({ fn: f.predicate, ctx: f.ctx, rows, what: `${what} filter` }))
   checkCount(lambdas, fn, what)
-  const args = lambdas.map(lambda => valueLambda({ fn: lambda, ctx, rows, what }))
-  checkArguments(args, fn, what)
+  const values = lambdas.map(lambda => valueLambda({ fn: lambda, ctx, rows, what }))
+  const args = takesIntervals(fn) && values[0].type === 'interval' ? values : fitted(values, fn, what)
   const order = given.order.map((term: unknown): OrderTerm => {
     mustBeObject(`${what} order`, term, '{ by: row => …, desc? }')
     checkOptions(`${what} order`, term, ['by', 'desc', 'ctx'])
@@ -133,13 +142,15 @@ function checkCount(lambdas: readonly ValueLambda[], fn: AggregateFn, what: stri
   throw new CompileError(`${what}: expected ${count}, found ${found === 0 ? 'nothing' : found}`)
 }
 
-function checkArguments(args: readonly Expr[], fn: AggregateFn, what: string): void {
+/** The arguments as the aggregate takes them: where it computes with doubles, decimals are the nearest ones. */
+function fitted(args: readonly Expr[], fn: AggregateFn, what: string): Expr[] {
   const { args: rules } = AGGREGATES[fn]
-  for (const [i, arg] of args.entries()) {
+  return args.map((arg, i) => {
     const rule = rules[Math.min(i, rules.length - 1)]
-    if (rule.accepts(arg.type)) continue
+    if (rule.accepts(arg.type)) return arg
+    if (rule === NUMBERS && isDecimal(arg.type)) return cast('f64', arg)
     throw new CompileError(`${what} needs ${rule.text}, found ${foundText(arg)}`, { hint: hintFor(arg.type) })
-  }
+  })
 }
 
 /** The rows that are one must not be told apart by the order. */

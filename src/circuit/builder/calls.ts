@@ -4,10 +4,10 @@ import { type ColumnSpec, rowSchema } from '../../schema/schema.js'
 import { TYPES } from '../../schema/types.js'
 import type { Expr } from '../expr.js'
 import { type NamedExpr, valueLambda } from '../lambda/index.js'
+import { schemaOf } from '../nodes.js'
 import type { AggregateRel, Rel, TopKRel, UnnestRel } from '../rel.js'
-import { call, columnOf } from '../substitute.js'
-import { cast } from '../typing.js'
-import { compileAggregate } from './aggregates.js'
+import { allColumns, call } from '../substitute.js'
+import { type CompiledAggregate, compileAggregate } from './aggregates.js'
 import { checkOptions, flagOf, foundText, mustBeObject } from './check.js'
 import { topOfOptions } from './compound.js'
 import { hashOrder, type SampleOptions } from './sample.js'
@@ -34,8 +34,8 @@ export function sampleRel(input: Rel, keys: readonly NamedExpr[], limit: unknown
 
 const specOf = ({ name, expr }: NamedExpr): ColumnSpec => ({ name, type: expr.type, nullable: expr.nullable })
 
-export function mapRel(input: Rel, columns: readonly NamedExpr[]): Rel {
-  const schema = rowSchema('map', columns.map(specOf))
+export function mapRel(input: Rel, columns: readonly NamedExpr[], what = 'map'): Rel {
+  const schema = rowSchema(what, columns.map(specOf))
   return Object.freeze({ kind: 'map', input, exprs: Object.freeze(columns.map(c => c.expr)), schema })
 }
 
@@ -52,15 +52,23 @@ export function aggregateRel(input: Rel, keys: readonly NamedExpr[], aggregates:
     kind: 'aggregate',
     input,
     keys: Object.freeze(keys.map(k => k.expr)),
-    aggregates: Object.freeze(compiled.map(c => c.spec)),
-    schema: rowSchema('aggregate', [...keys.map(specOf), ...compiled.map(c => c.column)]),
+    aggregates: Object.freeze(compiled.flatMap(c => c.specs)),
+    schema: schemaOf('aggregate', [...keys.map(specOf), ...compiled.flatMap(c => c.columns)]),
   })
-  if (!compiled.some(c => c.toNumber)) return rel
-  const converted = rel.schema.columns.map((column, i): NamedExpr => {
-    const plain = columnOf(rel.schema, i)
-    return { name: column.name, expr: compiled[i - keys.length]?.toNumber ? cast('f64', plain) : plain }
+  return compiled.some(c => c.finish !== null) ? finished(rel, keys, compiled) : rel
+}
+
+/** Aggregates that are made of others, or come as another type. */
+function finished(rel: AggregateRel, keys: readonly NamedExpr[], compiled: readonly CompiledAggregate[]): Rel {
+  const columns = allColumns(rel.schema)
+  let next = keys.length
+  const values = compiled.map(({ columns: own, finish }): NamedExpr => {
+    const parts = columns.slice(next, next + own.length)
+    next += own.length
+    return { name: own[0].name, expr: finish === null ? parts[0] : finish(parts) }
   })
-  return mapRel(rel, converted)
+  const plain = keys.map(({ name }, i): NamedExpr => ({ name, expr: columns[i] }))
+  return mapRel(rel, [...plain, ...values], 'aggregate')
 }
 
 export function unnestRel(input: Rel, fn: unknown, as: unknown, options: UnnestOptions, ctx: unknown): UnnestRel {

@@ -12,7 +12,8 @@ import { type Aggregate, makeAggregate } from './aggregates.js'
 import type { Cell, Context, Ctx, NoContext } from './types.js'
 
 type NullIf<T> = T extends null | undefined ? null : never
-type Num = number | bigint | null | undefined
+/** Decimals are text; other text is refused when the view is compiled. */
+type Num = number | bigint | string | null | undefined
 type Value<T> = T extends undefined ? null : T extends boolean ? boolean : T extends number ? number : T
 type Lambda<R, C, T> = (row: R, ctx: Ctx<C>) => T
 

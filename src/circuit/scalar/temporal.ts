@@ -56,17 +56,28 @@ export function negateInterval(value: Uint8Array): Uint8Array {
   return checked(negated(interval), () => `-(${formatInterval(interval)})`)
 }
 
-/** Fractions of months become days (30 a month), those of days microseconds. */
+/** As PostgreSQL does it: fractions of months become days (30 a month), those of days seconds, each of six digits. */
 function scaleInterval(interval: Interval, factor: number, divide: boolean): Uint8Array {
   const what = () => `${formatInterval(interval)} ${divide ? '/' : '*'} ${factor}`
   if (divide && factor === 0) return fail('division by zero')
   const scale = (x: number): number => (divide ? x / factor : x * factor)
-  const months = scale(interval.months)
-  const days = scale(interval.days) + (months - Math.trunc(months)) * 30
-  const micros = scale(Number(interval.micros)) + (days - Math.trunc(days)) * 86_400e6
-  if (![months, days, micros].every(Number.isFinite)) return fail(`interval overflow in ${what()}`)
-  const scaled = { months: Math.trunc(months), days: Math.trunc(days), micros: BigInt(Math.round(micros)) }
-  return checked(scaled, what)
+  const [months, days] = [scale(interval.months), scale(interval.days)]
+  const spill = sixDigits((months - Math.trunc(months)) * 30)
+  const seconds = sixDigits((days - Math.trunc(days) + spill - Math.trunc(spill)) * SECONDS_PER_DAY)
+  const carried = Math.trunc(seconds / SECONDS_PER_DAY)
+  const wholeDays = Math.trunc(days) + Math.trunc(spill) + carried
+  const micros = scale(Number(interval.micros)) + (seconds - carried * SECONDS_PER_DAY) * 1e6
+  if (![months, wholeDays, micros].every(Number.isFinite)) return fail(`interval overflow in ${what()}`)
+  return checked({ months: Math.trunc(months), days: wholeDays, micros: BigInt(rounded(micros)) }, what)
+}
+
+const SECONDS_PER_DAY = 86_400
+const sixDigits = (x: number): number => rounded(x * 1e6) / 1e6
+
+/** Half to even, as C does. */
+function rounded(x: number): number {
+  const near = Math.round(x)
+  return near - x === 0.5 && near % 2 !== 0 ? near - 1 : near
 }
 
 const isI32 = (n: number): boolean => (n | 0) === n
