@@ -183,6 +183,12 @@ function* plainerWindows(node: WindowRel): Generator<Rel> {
   const single = node.functions.some(({ frame: f }) => f.mode === 'range' && [f.start, f.end].some(b => b))
   for (const order of single ? [] : without(node.order)) yield { ...node, order }
   for (const partition of simplerLists(node.partition)) yield { ...node, partition }
+  for (const [i, spec] of node.functions.entries()) {
+    const { aggregate } = spec
+    if (aggregate === undefined || (aggregate.filter === null && !aggregate.distinct)) continue
+    const plainer = { ...spec, aggregate: { ...aggregate, filter: null, distinct: false } }
+    yield { ...node, functions: node.functions.with(i, plainer) }
+  }
 }
 
 /** The window with a function less, a literal in place of its column. */
