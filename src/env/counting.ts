@@ -136,6 +136,10 @@ export class CountingEnv implements Env {
   after(milliseconds: number, callback: () => void): () => void {
     return this.inner.after(milliseconds, callback)
   }
+
+  soon(callback: () => void): void {
+    this.inner.soon(callback)
+  }
 }
 
 class CountingFile implements EnvFile {

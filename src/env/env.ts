@@ -65,6 +65,8 @@ export interface Env {
   now(): number
   /** Calls back after a while, without keeping the process alive; returns how to call it off. */
   after(milliseconds: number, callback: () => void): () => void
+  /** Calls back once whatever else the process has to do now has had its turn. */
+  soon(callback: () => void): void
 }
 
 /** Joins path segments with `/`; the same for every Env. */

@@ -107,6 +107,10 @@ export class NodeEnv implements Env {
     timer.unref()
     return () => clearTimeout(timer)
   }
+
+  soon(callback: () => void): void {
+    setImmediate(callback)
+  }
 }
 
 class NodeFile implements EnvFile {

@@ -246,6 +246,14 @@ export class SimulatedEnv implements Env {
     })
   }
 
+  /** In the same turn, so that what happens is the same every time. */
+  soon(callback: () => void): void {
+    this.check()
+    queueMicrotask(() => {
+      if (!this.stopped) callback()
+    })
+  }
+
   // ── operations ──
 
   private check(): void {

@@ -3,7 +3,7 @@
  * and of shards, so it is held to them while it can still be refused.
  */
 import { RowError } from '../base/errors.js'
-import type { Column } from '../schema/schema.js'
+import type { Column, KeyField } from '../schema/schema.js'
 import type { Batch } from '../zset/batch.js'
 import type { Kernels } from '../zset/kernels.js'
 import { type Fault, findCellFault, findWeightFault, HeapView } from './shard/content.js'
@@ -21,11 +21,13 @@ export function checkDelta(kernels: Kernels, delta: Batch): void {
   }
   refuse(null, findWeightFault(delta.weights32, delta.length))
   if (schema.nullWords > 0) refuse(null, findNullFault(delta))
-  const text = new HeapView(delta.heap.bytes.subarray(0, delta.heap.length))
-  for (const column of stored) {
+  let text: HeapView | null = null
+  for (let c = 0; c < stored.length; c++) {
+    const column = stored[c]
     const { type, info, nullable, index } = column
     if (nullable || type === 'bool' || type === 'time') refuse(column, findColumnFault(delta, column))
     if (info.storage === 'german') {
+      text ??= new HeapView(delta.heap.bytes.subarray(0, delta.heap.length))
       refuse(column, findCellFault(delta.lanes[index], delta.length, text, type === 'string'))
     }
   }
@@ -37,9 +39,10 @@ export function checkDelta(kernels: Kernels, delta: Batch): void {
 function findKeyFault({ layout }: Kernels, delta: Batch): Fault | null {
   const { words, fields } = layout.key
   const total = words * 64
-  const unused = BigInt(fields[0].fromBit - (fields[0].column.nullable ? 1 : 0))
-  const fragile = fields.filter(f => f.column.nullable || f.column.type === 'bool')
-  if (unused === 0n && fragile.length === 0) return null
+  const unusedBits = fields[0].fromBit - (fields[0].column.nullable ? 1 : 0)
+  if (unusedBits === 0 && !fields.some(isFragile)) return null
+  const unused = BigInt(unusedBits)
+  const fragile = fields.filter(isFragile)
   for (let row = 0; row < delta.length; row++) {
     const image = words === 1 ? delta.keys[row] : (delta.keys[row * 2 + 1] << 64n) | delta.keys[row * 2]
     if (image >> (BigInt(total) - unused) !== 0n) return { row, problem: 'expected zeros in unused bits of the key' }
@@ -50,6 +53,8 @@ function findKeyFault({ layout }: Kernels, delta: Batch): Fault | null {
   }
   return null
 }
+
+const isFragile = ({ column }: KeyField): boolean => column.nullable || column.type === 'bool'
 
 function findOrderFault(kernels: Kernels, delta: Batch): Fault | null {
   for (let row = 1; row < delta.length; row++) {

@@ -76,18 +76,20 @@ export class OpenTransactions {
     return this.latest?.durable ?? Promise.resolve()
   }
 
-  private async acknowledge(lsn: Lsn, transaction: OpenTransaction): Promise<void> {
-    try {
-      await this.host.wal.committed(lsn)
-      // Those before it have been told, too, or were refused.
-      transaction.state = 'told'
-      transaction.previous = null
-    } catch (error) {
-      this.takeBack(lsn)
-      throw error
-    } finally {
-      this.open.delete(lsn)
-    }
+  private acknowledge(lsn: Lsn, transaction: OpenTransaction): Promise<void> {
+    return this.host.wal.committed(lsn).then(
+      () => {
+        // Those before it have been told, too, or were refused.
+        transaction.state = 'told'
+        transaction.previous = null
+        this.open.delete(lsn)
+      },
+      error => {
+        this.takeBack(lsn)
+        this.open.delete(lsn)
+        throw error
+      },
+    )
   }
 
   /** Makes a refused transaction unseen, at once: a checkpoint that came first would make it durable. */

@@ -64,6 +64,8 @@ const FUEL_SLICE = 4096
 /** MemTables' worth of rows that may pile up in memory while nothing can be written. */
 const BACKLOG = 4
 
+const nothing = (): void => {}
+
 export class Storage {
   private lastLsn: Lsn
   private fuel = 0
@@ -304,7 +306,7 @@ export class Storage {
     }
     const durable = this.open.log(lsn, [], parts)
     this.lastLsn = lsn
-    durable.catch(() => undefined)
+    durable.catch(nothing)
     return { lsn, durable }
   }
 
@@ -409,16 +411,17 @@ export class Storage {
   commit(changes: readonly Change[]): Commit {
     this.mustBeWritable()
     this.mustHaveRoom()
-    const parts = changes.filter(c => c.delta.length > 0).sort((a, b) => a.table.tableId - b.table.tableId)
-    for (const [i, { table, delta }] of parts.entries()) {
-      const name = () => quote(table.name)
-      if (this.trees.get(table.tableId) !== table) throw new UsageError(`table ${name()} is not open here`)
-      if (!sameLayout(delta.layout, table.layout) || delta.order !== 'consolidated') {
-        throw new UsageError(`table ${name()}: expected a consolidated delta of the table's layout`)
+    const parts = changes.filter(c => c.delta.length > 0)
+    if (parts.length > 1) parts.sort((a, b) => a.table.tableId - b.table.tableId)
+    let rows = 0
+    for (let p = 0; p < parts.length; p++) {
+      this.mustFit(parts[p])
+      const { table, delta } = parts[p]
+      if (p > 0 && parts[p - 1].table === table) {
+        throw new UsageError(`table ${quote(table.name)} is changed twice in one commit`)
       }
-      if (parts[i - 1]?.table === table) throw new UsageError(`table ${name()} is changed twice in one commit`)
-      checkDelta(table.kernels, delta)
       table.prepare(delta)
+      rows += delta.length
     }
     const logged = parts.filter(p => p.table.table.kind === 'durable')
     if (this.isDropping) this.publish(this.manifest)
@@ -426,31 +429,36 @@ export class Storage {
     const durable = logged.length === 0 ? this.open.follow(lsn, parts) : this.open.log(lsn, parts, logged)
     this.lastLsn = lsn
     // Who does not wait for it must not have the process ended by it.
-    durable.catch(() => undefined)
-    this.maintain(parts.reduce((rows, p) => rows + p.delta.length, 0))
+    durable.catch(nothing)
+    this.maintain(rows)
     return { lsn, durable }
+  }
+
+  /** Throws UsageError, RowError. */
+  private mustFit({ table, delta }: Change): void {
+    if (this.trees.get(table.tableId) !== table) throw new UsageError(`table ${quote(table.name)} is not open here`)
+    if (!sameLayout(delta.layout, table.layout) || delta.order !== 'consolidated') {
+      throw new UsageError(`table ${quote(table.name)}: expected a consolidated delta of the table's layout`)
+    }
+    checkDelta(table.kernels, delta)
   }
 
   /** After a commit: flushes what is sealed, makes a checkpoint when the log has grown, compacts a little. */
   private maintain(rows: number): void {
-    const trees = [...this.trees.values()]
     this.fuel += rows * FUEL_PER_ROW
     this.trouble = null
-    this.attempt(() => {
-      for (const tree of trees) if (tree.hasSealed) tree.flush()
-      if (this.walBytes >= (this.options.walBytes ?? WAL_BYTES)) this.checkpoint()
-    })
-    if (this.fuel < FUEL_SLICE) return
-    this.attempt(() => {
-      for (const tree of trees) tree.compact(this.fuel)
-    })
-    this.fuel = 0
-  }
-
-  /** Work that a transaction does not depend on: it is in the log and in memory. Writers learn of it when memory fills. */
-  private attempt(work: () => void): void {
+    // Work that a transaction does not depend on: it is in the log and in memory. Writers learn of it when memory fills.
     try {
-      work()
+      for (const tree of this.trees.values()) if (tree.hasSealed) tree.flush()
+      if (this.walBytes >= (this.options.walBytes ?? WAL_BYTES)) this.checkpoint()
+    } catch (error) {
+      this.trouble = error as GnitzError
+    }
+    if (this.fuel < FUEL_SLICE) return
+    const { fuel } = this
+    this.fuel = 0
+    try {
+      for (const tree of this.trees.values()) tree.compact(fuel)
     } catch (error) {
       this.trouble = error as GnitzError
     }

@@ -20,7 +20,9 @@ const LOOP_BYTES = 32
 
 /** Has the layout a column whose values may lie in the heap? */
 export function hasStrings(layout: Layout): boolean {
-  return layout.stored.some(column => column.info.storage === 'german')
+  const { stored } = layout
+  for (let c = 0; c < stored.length; c++) if (stored[c].info.storage === 'german') return true
+  return false
 }
 
 /** Bytes that the long strings of a batch take up, one by one. */

@@ -106,6 +106,10 @@ export class MemoryEnv implements Env {
   after(): () => void {
     return () => {}
   }
+
+  soon(callback: () => void): void {
+    queueMicrotask(callback)
+  }
 }
 
 class MemoryFile implements EnvFile {

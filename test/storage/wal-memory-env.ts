@@ -91,6 +91,10 @@ export class MemoryEnv implements Env {
     }
   }
 
+  soon(callback: () => void): void {
+    queueMicrotask(callback)
+  }
+
   /** Lets time pass. */
   pass(milliseconds: number): void {
     this.time += milliseconds

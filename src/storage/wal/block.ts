@@ -11,6 +11,7 @@ import type { Column } from '../../schema/schema.js'
 import type { Batch } from '../../zset/batch.js'
 import { Heap, INLINE_BYTES } from '../../zset/heap.js'
 import type { Kernels } from '../../zset/kernels.js'
+import { hasStrings } from '../strings.js'
 import type { Lsn, TableId } from '../types.js'
 import { type NewNote, NOTE_TABLE, noteBytes, writeNote } from './note.js'
 import { BLOCK_SEAL_BYTES, type SegmentSealer } from './sealed.js'
@@ -214,7 +215,7 @@ export function blockFrom(
   // Without long strings; those are counted row by row.
   let to = Math.min(n, from + Math.max(1, Math.floor(targetBytes / stride)))
   let tailBytes = 0
-  if (stored.some(isString)) {
+  if (hasStrings(kernels.layout)) {
     const strings = stored.filter(isString).map(c => batch.lanes[c.index])
     const most = to
     for (to = from; to < most; to++) {

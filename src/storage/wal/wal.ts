@@ -63,12 +63,9 @@ const AHEAD_BYTES = 512 * 1024
 const PENDING_BYTES = 8 * 1024 * 1024
 /** After so many rounds in which one caller was alone, it is not made to wait for another thread. */
 const ALONE_ROUNDS = 4
-/**
- * Every so many rounds, or milliseconds of waiting, it is looked whether somebody else comes meanwhile; others get their
- * turn then, too.
- */
-const PROBE_ROUNDS = 16
-const PROBE_MS = 4
+/** After so many rounds more, or milliseconds of syncing, everything else in the process has its turn before the next. */
+const YIELD_ROUNDS = 8
+const YIELD_MS = 2
 /** A disk whose syncs mostly take longer does not hold up everybody. */
 const SLOW_MS = 2
 /** What one sync counts when it is judged whether most are slow. */
@@ -105,7 +102,8 @@ export class Wal {
   private writtenCount = 0
   /** Rounds with one transaction during which no other came. */
   private aloneRounds = 0
-  /** How long these have held up everybody since others had their turn. */
+  /** Rounds that held up everybody since others had their turn, and for how long. */
+  private blockedRounds = 0
   private blockedMs = 0
   /** Which part of the last syncs was slow, roughly. */
   private slowShare = 0
@@ -322,6 +320,10 @@ export class Wal {
     this.guarded(() => {
       // One write, one sync: whoever comes meanwhile shares the next round.
       if (this.syncing !== null && this.mode === 'commit') return
+      if (this.holdsUpOthers()) {
+        this.yieldTurn()
+        return
+      }
       this.write()
       if (this.failed !== null || this.syncing !== null || !this.wantsSync()) return
       if (this.isAlone()) this.syncAlone()
@@ -331,20 +333,35 @@ export class Wal {
 
   /**
    * Whether nobody would gain from a sync in the background, which costs a fifth more: in `commit` mode, for a caller
-   * that commits one transaction after the other while no one else does. Others who come during its syncs are noticed
-   * by those rounds that are done in the background all the same.
+   * that commits one transaction after the other while no one else does. Others have their turn every so often; if they
+   * write, there is more than one transaction in the round that follows.
    */
   private isAlone(): boolean {
-    if (this.mode !== 'commit' || this.writtenCount !== 1 || this.slowShare > 0.5) return false
-    if (this.aloneRounds < ALONE_ROUNDS) return false
-    return this.aloneRounds % PROBE_ROUNDS !== 0 && this.blockedMs < PROBE_MS
+    return (
+      this.mode === 'commit' && this.writtenCount === 1 && this.slowShare <= 0.5 && this.aloneRounds >= ALONE_ROUNDS
+    )
   }
 
   private syncAlone(): void {
     const start = this.env.now()
     this.syncNow()
     this.blockedMs += this.timed(start)
-    this.aloneRounds++
+    this.blockedRounds++
+  }
+
+  private holdsUpOthers(): boolean {
+    return this.blockedRounds >= YIELD_ROUNDS || this.blockedMs >= YIELD_MS
+  }
+
+  /** Lets others have their turn before the next round; what they append goes along. */
+  private yieldTurn(): void {
+    this.blockedRounds = 0
+    this.blockedMs = 0
+    this.scheduled = true
+    this.env.soon(() => {
+      this.scheduled = false
+      this.pump()
+    })
   }
 
   /** A sync that began at `start` has ended: remembers whether it was slow. Returns how long it took. */
@@ -411,6 +428,7 @@ export class Wal {
     this.syncing = this.files.syncLater().then(
       () => {
         this.syncing = null
+        this.blockedRounds = 0
         this.blockedMs = 0
         this.aloneRounds = this.writtenCount === 1 && this.pending.lsns.length === 0 ? this.aloneRounds + 1 : 0
         this.guarded(() => {
