@@ -26,7 +26,7 @@ import { type KvKeys, type KvTypes, type KvValues, kv } from './kv/definition.js
 import { Kv, type KvRef, kvOf } from './kv/store.js'
 import { metricsOf } from './metrics.js'
 import { GateOperator } from './operators/gate.js'
-import { recomputed } from './recomputed.js'
+import { Recomputation } from './recomputed.js'
 import { type Entry, label, stranger, type TableEntry } from './registry.js'
 import { Transaction } from './transaction.js'
 import { History } from './transactions/history.js'
@@ -84,7 +84,7 @@ export class Database extends Defining {
       commit: tx => this.commitOpen(tx),
       judge: tx => this.epochs.judge(tx),
     }
-    this.snapshots = new Snapshots(this.host, () => recomputed(new Database({ mode }), this.definitions))
+    this.snapshots = new Snapshots(this.host, () => new Recomputation(new Database({ mode }), this.definitions))
   }
 
   /** The LSN of the last transaction; 0 before the first. */

@@ -14,25 +14,59 @@ export const ADDED = [
   { name: 'rate', column: f64().nullable().default(0.5), value: 0.5 },
 ] as const
 
-export const teams = table('teams', { id: u32().primaryKey({ unique: true }), city: string() })
+/** What may go by either of two names. */
+const NAMES = {
+  people: ['people', 'persons'],
+  teams: ['teams', 'groups'],
+  /** A column of teams, which is unique. */
+  code: ['code', 'sign'],
+  /** A view that another one reads. */
+  byCity: ['by city', 'per city'],
+  index: ['by name', 'by names'],
+} as const
+export type Named = keyof typeof NAMES
+export type Names = Readonly<Record<Named, string>>
 
-/** Definitions of a program that knows the first `version` of these columns. */
+export const firstNames = (): Names => ({
+  ...{ people: 'people', teams: 'teams', code: 'code' },
+  ...{ byCity: 'by city', index: 'by name' },
+})
+
+/** The same with another name for one of them. */
+export function renamed(names: Names, what: Named): Names {
+  const [one, other] = NAMES[what]
+  return { ...names, [what]: names[what] === one ? other : one }
+}
+
+/** The name of something among those that are there. */
+export const nameIn = (there: readonly string[], what: Named, otherwise: string): string =>
+  NAMES[what].find(name => there.includes(name)) ?? otherwise
+
+/** Definitions of a program that knows the first `version` of these columns, and these names. */
 export interface Definitions {
   readonly people: TableDef<{ id: bigint; team: number; name: string | null; score: number }>
+  readonly teams: TableDef<{ id: number; city: string }>
   readonly views: readonly ReturnType<typeof viewsOf>[number][]
 }
 
-function peopleOf(version: number) {
+function peopleOf(version: number, { people }: Names) {
   const added = Object.fromEntries(ADDED.slice(0, version).map(({ name, column }) => [name, column]))
   return table(
-    'people',
+    people,
     { id: u64().primaryKey({ unique: true }), team: u32(), name: string().nullable(), score: f64(), ...added },
     { constraints: { score: { check: p => p.score > -60 } } },
   )
 }
 
-function viewsOf(people: ReturnType<typeof peopleOf>) {
-  const byCity = view('by city', q =>
+const teamsOf = ({ teams, code }: Names) =>
+  table(
+    teams,
+    { id: u32().primaryKey({ unique: true }), city: string(), [code as 'code']: string().nullable() },
+    { constraints: { codes: { unique: [code as 'code'] } } },
+  )
+
+function viewsOf(people: ReturnType<typeof peopleOf>, teams: ReturnType<typeof teamsOf>, names: Names) {
+  const byCity = view(names.byCity, q =>
     q
       .from(people)
       .join(
@@ -63,19 +97,22 @@ function viewsOf(people: ReturnType<typeof peopleOf>) {
   ]
 }
 
-const made = new Map<number, Definitions>()
+const made = new Map<string, Definitions>()
 
 /** The same objects every time: a table is known by one definition. */
-export function definitionsOf(version: number): Definitions {
-  const people = peopleOf(version)
-  const definitions = made.get(version) ?? { people: people as never, views: viewsOf(people) }
-  made.set(version, definitions)
+export function definitionsOf(version: number, names: Names): Definitions {
+  const key = text([version, names])
+  let definitions = made.get(key)
+  if (definitions === undefined) {
+    const [people, teams] = [peopleOf(version, names), teamsOf(names)]
+    definitions = { people: people as never, teams: teams as never, views: viewsOf(people, teams, names) }
+    made.set(key, definitions)
+  }
   return definitions
 }
 
-export const VIEW_NAMES = definitionsOf(0).views.map(v => v.schema.name)
-/** The first of these is read by the second. */
-export const [BY_CITY, CITIES] = VIEW_NAMES
+/** Places of views; the first is read by the second. */
+export const [BY_CITY, CITIES, TOPS] = [0, 1, 2]
 
 export type Row = Readonly<Record<string, unknown>>
 export interface Change {
@@ -87,9 +124,12 @@ export interface Change {
 /** Net rows by what they are. */
 export type State = Map<string, Change>
 
-/** What happened: rows, or the next column of `people`. `open`: nobody has been told; `lost`: it was taken back. */
+/**
+ * What happened: rows, the next column of `people`, or other names for a table or column. `open`: nobody has been told;
+ * `lost`: it was taken back.
+ */
 export interface Transaction {
-  readonly changes: readonly Change[] | 'column'
+  readonly changes: readonly Change[] | 'column' | Names
   lsn: bigint
   state: 'open' | 'acknowledged' | 'lost'
 }
@@ -120,16 +160,34 @@ export function widened(state: State, version: number): State {
   return wide
 }
 
-/** What transactions lead to, and how many columns `people` has then. */
-export function stateOf(transactions: readonly Transaction[], from: number): { state: State; version: number } {
+/** How the tables are: how many columns `people` has got, and what they are called. */
+export interface Shape {
+  readonly version: number
+  readonly names: Names
+}
+
+/** What transactions lead to. */
+export function stateOf(transactions: readonly Transaction[], from: Shape): Shape & { readonly state: State } {
   let state: State = new Map()
-  let version = from
+  let { version, names } = from
   for (const { changes } of transactions) {
     if (changes === 'column') state = widened(state, version++)
+    else if ('people' in changes) names = changes
     else apply(state, changes)
   }
-  return { state, version }
+  return { state, version, names }
 }
+
+/** The table that a transaction has altered; null if it is one of rows. `before`: the names until then. */
+export function alteredBy({ changes }: Transaction, before: Names): Change['table'] | null {
+  if (changes === 'column') return 'people'
+  if (!('people' in changes)) return null
+  return changes.people === before.people ? 'teams' : 'people'
+}
+
+/** Are the names of tables and columns the same? */
+export const sameTables = (a: Names, b: Names): boolean =>
+  (['people', 'teams', 'code'] as const).every(what => a[what] === b[what])
 
 export const keyOf = (state: ReadonlyMap<string, Change>): string =>
   [...state]
@@ -137,13 +195,20 @@ export const keyOf = (state: ReadonlyMap<string, Change>): string =>
     .sort()
     .join('\n')
 
-/** Does the state break a constraint? `refers`: people need a team. */
-export function isBroken(state: State, refers: boolean): boolean {
+/** Does the state break a constraint? `refers`: people need a team; `differ`: nobody has the name and score of another. */
+export function isBroken(state: State, { refers, differ }: { refers: boolean; differ: boolean }): boolean {
   const rows = [...state.values()]
   const ids = { people: new Set<unknown>(), teams: new Set<unknown>() }
+  const uniques = new Set<string>()
   for (const { table: name, row, weight } of rows) {
     if (weight !== 1n || ids[name].has(row.id)) return true
     ids[name].add(row.id)
+    const unique = name === 'teams' ? [row.code] : [row.name, row.score]
+    if ((name === 'teams' || differ) && unique[0] !== null) {
+      const key = text(unique)
+      if (uniques.has(key)) return true
+      uniques.add(key)
+    }
     if (name === 'people' && !((row.score as number) > -60)) return true
   }
   return refers && rows.some(({ table: name, row }) => name === 'people' && !ids.teams.has(row.team))

@@ -1,7 +1,7 @@
 /**
  * Whole databases in a simulated world: random transactions and definitions, checkpoints, state that moves to shards, full
- * disks, failing writes, kills and power cuts at any operation. Constraints refuse exactly what breaks them, and a table
- * gets columns. After every restart tables must hold what a prefix of the commits left that has every acknowledged one in
+ * disks, failing writes, kills and power cuts at any operation. Constraints refuse exactly what breaks them, a table gets
+ * columns, and tables, columns, views and indexes other names; subscribers with a name keep what they are told. After every restart tables must hold what a prefix of the commits left that has every acknowledged one in
  * it, views, indexes and constraints must be what the tables make of them, and tables of earlier LSNs what they were.
  */
 import { ConstraintError, GnitzError } from '../../src/base/errors.js'
@@ -14,23 +14,31 @@ import { open, openLoaded } from '../../src/engine/open.js'
 import type { Entry } from '../../src/engine/relation.js'
 import { type FaultRates, NO_FAULTS } from '../../src/env/faults.js'
 import { SimulatedEnv } from '../../src/env/simulated.js'
+import { Consumer } from './consumer.js'
 import {
   ADDED,
+  alteredBy,
   apply,
   BY_CITY,
   type Change,
   CITIES,
   type Definitions,
   definitionsOf,
+  firstNames,
   isBroken,
   keyOf,
+  type Named,
+  type Names,
+  nameIn,
   type Row,
+  renamed,
+  type Shape,
   type State,
+  sameTables,
   stateOf,
+  TOPS,
   type Transaction,
-  teams,
   text,
-  VIEW_NAMES,
   widened,
 } from './database-model.js'
 
@@ -44,6 +52,10 @@ export interface DatabaseTally {
   definitions: number
   /** Columns that were added. */
   alterations: number
+  renames: number
+  /** Events of subscribers, and how many of them began anew. */
+  told: number
+  resets: number
   checkpoints: number
   moves: number
   kills: number
@@ -63,6 +75,9 @@ export const newDatabaseTally = (): DatabaseTally => ({
   violations: 0,
   definitions: 0,
   alterations: 0,
+  renames: 0,
+  told: 0,
+  resets: 0,
   checkpoints: 0,
   moves: 0,
   kills: 0,
@@ -100,16 +115,17 @@ class World {
   /** What transactions build on: rows that are there. */
   private rows: State = new Map()
   private nextId = 1
-  private views = new Set<string>()
+  private views = new Set<number>()
   private hasIndex = false
-  /** People need a team. */
-  private refers = false
-  /** Columns that `people` has got, now and before the transactions that are remembered. */
+  /** Constraints that come and go: people need a team, and nobody has the name and score of another. */
+  private rules = { refers: false, differ: false }
+  /** Columns that `people` has got, and names, now and before the transactions that are remembered. */
   private version = 0
-  private firstVersion = 0
-  private known: Definitions = definitionsOf(0)
+  private names = firstNames()
+  private readonly first: Shape = { version: 0, names: firstNames() }
   /** A change of definitions was cut off: it may have happened or not. */
-  private unsure = new Set<string>()
+  private unsure = new Set<number | Named>()
+  private readonly consumers: readonly Consumer[]
 
   constructor(
     private readonly seed: number,
@@ -124,8 +140,16 @@ class World {
     this.env = new SimulatedEnv({ seed })
     this.db = this.open()
     this.db.createTable(this.known.people)
-    this.db.createTable(teams)
+    this.db.createTable(this.known.teams)
+    // What was acknowledged and goes with the power has been told, too: only who knows where he is notices.
+    const isSafe = this.durability === 'commit'
+    this.consumers = ['people', 'cities'].map(name => new Consumer(name, isSafe && this.prng.below(2) === 0))
     this.env.rates = this.rates
+  }
+
+  /** What the program says. */
+  private get known(): Definitions {
+    return definitionsOf(this.version, this.names)
   }
 
   private open(): Database {
@@ -159,9 +183,11 @@ class World {
   }
 
   private async operation(): Promise<void> {
-    const kind = this.prng.below(20)
+    const kind = this.prng.below(23)
     if (kind < 11) return this.transact()
     if (kind < 13) return this.define()
+    if (kind === 20) return this.rename()
+    if (kind > 20) return this.subscribe()
     if (kind === 13) return this.prng.below(2) === 0 ? this.alter() : this.define()
     if (kind === 14) {
       this.tally.checkpoints++
@@ -189,11 +215,12 @@ class World {
     const transaction: Transaction = { changes, lsn: 0n, state: 'open' }
     const after: State = new Map(this.rows)
     apply(after, changes)
-    const broken = isBroken(after, this.refers)
+    const broken = isBroken(after, this.rules)
     let commit: Commit
     try {
       commit = this.db.transact(tx => {
-        for (const { table: name, row, weight } of changes) tx.add(this.definitionOf(name), this.given(row), weight)
+        for (const { table: name, row, weight } of changes)
+          tx.add(this.definitionOf(name), this.given(name, row), weight)
       })
     } catch (error) {
       if (error instanceof ConstraintError) {
@@ -217,7 +244,7 @@ class World {
         transaction.state = 'lost'
         this.rows = stateOf(
           this.transactions.filter(t => t.state !== 'lost'),
-          this.firstVersion,
+          this.first,
         ).state
       },
     )
@@ -239,7 +266,8 @@ class World {
       const id = this.nextId++
       const known = there.filter(c => c.table === 'teams').map(c => c.row.id as number)
       if (prng.below(known.length < 4 ? 2 : 5) === 0) {
-        return { table: 'teams', row: { id, city: `city ${prng.below(4)}` }, weight: 1n }
+        const code = prng.below(3) === 0 ? null : `code ${prng.below(3) === 0 ? prng.below(id) : id}`
+        return { table: 'teams', row: { id, city: `city ${prng.below(4)}`, code }, weight: 1n }
       }
       const name = prng.below(3) === 0 ? null : `a rather long name ${prng.below(9)}`
       const team = known.length > 0 && prng.below(20) > 0 ? known[prng.below(known.length)] : prng.below(20)
@@ -254,82 +282,175 @@ class World {
   }
 
   /** The row, here and there without what is its default anyhow. */
-  private given(row: Row): never {
+  private given(name: Change['table'], row: Row): never {
+    if (name === 'teams') return this.outwards(row) as never
     const given = { ...row }
     for (const { name, value } of ADDED) if (given[name] === value && this.prng.below(2) === 0) delete given[name]
     return given as never
   }
 
-  private definitionOf(name: Change['table']): TableDef<object> {
-    return (name === 'people' ? this.known.people : teams) as unknown as TableDef<object>
+  /** A row of teams as it is called now, and what is called so. */
+  private outwards({ code, ...row }: Row): Row {
+    return { ...row, [this.names.code]: code }
   }
 
-  /** The next column for people. Should it be cut off, it has happened or not. */
+  private inwards(name: Change['table'], row: Row): Row {
+    if (name === 'people') return row
+    const { [this.names.code]: code, ...rest } = row
+    return { ...rest, code }
+  }
+
+  private definitionOf(name: Change['table']): TableDef<object> {
+    return this.known[name] as unknown as TableDef<object>
+  }
+
+  /** The next column for people, or two of them. */
   private async alter(): Promise<void> {
     await turns(5)
     if (this.version === ADDED.length) return
-    const transaction: Transaction = { changes: 'column', lsn: UNKNOWN, state: 'open' }
     const { name, column } = ADDED[this.version]
+    const next = definitionsOf(this.version + 1, this.names)
+    const { people } = this.names
+    this.altering('column', () => {
+      if (this.prng.below(2) === 0) this.db.migrateAll([next.people, next.teams])
+      else this.db.alterTable(people, { add: { [name]: column } } as never)
+    })
+    this.tally.alterations++
+    this.rows = widened(this.rows, this.version++)
+  }
+
+  /** Should it be cut off, it has happened or not. */
+  private altering(changes: 'column' | Names, alter: () => void): void {
+    const transaction: Transaction = { changes, lsn: UNKNOWN, state: 'open' }
     try {
-      this.db.alterTable('people', { add: { [name]: column } } as never)
+      alter()
     } catch (error) {
       if (this.env.crashed || this.db.durability?.storage.failure !== null) this.transactions.push(transaction)
       throw error
     }
-    this.tally.alterations++
     this.transactions.push({ ...transaction, lsn: this.db.lsn, state: 'acknowledged' })
     // It has made everything before it durable.
     for (const before of this.transactions) if (before.state === 'open') before.state = 'acknowledged'
-    this.rows = widened(this.rows, this.version)
-    this.known = definitionsOf(++this.version)
+  }
+
+  /** Another name for a table, a column, a view or the index. */
+  private async rename(): Promise<void> {
+    await turns(5)
+    const { db, names } = this
+    const what = (['people', 'teams', 'code', 'byCity', 'index'] as const)[this.prng.below(5)]
+    const next = renamed(names, what)
+    if (what === 'byCity' || what === 'index') {
+      if (what === 'byCity' ? !this.views.has(BY_CITY) : !this.hasIndex) return
+      this.unsure.add(what)
+      if (what === 'byCity') db.renameView(names.byCity, next.byCity)
+      else db.renameIndex(names.people, names.index, next.index)
+      this.unsure.delete(what)
+    } else {
+      this.altering(next, () => {
+        if (what === 'code') db.alterTable(names.teams, { rename: { [names.code]: next.code } } as never)
+        else db.alterTable(names[what], { name: next[what] } as never)
+      })
+    }
+    this.tally.renames++
+    this.names = next
   }
 
   private async define(): Promise<void> {
     await turns(5)
     this.tally.definitions++
-    const what = this.prng.below(8)
+    const what = this.prng.below(9)
     if (what < 2) return this.defineIndex()
-    if (what === 2) return this.defineKey()
-    const definition = this.known.views[this.prng.below(this.known.views.length)]
-    const { name } = definition.schema
-    this.unsure.add(name)
-    if (!this.views.has(name)) {
-      this.db.createView(definition as never)
-      this.views.add(name)
-      if (name === CITIES) this.views.add(BY_CITY)
-    } else if (!(name === BY_CITY && this.views.has(CITIES))) {
+    if (what === 2) return this.defineRule('refers')
+    if (what === 3) return this.defineRule('differ')
+    const { views } = this.known
+    const view = this.prng.below(views.length)
+    const { name } = views[view].schema
+    this.unsure.add(view)
+    if (!this.views.has(view)) {
+      this.db.createView(views[view] as never)
+      this.views.add(view)
+      if (view === CITIES) this.views.add(BY_CITY)
+    } else if (!(view === BY_CITY && this.views.has(CITIES))) {
       this.db.dropView(name)
-      this.views.delete(name)
+      this.views.delete(view)
+      if (view === BY_CITY) this.consumers[1].end()
     }
-    this.unsure.delete(name)
+    this.unsure.delete(view)
   }
 
   private defineIndex(): void {
+    const { people, index } = this.names
     this.unsure.add('index')
-    if (this.hasIndex) this.db.dropIndex('people', 'by name')
-    else this.db.createIndex(this.known.people, 'by name', { on: ['name', 'score'] })
+    if (this.hasIndex) this.db.dropIndex(people, index)
+    else this.db.createIndex(this.known.people, index, { on: ['name', 'score'] })
     this.hasIndex = !this.hasIndex
     this.unsure.delete('index')
   }
 
-  private defineKey(): void {
-    if (this.refers) this.db.dropConstraint('people', 'team')
+  private defineRule(rule: 'refers' | 'differ'): void {
+    const { people, teams } = this.known
+    const next = { ...this.rules, [rule]: !this.rules[rule] }
+    if (this.rules[rule]) this.db.dropConstraint(this.names.people, rule)
     else {
-      const broken = isBroken(this.rows, true)
+      const broken = isBroken(this.rows, next)
       try {
-        this.db.addConstraint(this.known.people, 'team', { foreignKey: ['team'], references: teams })
+        if (rule === 'differ') this.db.addConstraint(people, rule, { unique: ['name', 'score'] })
+        else this.db.addConstraint(people, rule, { foreignKey: ['team'], references: teams })
       } catch (error) {
         if (error instanceof ConstraintError && !broken) throw new Error(`refused: ${error.message}`)
         throw error
       }
       if (broken) throw new Error('a constraint was added that is broken')
     }
-    this.refers = !this.refers
+    this.rules = next
+  }
+
+  // ---- subscribers
+
+  /** Somebody subscribes, or does not any more, or is forgotten. */
+  private async subscribe(): Promise<void> {
+    await turns(5)
+    const consumer = this.prng.pick(this.consumers)
+    if (!consumer.isAttached) this.attach(consumer)
+    else if (this.prng.below(3) > 0) consumer.end()
+    else {
+      consumer.end()
+      this.db.dropSubscription(consumer.name)
+    }
+  }
+
+  private attach(consumer: Consumer): void {
+    const handle = consumer.name === 'people' ? this.db.table(this.names.people) : this.viewOf(BY_CITY)
+    if (handle === null) return
+    consumer.attach(handle as never, this.tally)
+    consumer.check()
+  }
+
+  /** After a restart. Only the first to come may be ahead of the database: then transactions get numbers again. */
+  private attachAgain(): void {
+    const { lsn } = this.db
+    for (const [n, consumer] of this.consumers.entries()) {
+      if (n > 0) consumer.rewind(lsn)
+      if (this.prng.below(4) > 0) this.attach(consumer)
+      if (!consumer.isAttached) consumer.rewind(lsn)
+    }
+  }
+
+  private viewOf(view: number) {
+    return this.views.has(view) ? this.db.view<Row>(this.known.views[view].schema.name) : null
+  }
+
+  /** What has been acknowledged has been told, and nothing else. */
+  private checkConsumers(): void {
+    if (this.durability !== 'commit' || this.env.crashed || this.db.durability?.storage.failure !== null) return
+    if (this.transactions.some(t => t.state === 'open')) return
+    for (const consumer of this.consumers) if (consumer.isAttached) consumer.check()
   }
 
   private async settle(): Promise<void> {
     this.env.advance(500)
     await turns(50)
+    this.checkConsumers()
   }
 
   private async restart(how: 'kill' | 'power cut'): Promise<void> {
@@ -340,6 +461,7 @@ class World {
         : this.env.crash(this.prng, { rates: NO_FAULTS })
     this.env.capacityBytes = Number.POSITIVE_INFINITY
     this.tally[how === 'kill' ? 'kills' : 'powerCuts']++
+    for (const consumer of this.consumers) consumer.lose()
     // Nobody hears any more of what was on its way.
     const before = this.transactions.map(t => ({ ...t }))
     try {
@@ -374,14 +496,15 @@ class World {
     const lsn = first + BigInt(prng.below(Number(db.lsn - first) + 1))
     using past = db.snapshotAt(lsn)
     const there = this.transactions.filter(t => t.state !== 'lost')
-    if (there.some(t => t.changes === 'column' && t.lsn > lsn)) {
-      this.mustBeAltered(() => past.entries(this.known.people))
+    const altered = this.alteredSince(there, lsn)
+    if (altered !== null) {
+      this.mustBeAltered(() => past.entries(this.definitionOf(altered)))
       return
     }
     const found = this.tablesIn(definition => past.entries(definition))
     const expected = stateOf(
       there.filter(t => t.lsn <= lsn),
-      this.firstVersion,
+      this.first,
     ).state
     if (keyOf(expected) !== keyOf(found)) {
       const rows = [expected, found].map(state => [...state.keys()].join(' '))
@@ -390,18 +513,57 @@ class World {
     this.tally.travels++
   }
 
+  /** A table that was altered after a transaction; null if none was. */
+  private alteredSince(transactions: readonly Transaction[], lsn: bigint): Change['table'] | null {
+    let { names } = this.first
+    for (const transaction of transactions) {
+      const altered = alteredBy(transaction, names)
+      if (altered !== null && transaction.lsn > lsn) return altered
+      names = stateOf([transaction], { version: 0, names }).names
+    }
+    return null
+  }
+
+  /** Reads how things are called. */
+  private readNames(): void {
+    const { db, names } = this
+    const of = (what: Named, there: readonly string[]) => ({ [what]: nameIn(there, what, names[what]) })
+    const tables = db.tables.map(t => t.name)
+    const found = { ...names, ...of('people', tables), ...of('teams', tables) }
+    const { schema, indexes } = { schema: db.table(found.teams).schema, indexes: db.table(found.people).indexes }
+    const code = of(
+      'code',
+      schema.columns.map(c => c.name),
+    )
+    const byCity = of(
+      'byCity',
+      db.views.map(v => v.name),
+    )
+    const index = of(
+      'index',
+      indexes.map(i => i.definition.name),
+    )
+    for (const [what, now] of [
+      ['byCity', byCity],
+      ['index', index],
+    ] as const) {
+      if (!this.unsure.has(what) && now[what] !== names[what]) throw new Error(`${what} is called ${now[what]}`)
+    }
+    this.names = { ...found, ...code, ...byCity, ...index }
+    this.version = db.table(found.people).schema.columns.length - 4
+  }
+
   /** Compares the database with the prefixes of the commits that it may hold. */
   private check(before: readonly Transaction[]): void {
-    this.known = definitionsOf(this.db.table('people').schema.columns.length - 4)
+    this.readNames()
     const found = this.tablesIn(definition => this.db.table(definition).entries())
     const kept = before.filter(t => t.state !== 'lost')
     let length = kept.findLastIndex(t => t.state === 'acknowledged') + 1
     // In the other modes what was acknowledged may go with the power.
     if (this.durability !== 'commit') length = 0
-    const columns = this.db.table('people').schema.columns.length - 4
     const holds = (n: number): boolean => {
-      const { state, version } = stateOf(kept.slice(0, n), this.firstVersion)
-      return version === columns && keyOf(state) === keyOf(found)
+      const { state, version, names } = stateOf(kept.slice(0, n), this.first)
+      return version === this.version && sameTables(names, this.names) && keyOf(state) === keyOf(found)
     }
     while (length <= kept.length && !holds(length)) length++
     // Transactions that add up to nothing are there if their numbers are.
@@ -413,50 +575,57 @@ class World {
     }
     this.transactions = kept.slice(0, length).map(t => ({ ...t, state: 'acknowledged' }))
     this.rows = found
-    this.version = columns
-    this.known = definitionsOf(columns)
     this.checkDefinitions(found)
     for (let n = 0; n < 2; n++) this.travel()
+    this.attachAgain()
   }
 
   private checkDefinitions(rows: State): void {
-    const there = new Set(this.db.views.map(v => v.name))
-    for (const name of VIEW_NAMES) {
-      if (this.unsure.has(name) || (name === BY_CITY && this.unsure.has(CITIES))) continue
-      if (there.has(name) !== this.views.has(name))
-        throw new Error(`view ${name} is ${there.has(name) ? '' : 'not '}there`)
+    const { views } = this.known
+    const there = new Set(this.db.views.map(v => views.findIndex(known => known.schema.name === v.name)))
+    for (const [view, { schema }] of views.entries()) {
+      if (this.unsure.has(view) || (view === BY_CITY && this.unsure.has(CITIES))) continue
+      if (there.has(view) !== this.views.has(view))
+        throw new Error(`view ${schema.name} is ${there.has(view) ? '' : 'not '}there`)
     }
     this.views = there
-    this.hasIndex = this.db.table('people').indexes.length > 0
-    const entry = this.db.definitions.registry.named('people')
-    this.refers = entry?.kind === 'table' && entry.rules.definitions.some(d => d.name === 'team')
+    this.hasIndex = this.db.table(this.names.people).indexes.length > 0
+    const entry = this.db.definitions.registry.named(this.names.people)
+    const rules = entry?.kind === 'table' ? entry.rules.definitions.map(d => d.name) : []
+    this.rules = { refers: rules.includes('refers'), differ: rules.includes('differ') }
     this.unsure.clear()
     const { findings } = checkDatabase(this.db)
     if (findings.length > 0) throw new Error(text(findings))
-    if (isBroken(rows, this.refers)) throw new Error('a constraint is broken')
+    if (isBroken(rows, this.rules)) throw new Error('a constraint is broken')
     const fresh = open()
     fresh.createTable(this.known.people)
-    fresh.createTable(teams)
+    fresh.createTable(this.known.teams)
     fresh.transact(tx => {
-      for (const { table: name, row, weight } of rows.values()) tx.add(this.definitionOf(name), row as never, weight)
+      for (const { table: name, row, weight } of rows.values())
+        tx.add(this.definitionOf(name), (name === 'teams' ? this.outwards(row) : row) as never, weight)
     })
-    for (const name of there) this.checkView(fresh, name)
+    for (const view of there) this.checkView(fresh, view)
     if (!this.hasIndex) return
-    const byName = fresh.createIndex(this.known.people, 'by name', { on: ['name', 'score'] })
-    const [expected, found] = [byName, this.db.table('people').index('by name')].map(i => text(i.entries()))
+    const { people, index } = this.names
+    const byName = fresh.createIndex(this.known.people, index, { on: ['name', 'score'] })
+    const [expected, found] = [byName, this.db.table(people).index(index)].map(i => text(i.entries()))
     if (expected !== found) throw new Error(`index: expected ${expected}, found ${found}`)
   }
 
-  /** Against the same view of a new database; one that was made before a column came lacks it. */
-  private checkView(fresh: Database, name: string): void {
-    const definition = this.known.views.find(v => v.schema.name === name)
-    if (definition === undefined) throw new Error(`there is a view ${name}`)
+  /** Against the same view of a new database; columns go by their places, one that was made before the last came lacks it. */
+  private checkView(fresh: Database, view: number): void {
+    const definition = this.known.views[view]
+    if (definition === undefined) throw new Error('there is a view of another name')
+    const { name } = definition.schema
     if (!fresh.views.some(v => v.name === name)) fresh.createView(definition as never)
     const [whole, own] = [fresh, this.db].map(d => d.view<Row>(name))
-    const names = own.schema.columns.map(c => c.name)
-    const entries = (view: typeof own) => view.entries().map(e => [names.map(n => e.row[n]), e.weight])
+    const count = own.schema.columns.length
+    const entries = (of: typeof own) => {
+      const names = of.schema.columns.slice(0, count).map(c => c.name)
+      return of.entries().map(e => [names.map(n => e.row[n]), e.weight])
+    }
     // Top rows that tie are told apart by all columns.
-    if (whole.schema.columns.length !== names.length && name === 'tops') return
+    if (whole.schema.columns.length !== count && view === TOPS) return
     const [expected, found] = [whole, own].map(v => text(entries(v)))
     if (expected !== found) throw new Error(`view ${name}: expected ${expected}, found ${found}`)
   }
@@ -466,7 +635,7 @@ class World {
     const found: State = new Map()
     for (const name of ['people', 'teams'] as const) {
       for (const { row, weight } of entriesOf(this.definitionOf(name))) {
-        apply(found, [{ table: name, row: row as Row, weight }])
+        apply(found, [{ table: name, row: this.inwards(name, row as Row), weight }])
       }
     }
     return found

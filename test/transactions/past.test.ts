@@ -290,6 +290,18 @@ describe('time travel in a directory', () => {
     expect(past.rows(db.view('base'))).toEqual([{ id: 1, kind: 'a', n: 1n }])
   })
 
+  it('shows views of views whose table has got another name', () => {
+    const { db } = new Directory()
+    db.createView(titled)
+    db.insert(items, { id: 1, kind: 'a', n: 1 })
+    const things = db.alterTable(items, { name: 'things' })
+    const { lsn } = db
+    things.insert({ id: 2, kind: 'a', n: 2 })
+    using past = db.snapshotAt(lsn)
+    expect(past.rows(db.view('titled'))).toEqual([{ kind: 'a', total: 1n, title: null }])
+    expect(checkDatabase(db).findings).toEqual([])
+  })
+
   it('shows views that are younger than a state that is kept, where it was asked for by its LSN', async () => {
     const directory = new Directory()
     for (const db of [directory.db, open()]) {

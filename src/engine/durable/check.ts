@@ -2,11 +2,13 @@
  * Whether a database's views, indexes and constraints are what its tables make of them: everything that follows from rows
  * is computed again, in memory and from nothing, and compared.
  */
+import type { TableDef } from '../../circuit/columns.js'
 import { CLOCK_NAME } from '../../circuit/now.js'
 import { toJson } from '../../circuit/serialise/values.js'
 import { checkConstraints, checkIndexes } from '../constraints/verify.js'
 import { Database } from '../database.js'
-import type { TableHandle, ViewHandle } from '../handles.js'
+import type { ViewHandle } from '../handles.js'
+import { Recomputation } from '../recomputed.js'
 import { beyondRows, clocksUnder, tablesUnder } from '../repeatable.js'
 
 export interface CheckFinding {
@@ -36,7 +38,8 @@ export function checkDatabase(database: Database, progress: (what: string) => vo
   const constraints = checkConstraints(database).map(f => ({ kind: 'constraint' as const, ...f }))
   progress('indexes')
   const indexes = checkIndexes(database).map(f => ({ kind: 'index' as const, ...f }))
-  const skipped = database.views.filter(view => beyondRows(view.definition) !== null).map(view => view.name)
+  const { current } = new Recomputation(new Database({}), database.definitions)
+  const skipped = database.views.filter(view => beyondRows(view.definition, current) !== null).map(view => view.name)
   const checked = database.views.filter(view => !skipped.includes(view.name))
   const views = checked.flatMap(view => {
     progress(`view ${view.name}`)
@@ -55,24 +58,19 @@ export function checkDatabase(database: Database, progress: (what: string) => vo
 /** What is wrong with a view, or null. */
 function viewProblem(database: Database, view: ViewHandle<unknown>): string | null {
   const fresh = new Database({})
-  for (const relation of tablesUnder(view.definition)) {
-    const table = database.table(relation.schema.name) as TableHandle<unknown, unknown>
-    fresh.definitions.addTable({ ...table.definition, indexes: [], constraints: [] }, [])
-    const copy = fresh.table(relation.schema.name)
-    fresh.definitions.registry.adopt(relation, fresh.definitions.registry.named(copy.name) as never)
-    fresh.transact(tx => {
-      for (const { row, weight } of table.entries()) tx.add(copy as never, row as never, weight)
-    })
-  }
+  const { registry } = fresh.definitions
+  const again = new Recomputation(fresh, database.definitions)
+  for (const table of tablesUnder(view.definition, again.current))
+    again.load(table, database.table(table as TableDef<unknown>).entries())
   if (database.now !== null) fresh.advance(database.now)
-  for (const clock of clocksUnder(view.definition)) {
-    const own = fresh.definitions.registry.named(CLOCK_NAME)
-    if (own !== undefined) fresh.definitions.registry.alias(clock, own)
+  for (const clock of clocksUnder(view.definition, again.current)) {
+    const own = registry.named(CLOCK_NAME)
+    if (own !== undefined) registry.alias(clock, own)
   }
-  const again = fresh.createView(view.definition)
-  const errors = [again, view].map(v => v.errors().length)
+  const { handle } = again.viewOf(view.definition)
+  const errors = [handle, view].map(v => v.errors().length)
   if (errors[0] !== errors[1]) return `expected ${errors[0]} failed rows, found ${errors[1]}`
-  return firstDifference(textsOf(again), textsOf(view))
+  return firstDifference(textsOf(handle), textsOf(view))
 }
 
 function* textsOf(view: ViewHandle<unknown>): Generator<string> {

@@ -7,7 +7,7 @@ import type { TableDefinition, ViewDefinition } from '../../circuit/rel.js'
 import type { Batch } from '../../zset/batch.js'
 import type { Delta } from '../operators/operator.js'
 import type { Entry, RelationReader } from '../relation.js'
-import { beyondRows, clocksUnder, tablesUnder } from '../repeatable.js'
+import { beyondRows, type Current, clocksUnder, tablesUnder } from '../repeatable.js'
 import { Overlay } from './overlay.js'
 
 /** Changes of tables that were committed and are still known, such as those in a log. */
@@ -33,6 +33,7 @@ export interface PastState {
 
 /** A database of the past, for views: makes one from rows of tables. */
 export interface Recomputed {
+  readonly current: Current
   load(table: TableDefinition, entries: Iterable<Entry<unknown>>): void
   view(definition: ViewDefinition): RelationReader<unknown>
 }
@@ -76,20 +77,22 @@ export class Past {
     entriesOf: (table: TableDefinition) => Iterable<Entry<unknown>>,
   ): RelationReader<unknown> {
     this.recomputed ??= this.recompute()
-    mustFollow(definition, this.lsn)
-    for (const table of tablesUnder(definition)) {
-      if (this.loaded.has(table)) continue
-      this.recomputed.load(table, entriesOf(table))
-      this.loaded.add(table)
+    const { recomputed, loaded } = this
+    mustFollow(definition, recomputed.current, this.lsn)
+    for (const table of tablesUnder(definition, recomputed.current)) {
+      if (loaded.has(table)) continue
+      recomputed.load(table, entriesOf(table))
+      loaded.add(table)
     }
-    return this.recomputed.view(definition)
+    return recomputed.view(definition)
   }
 }
 
 /** Throws UsageError if what a view held does not follow from the tables alone. */
-function mustFollow(view: ViewDefinition, lsn: bigint): void {
+function mustFollow(view: ViewDefinition, current: Current, lsn: bigint): void {
+  const clock = () => clocksUnder(view, current).size > 0
   const problem =
-    beyondRows(view) ?? (clocksUnder(view).size > 0 ? 'it depends on what the clock showed, which is not kept' : null)
+    beyondRows(view, current) ?? (clock() ? 'it depends on what the clock showed, which is not kept' : null)
   if (problem === null) return
   throw new UsageError(`view "${view.schema.name}" cannot be shown as of transaction ${lsn}: ${problem}`)
 }
