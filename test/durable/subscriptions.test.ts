@@ -176,6 +176,28 @@ it('lets subscribers acknowledge, write, and fail', async () => {
   ).toThrow('needs a database in a directory')
 })
 
+it('tells nothing of what the log refuses', async () => {
+  const directory = new Directory()
+  let db = directory.open()
+  const copy = new Copy()
+  db.createView(totals).subscribe(copy.take, { name: 'copy' })
+  await db.insert(sales, { id: 1, shop: 1, amount: 10 })
+  await settle()
+  const told = copy.events.length
+  directory.env.schedule.push({ at: directory.env.operations + 1, fault: 'no-space' })
+  const refused = [2, 3].map(id => Promise.resolve(db.insert(sales, { id, shop: 1, amount: 5 })))
+  expect((await Promise.allSettled(refused)).map(r => r.status)).toEqual(['rejected', 'rejected'])
+  await settle()
+  expect([db.table(sales).size, copy.events.length]).toEqual([1, told])
+  await db.insert(sales, { id: 4, shop: 1, amount: 1 })
+  await settle()
+  expect(copy.events.length).toBe(told + 1)
+  copy.mustBe(db)
+  db = directory.reopen()
+  db.view(totals).subscribe(copy.take, { name: 'copy', after: copy.lsn })
+  copy.mustBe(db)
+})
+
 it('waits for the promise of an async subscriber, whose rejection is like a throw', async () => {
   const directory = new Directory()
   const db = directory.open()

@@ -19,6 +19,8 @@ export class Consumer {
   /** What it has, by LSN, oldest first. */
   private history: { readonly lsn: bigint; readonly rows: Contents }[] = []
   private failure: unknown = null
+  /** Counts those that it has seen. */
+  private process = 0
   private following: { readonly handle: Followed; readonly stop: () => void } | null = null
 
   /** `forgetful`: it leaves it to the database to know where it is. */
@@ -33,13 +35,16 @@ export class Consumer {
 
   attach(handle: Followed, tally: { told: number; resets: number }): void {
     const after = this.history.at(-1)?.lsn
+    const { process } = this
     const told = (event: Event) => {
+      // Promises of a process that has gone may end all the same.
+      if (process !== this.process) return
       tally.told++
       if (event.reset) tally.resets++
       this.take(event)
     }
     const onError = (error: unknown) => {
-      this.failure = error
+      if (process === this.process) this.failure = error
     }
     const options = { name: this.name, onError, ...(this.forgetful || after === undefined ? {} : { after }) }
     this.following = { handle, stop: handle.subscribe(told, options) }
@@ -84,6 +89,7 @@ export class Consumer {
 
   /** The process has gone. */
   lose(): void {
+    this.process++
     this.following = null
   }
 }

@@ -265,9 +265,18 @@ export class Subscriptions {
   }
 }
 
+/** Changes that somebody is to be told of. */
+interface Event {
+  readonly lsn: bigint
+  changes: readonly Entry<unknown>[]
+  readonly reset: boolean
+  /** Of the transaction: nobody is told of one that is refused. */
+  fate: 'open' | 'acknowledged' | 'refused'
+}
+
 /** Somebody who is subscribed now. */
 class Live {
-  private queue: Changes<unknown>[] = []
+  private queue: Event[] = []
   /** The last event; everything up to it has been told. */
   private told = 0n
   private ended = false
@@ -326,25 +335,35 @@ class Live {
     }
   }
 
-  private push(delta: Changes<unknown>): void {
-    this.queue.push(delta)
-    const { durable } = this.host
-    const flush = () => this.flush()
-    if (durable === null) queueMicrotask(flush)
-    else durable.then(flush, flush)
+  private push({ lsn, changes }: Changes<unknown>): void {
+    this.await({ lsn, changes, reset: false, fate: 'open' }, this.host.durable)
   }
 
   /** Everything again, after what is on its way. */
   reset(): void {
-    this.queue.push({ lsn: this.host.lsn, changes: this.handle.entries(), reset: true } as Changes<unknown>)
-    queueMicrotask(() => this.flush())
+    this.await({ lsn: this.host.lsn, changes: this.handle.entries(), reset: true, fate: 'open' }, null)
+  }
+
+  private await(event: Event, durable: PromiseLike<unknown> | null): void {
+    this.queue.push(event)
+    const ends = (fate: Event['fate']) => () => {
+      event.fate = fate
+      this.flush()
+    }
+    if (durable === null) queueMicrotask(ends('acknowledged'))
+    else durable.then(ends('acknowledged'), ends('refused'))
   }
 
   private flush(): void {
     try {
       while (!this.ended && !this.waiting && this.queue.length > 0) {
-        const [event] = this.queue
-        this.tell(event, this.told, (event as { reset?: boolean }).reset === true)
+        const [event, next] = this.queue
+        if (event.fate === 'open') return
+        if (event.fate === 'refused') {
+          // It is taken back by one that comes: of both, nothing is told.
+          if (next === undefined) return
+          if (!next.reset) next.changes = difference([], [...event.changes, ...next.changes])
+        } else if (event.reset || event.changes.length > 0) this.tell(event, this.told, event.reset)
         this.queue.shift()
       }
     } catch (error) {
