@@ -1,7 +1,9 @@
 // Merging: transmutation of a MemTable and compaction of shards, in rows a
 // second and in bytes against memcpy; and the memory that a compaction takes.
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { loadChecksum } from '../../dist/src/base/checksum.js'
 import { NodeEnv } from '../../dist/src/env/node.js'
 import { boundOf, Compaction } from '../../dist/src/storage/compaction/compaction.js'
@@ -125,7 +127,25 @@ export async function compact(quick) {
       })
     figures.push(...judged(name, total, await inTurns(quick ? 3 : 5, { gnitz, ...copies(total) })))
   }
-  return figures
+  return [...figures, ...(await limit(rows))]
+}
+
+/** The same merge by hand-written C, from memory to memory: what no compaction is likely to pass. */
+function limit(rows) {
+  const source = fileURLToPath(new URL('../limits/merge.c', import.meta.url))
+  return inDirectory(directory => {
+    const exe = join(directory, 'merge')
+    execFileSync('gcc', ['-O3', '-march=native', '-o', exe, source])
+    return [
+      ['C in memory', scattered],
+      ['C in memory, ascending ids', ascending],
+    ].map(([name, idOf]) => {
+      const [merged, copied] = execFileSync(exe, [String(rows), String(idOf(1))], { encoding: 'utf8' }).split(' ')
+      const note = `${((rows * INPUTS * 1e3) / merged).toFixed(1)} M rows/s`
+      const bandwidth = (rows * INPUTS * ROW_BYTES * 1e3) / merged
+      return ratioOnly(`${name}: bytes`, bandwidth, 'MB/s', copied / merged, 'memcpy', note)
+    })
+  })
 }
 
 /** Big integers through JSON. */
