@@ -19,6 +19,8 @@ import { addRow, type Row, rowText, type ZSet } from './zset.js'
 
 /** More rows of one partition than this are not written out: the case counts as one that nothing can hold. */
 const MOST_ROWS = 1500n
+/** The same where aggregates are computed of every frame anew. */
+const MOST_AGGREGATED = 400n
 
 /** One of the rows of a partition. */
 interface Member {
@@ -39,8 +41,9 @@ export function interpretWindow(rel: WindowRel, input: ZSet, context: Context): 
     partitions.set(key, [...(partitions.get(key) ?? []), { member, weight }])
   }
   const result: ZSet = new Map()
+  const most = rel.functions.some(f => f.aggregate !== undefined) ? MOST_AGGREGATED : MOST_ROWS
   for (const entries of partitions.values()) {
-    if (entries.reduce((sum, e) => sum + e.weight, 0n) > MOST_ROWS) {
+    if (entries.reduce((sum, e) => sum + e.weight, 0n) > most) {
       context.overflow = true
       continue
     }

@@ -40,16 +40,16 @@ export function compute(
   if (isOffset(fn)) return cells(plan, section, offsets(plan, section))
   const { exclude } = frame
   const framed = { section, frames: frames as Frames, exclude, out: plan.out }
-  const pieces = new Pieces(section, framed.frames, exclude)
-  if (isValue(fn)) return cells(plan, section, values(plan, section, pieces, far))
+  const pieces = (): Pieces => new Pieces(section, framed.frames, exclude)
+  if (isValue(fn)) return cells(plan, section, values(plan, section, pieces(), far))
   const of = plan.frame as FramePlan
   switch (of.kind) {
     case 'total':
       return totals(framed, of, ranking, far.before, far.after)
     case 'extreme':
-      return extremes(framed, of, pieces, [far.bestBefore, far.bestAfter])
+      return extremes(framed, of, pieces(), [far.bestBefore, far.bestAfter])
     case 'bits':
-      return bits(framed, of, pieces)
+      return bits(framed, of, pieces())
     case 'ordered':
       return ordered(framed, of, ranking as Ranking)
   }

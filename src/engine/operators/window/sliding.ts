@@ -68,18 +68,21 @@ export function overFrames(
   visit: (unit: number) => void,
 ): void {
   const { units, places } = section
-  // The frame up to what is left out, and behind it.
   const before = new Slider(section, take)
+  if (exclude === 'none') {
+    for (let u = 0; u < units.length; u++) {
+      before.moveTo(begins[u], ends[u])
+      visit(u)
+    }
+    return
+  }
+  // `before` goes up to what is left out.
   const behind = new Slider(section, take)
   for (let u = 0; u < units.length; u++) {
-    const [begin, end] = [begins[u], ends[u]]
+    const begin = begins[u]
+    const end = ends[u]
     const k = units[u]
     const at = places[u]
-    if (exclude === 'none') {
-      before.moveTo(begin, end)
-      visit(u)
-      continue
-    }
     const from = exclude === 'current' ? at : section.groupBegin(k)
     const to = exclude === 'current' ? at + 1 : section.groupEnd(k)
     before.moveTo(begin, Math.max(begin, Math.min(end, from)))
