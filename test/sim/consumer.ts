@@ -33,7 +33,10 @@ export class Consumer {
     return this.following !== null
   }
 
-  attach(handle: Followed, tally: { told: number; resets: number }): void {
+  /** `known`: up to where the database knows that it was told, if it knows it at all. */
+  attach(handle: Followed, known: bigint | undefined, tally: { told: number; resets: number }): void {
+    // What cancels out since then is not told, so it goes on from there.
+    if (this.forgetful) this.rewind(known ?? 0n)
     const after = this.history.at(-1)?.lsn
     const { process } = this
     const told = (event: Event) => {

@@ -97,18 +97,20 @@ function viewsOf(people: ReturnType<typeof peopleOf>, teams: ReturnType<typeof t
   ]
 }
 
-const made = new Map<string, Definitions>()
+const made = new Map<string, unknown>()
 
-/** The same objects every time: a table is known by one definition. */
+/** The same object every time: a table is known by one definition. */
+function once<T>(key: readonly unknown[], make: () => T): T {
+  const name = text(key)
+  if (!made.has(name)) made.set(name, make())
+  return made.get(name) as T
+}
+
 export function definitionsOf(version: number, names: Names): Definitions {
-  const key = text([version, names])
-  let definitions = made.get(key)
-  if (definitions === undefined) {
-    const [people, teams] = [peopleOf(version, names), teamsOf(names)]
-    definitions = { people: people as never, teams: teams as never, views: viewsOf(people, teams, names) }
-    made.set(key, definitions)
-  }
-  return definitions
+  const people = once(['people', version, names.people], () => peopleOf(version, names))
+  const teams = once(['teams', names.teams, names.code], () => teamsOf(names))
+  const views = once([version, names], () => viewsOf(people, teams, names))
+  return { people: people as never, teams: teams as never, views }
 }
 
 /** Places of views; the first is read by the second. */

@@ -422,7 +422,8 @@ class World {
   private attach(consumer: Consumer): void {
     const handle = consumer.name === 'people' ? this.db.table(this.names.people) : this.viewOf(BY_CITY)
     if (handle === null) return
-    consumer.attach(handle as never, this.tally)
+    const known = this.db.subscriptions.find(s => s.name === consumer.name)?.acknowledged
+    consumer.attach(handle as never, known, this.tally)
     consumer.check()
   }
 
