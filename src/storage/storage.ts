@@ -111,11 +111,21 @@ export class Storage {
       for (const lsn of lsns) this.open.takeBack(lsn)
       options.onRejected?.(lsns, error)
     }
+    writer.onSegment = () => this.announce()
   }
 
   /** What is on disk. */
   private get manifest(): Manifest {
     return this.publication.manifest
+  }
+
+  /** The log has another segment: the manifest is to know of it. A later one will, if this cannot be. */
+  private announce(): void {
+    try {
+      this.publication.publishLogEnd()
+    } catch (error) {
+      this.trouble = error as GnitzError
+    }
   }
 
   private publish(next: Manifest): void {

@@ -91,6 +91,11 @@ export class LogFiles {
     return !this.directoryDirty && this.segments.every(s => s.syncedBytes === s.sizeBytes)
   }
 
+  /** The last segment; null if there is no log. */
+  get newest(): Lsn | null {
+    return this.segments.at(-1)?.firstLsn ?? null
+  }
+
   /** Where the log ends, if that is durable; null if it is not, or if there is no log. */
   get end(): LogEnd | null {
     const last = this.segments.at(-1)

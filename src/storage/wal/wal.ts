@@ -85,6 +85,8 @@ export class Wal {
   readonly recovery: WalRecovery
   /** Hears of transactions that are not in the log, before anybody can build on them: `committed` tells later. */
   onRejected: (lsns: readonly Lsn[], error: Error) => void = () => {}
+  /** Hears of a segment that was begun, when all of the log is durable (`end`). What it throws is not caught. */
+  onSegment: () => void = () => {}
   private readonly env: Env
   private readonly mode: Durability
   private readonly intervalMs: number
@@ -112,6 +114,8 @@ export class Wal {
   private timeIsUp = false
   private waiters: Waiter[] = []
   private readonly rejected = new Map<Lsn, Error>()
+  /** The segment that `onSegment` has heard of last. */
+  private announced: Lsn | null
   private failed: Error | null = null
   private closed = false
 
@@ -128,6 +132,7 @@ export class Wal {
     }
     this.files = new LogFiles(options.env, options.dir, size, segments, open !== null)
     this.pending = new Pending(options.tableOf, open?.declared.keys() ?? [], options.keys ?? null)
+    this.announced = options.endsAt?.segment ?? null
     this.appended = report.lastLsn
     this.written = report.lastLsn
     this.durable = report.lastLsn
@@ -459,8 +464,17 @@ export class Wal {
   private settle(): void {
     this.durable = this.covered
     this.files.settle()
+    this.announce()
     this.acknowledge()
     this.startTimer()
+  }
+
+  /** Before anybody is told that something in a segment is durable. */
+  private announce(): void {
+    const { newest } = this.files
+    if (newest === this.announced || this.files.end === null) return
+    this.announced = newest
+    this.onSegment()
   }
 
   private acknowledge(): void {
