@@ -182,3 +182,18 @@ it('is there as a whole or not at all after any crash', () => {
   }
   expect([...seen].sort()).toEqual(['2', '3'])
 })
+
+it('keeps to the memory that it may use, although tables change places meanwhile', () => {
+  const limit = 256 * 1024
+  const db = openLoaded('/db', { env: new SimulatedEnv({ seed: 2 }), durability: 'none', memory: limit })
+  db.createTable(customers)
+  db.insert(
+    customers,
+    Array.from({ length: 10_000 }, (_, id) => ({ id, name: `no. ${id}` })),
+  )
+  db.checkpoint()
+  db.migrateAll([sound[1]])
+  expect(db.table('customers').index('names').find('no. 77')).toMatchObject([{ id: 77n }])
+  expect(db.durability?.parts.hotBytes).toBeLessThan(limit)
+  expect(checkDatabase(db).findings).toEqual([])
+})
