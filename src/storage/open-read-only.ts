@@ -13,6 +13,7 @@ import type { StorageOptions } from './options.js'
 import { Replayer } from './replay.js'
 import { type Recovery, Tree, type TreeContext } from './tree.js'
 import { MANIFEST_FILE, type Manifest, type TableId, walFile } from './types.js'
+import type { WalGroup } from './wal/groups.js'
 import { LogReader, type LogRest } from './wal/tail.js'
 
 /** Times that opening begins anew because a writer has moved on. */
@@ -67,6 +68,8 @@ function readLog(
   let last = globalMaxLsn
   let groups = 0
   let rows = 0
+  // Whoever wants them gets them when all are there: opening may have to begin anew before.
+  const wanted: WalGroup[] = []
   const reader = new LogReader({ env, dir: directory, tableOf, keys, after: globalMaxLsn })
   let rest: LogRest | null
   try {
@@ -74,7 +77,7 @@ function readLog(
       last = group.lsn
       groups++
       rows += group.parts.reduce((sum, { batch }) => sum + batch.length, 0)
-      if (replay !== undefined) replay(group)
+      if (replay !== undefined) wanted.push(group)
       else replayer.take(group)
     }
     rest = reader.rest
@@ -85,5 +88,6 @@ function readLog(
     const problem = `the manifest says that the log goes on to transaction ${logEnd.lsn}, found ${last} to be the last`
     throw new CorruptionError(joinPath(directory, walFile(logEnd.segment)), logEnd.offset, problem)
   }
+  if (replay !== undefined) for (const group of wanted) replay(group)
   return { lsn: last, groups, rows, droppedBytes: rest?.sizeBytes ?? 0, droppedAt: rest, leftovers: [] }
 }

@@ -149,6 +149,33 @@ describe('a database that is only read', () => {
     }
   })
 
+  it('begins anew where the log that it reads goes meanwhile, and applies nothing twice', async () => {
+    const path = join(root, 'pruned')
+    const other = await open(path, { retain: 0, checkpointMs: Number.POSITIVE_INFINITY })
+    other.createView(perKind)
+    other.checkpoint()
+    await other.insert(items, item(1))
+    const env = readingEnv()
+    const list = env.list.bind(env)
+    let lists = 0
+    // The second time is at the end of the first segment, when its transactions have been read.
+    env.list = directory => {
+      if (++lists === 2) {
+        for (let n = 2; n < 4; n++) {
+          other.checkpoint()
+          other.insert(items, item(n))
+          other.durability?.sync()
+        }
+      }
+      return list(directory)
+    }
+    const reader = await open(path, { env, readOnly: true })
+    expect(lists).toBeGreaterThan(3)
+    expect([reader.lsn, stateOf(reader)]).toEqual([other.lsn, stateOf(other)])
+    await reader.close()
+    await other.close()
+  })
+
   it('is what check looks at', async () => {
     writer.insert(items, range(200, 202))
     writer.durability?.sync()
