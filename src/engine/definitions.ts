@@ -368,6 +368,20 @@ export class Definitions {
     return this.registry.all().filter((e): e is ViewEntry => e.kind === 'view' && e !== entry && reads(e))
   }
 
+  /**
+   * Views over a table or view, those over others of them as well, each after what it reads: bounds and `emitFinal`
+   * name relations that a view reads through others.
+   */
+  viewsOver(entry: Entry): ViewEntry[] {
+    const found = new Set<ViewEntry>()
+    const visit = (below: Entry): void => {
+      for (const reader of this.readersOf(below)) if (!found.has(reader)) visit(reader)
+      if (below.kind === 'view' && below !== entry) found.add(below)
+    }
+    visit(entry)
+    return [...found].reverse()
+  }
+
   mustBeUnread(entry: Entry): void {
     if (entry.kind === 'table') mustBeUnreferred(entry.rules)
     const [reader] = this.readersOf(entry)

@@ -227,3 +227,40 @@ it('a view with another lateness is made anew, and one of the same goes on', asy
   const other = again(7)
   expect([other.rows().length, other.waterline(), other.database.views.length]).toEqual([2, 13n, 1])
 })
+
+it.each(['view', 'table'] as const)(
+  'what follows from the waterline of a %s that gets another name goes on',
+  async of => {
+    const env = new SimulatedEnv({ seed: 1 })
+    const lateness = 5
+    const source = table(
+      'v',
+      { id: u64().primaryKey(), at: i64() },
+      of === 'table' ? { waterline: { column: 'at', lateness } } : {},
+    )
+    const first = view('a', q => q.from(source), of === 'view' ? { waterline: { column: 'at', lateness } } : {})
+    const second = view('b', q => q.from(first).filter(v => v.id > 0n))
+    const last = view('c', q => q.from(second).emitFinal(v => v.at))
+    let db = openLoaded('/data', { env })
+    db.createView(last)
+    await db.insert(source, [
+      { id: 1, at: 1 },
+      { id: 2, at: 10 },
+    ])
+    if (of === 'view') db.renameView('a', 'other')
+    else db.alterTable(source, { name: 'other' })
+    const over = (name: string) =>
+      view(name, q =>
+        q
+          .from(db.view<{ id: bigint; at: bigint }>('c'))
+          .groupBy(v => ({ at: v.at }))
+          .aggregate({ n: count() }),
+      )
+    expect(db.createView(over('d')).size).toBe(1)
+    await db.close()
+    db = openLoaded('/data', { env })
+    expect(db.createView(over('e')).size).toBe(1)
+    await db.table(of === 'view' ? 'v' : 'other').insert({ id: 3, at: 20 })
+    expect(['c', 'd', 'e'].map(name => db.view(name).size)).toEqual([2, 2, 2])
+  },
+)

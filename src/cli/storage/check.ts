@@ -50,7 +50,7 @@ export const check: Command = {
       }
       for (const name of skipped)
         await output.line(
-          `note: view ${name} cannot be computed again: it reads a stream, shows what is final, or draws noise`,
+          `note: view ${name} cannot be computed again: it reads a stream, shows what is final, leaves out what is late, or draws noise`,
         )
       await output.line(tailOf(checkpointLsn, recovery))
       const { tables, views, indexes } = counts

@@ -82,7 +82,7 @@ export class Alteration {
     if (now.schema.name !== entry.name) registry.mustBeFree(now.schema.name)
     const { rules } = entry
     const referring = rules.parents.filter(k => k.table !== rules)
-    const readers = definitions.readersOf(entry)
+    const readers = definitions.viewsOver(entry)
     // What a view says names the table: of one that keeps its name, nothing changes in the catalog.
     const renamed = now.schema.name === entry.name ? [] : readers
     this.list(this.before, referring, renamed)

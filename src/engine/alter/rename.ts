@@ -35,7 +35,7 @@ export interface Renaming {
 export function renameView(definitions: Definitions, view: ViewEntry, name: string): Renaming {
   const { registry } = definitions
   registry.mustBeFree(name)
-  const readers = definitions.readersOf(view)
+  const readers = definitions.viewsOver(view)
   const list = (): Defined[] => [view, ...readers].map(entry => ({ ...entry }))
   const before = list()
   const old = view.definition
