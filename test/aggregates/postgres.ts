@@ -8,9 +8,10 @@
  * - `first` and `last` by order are (array_agg(x ORDER BY …))[1] there; NULL comes first here, so NULLS FIRST is said;
  * - of several most frequent values PostgreSQL's mode() takes any, the least is taken here: its order makes it so there too.
  */
-import { PGlite } from '@electric-sql/pglite'
+import type { PGlite } from '@electric-sql/pglite'
 import { Prng } from '../../src/base/prng.js'
 import * as g from '../../src/index.js'
+import { emptyPostgres } from '../pglite.js'
 
 const t = g.table('t', {
   k: g.i32().nullable(),
@@ -264,17 +265,12 @@ export async function compareWithPostgres(
   shapes: number = SHAPES.length,
   changes = 40,
 ): Promise<number> {
-  const pg = await PGlite.create()
+  const pg = await emptyPostgres()
+  await pg.exec(
+    `create table t (id int, k int, h text, i int, b bigint, x float8, y float8, f boolean, s text, m numeric(30, 4), v interval)`,
+  )
   let compared = 0
-  try {
-    await pg.exec(
-      `create table t (id int, k int, h text, i int, b bigint, x float8, y float8, f boolean, s text, m numeric(30, 4), v interval)`,
-    )
-    for (let c = 0; c < cases; c++)
-      compared += await oneCase(pg, new Prng(seed + c), shapes, changes, `seed ${seed + c}`)
-  } finally {
-    await pg.close()
-  }
+  for (let c = 0; c < cases; c++) compared += await oneCase(pg, new Prng(seed + c), shapes, changes, `seed ${seed + c}`)
   return compared
 }
 

@@ -5,14 +5,15 @@
  * What differs on purpose (docs/windows.md): ties stand in the order of the whole row, where PostgreSQL leaves their order
  * open, so queries whose results depend on it are ordered by a unique column at the end; a sum of bigints must fit i64.
  */
-import { PGlite } from '@electric-sql/pglite'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { PGlite } from '@electric-sql/pglite'
+import { beforeAll, expect, test } from 'vitest'
 import type { ColumnExpr } from '../../src/circuit/expr.js'
 import type { WindowRel } from '../../src/circuit/rel.js'
 import type { Bound, Frame, WindowFn } from '../../src/circuit/window.js'
 import { type Database, open, type Value } from '../../src/index.js'
 import { isDecimal } from '../../src/schema/types.js'
 import * as n from '../../src/testing/nodes.js'
+import { emptyPostgres } from '../pglite.js'
 import { picker } from './support.js'
 
 const QUERIES = Number(process.env.WINDOW_QUERIES ?? 20)
@@ -43,12 +44,9 @@ const column = (name: string): ColumnExpr =>
 
 let postgres: PGlite
 beforeAll(async () => {
-  postgres = await PGlite.create()
+  postgres = await emptyPostgres()
   await postgres.exec(`CREATE TABLE t (${COLUMNS.map(([name, , , type]) => `${name} ${type}`).join(', ')})`)
 }, 60_000)
-afterAll(async () => {
-  await postgres.close()
-})
 
 const pick = picker(7)
 const oneOf = <T>(items: readonly T[]): T => items[pick(items.length)]

@@ -5,13 +5,14 @@
  *
  * PostgreSQL has FULL JOIN over plain equalities only; the others are put together there from a left join and NOT EXISTS.
  */
-import { PGlite } from '@electric-sql/pglite'
+import type { PGlite } from '@electric-sql/pglite'
 import { Prng } from '../../src/base/prng.js'
 import type { ColumnExpr, Expr } from '../../src/circuit/expr.js'
 import type { AsOfRel, JoinRel, Rel } from '../../src/circuit/rel.js'
 import { open, type TypeName, type Value } from '../../src/index.js'
 import { decimalOf } from '../../src/schema/types.js'
 import * as n from '../../src/testing/nodes.js'
+import { emptyPostgres } from '../pglite.js'
 
 const COLUMNS = [
   ['k', 'i32', 'int4'],
@@ -184,15 +185,11 @@ interface Held {
 
 /** Compares `queries` joins, half as many of them as-of joins, a table; gives the number of rows compared. */
 export async function compareJoins(seed: number, cases: number, queries = 40, changes = 30): Promise<number> {
-  const pg = await PGlite.create()
+  const pg = await emptyPostgres()
+  const list = COLUMNS.map(([name, , type]) => `${name} ${type}`).join(', ')
+  await pg.exec(`CREATE TABLE l (id int, ${list}); CREATE TABLE r (id int, ${list})`)
   let compared = 0
-  try {
-    const list = COLUMNS.map(([name, , type]) => `${name} ${type}`).join(', ')
-    await pg.exec(`CREATE TABLE l (id int, ${list}); CREATE TABLE r (id int, ${list})`)
-    for (let c = 0; c < cases; c++) compared += await oneCase(pg, seed + c, queries, changes)
-  } finally {
-    await pg.close()
-  }
+  for (let c = 0; c < cases; c++) compared += await oneCase(pg, seed + c, queries, changes)
   return compared
 }
 
