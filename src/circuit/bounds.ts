@@ -170,7 +170,7 @@ function gateBounds({ input, key, op, threshold, schema }: GateRel): Bounds {
  * themselves: how far back from a change that is, for rows that change and for rows that are read.
  */
 function windowReach({ order, functions }: WindowRel): { readonly changed: bigint; readonly needed: bigint } | null {
-  let [changed, needed] = [0n, 0n]
+  let [changed, read] = [0n, 0n]
   const [by] = order
   if (order.length !== 1 || by.expr.nullable || !isWhole(by.expr.type) || isFloat(by.expr.type)) return null
   for (const spec of functions) {
@@ -179,9 +179,10 @@ function windowReach({ order, functions }: WindowRel): { readonly changed: bigin
     const [[a], [, b]] = [distancesOf(frame.start, by.expr.type), distancesOf(frame.end, by.expr.type)]
     const [start, end] = by.descending ? [-b, -a] : [a, b]
     changed = greater(changed, end)
-    needed = greater(needed, greater(end, end - start))
+    read = greater(read, -start)
   }
-  return { changed, needed }
+  // A row that one function changes is read for all of them.
+  return { changed, needed: changed + read }
 }
 
 const greater = (a: bigint, b: bigint): bigint => (a > b ? a : b)

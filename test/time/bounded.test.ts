@@ -11,6 +11,7 @@ import {
   max,
   min,
   open,
+  over,
   rowNumber,
   string,
   stringAgg,
@@ -211,6 +212,37 @@ describe('state behind waterlines', () => {
       for (const [i, v] of cut.entries()) expect(v.entries(), `join${i} after ${s} s`).toEqual(whole[i].entries())
     }
     expect(db.table(bids).late.count).toBe(0)
+  })
+
+  it('is what frames read that end before their row, or are wider than that of another function', () => {
+    const db = open()
+    const plain = table('plain', { id: u64(), at: i64() })
+    const timed = table('timed', { id: u64(), at: i64() }, { waterline: { column: 'at' } })
+    const [cut, whole] = [timed, plain].map(source =>
+      db.createView(
+        view(`over ${source.schema.name}`, q =>
+          q.from(source).window(
+            { orderBy: [{ by: r => r.at }] },
+            {
+              before: over(
+                sum(r => r.id),
+                { range: [{ preceding: 6n }, { preceding: 4n }] },
+              ),
+              after: over(
+                sum(r => r.id),
+                { range: [{ following: 3n }, { following: 5n }] },
+              ),
+            },
+          ),
+        ),
+      ),
+    )
+    expect(cut.plan()).toContain('bounded: at >= subSaturated(waterline(timed.at), 11)')
+    for (let id = 1; id < 30; id++) {
+      for (const source of [timed, plain]) db.insert(source, { id, at: id })
+      db.cutOff(true)
+      expect(cut.rows()).toEqual(whole.rows())
+    }
   })
 
   it('goes by itself, after a while', () => {
