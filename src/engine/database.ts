@@ -253,9 +253,10 @@ export class Database extends Defining {
       this.durability?.sync()
       committed = true
     } finally {
+      // What the log has refused is taken back first: the table then says what there is.
+      this.durability?.settle()
       this.named?.settle(committed)
       this.epochs.state = 'idle'
-      this.durability?.settle()
     }
     const failure = this.epochs.notify()
     this.epochs.state = 'idle'

@@ -198,6 +198,28 @@ it('tells nothing of what the log refuses', async () => {
   copy.mustBe(db)
 })
 
+it('neither makes nor drops what the log refuses to write down', async () => {
+  const directory = new Directory()
+  const db = directory.open()
+  await db.createTable(sales).insert({ id: 1, shop: 1, amount: 10 })
+  const fillDisk = () => directory.env.schedule.push({ at: directory.env.operations + 1, fault: 'no-space' })
+  const names = () =>
+    [db.subscriptions, db.table('gnitz_subscriptions').rows()].map(all => all.map(s => (s as { name: string }).name))
+  const subscribe = () => db.table(sales).subscribe(() => {}, { name: 'copy' })
+  fillDisk()
+  expect(subscribe).toThrow('cannot write')
+  expect(names()).toEqual([[], []])
+  subscribe()
+  expect(names()).toEqual([['copy'], ['copy']])
+  fillDisk()
+  expect(() => db.dropSubscription('copy')).toThrow('cannot write')
+  expect(names()).toEqual([['copy'], ['copy']])
+  subscribe()
+  db.dropSubscription('copy')
+  expect(names()).toEqual([[], []])
+  await db.close()
+})
+
 it('waits for the promise of an async subscriber, whose rejection is like a throw', async () => {
   const directory = new Directory()
   const db = directory.open()
