@@ -25,7 +25,14 @@ export function changesOf<R>(
   const stream = circuit.input<ZSet<R>>(group)
   const end = relation.subscribe(
     ({ changes }) => {
-      for (const { row, weight } of changes) stream.push(group.of([row], weight))
+      // One addition for each weight, not for each row.
+      const byWeight = new Map<bigint, R[]>()
+      for (const { row, weight } of changes) {
+        const rows = byWeight.get(weight)
+        if (rows === undefined) byWeight.set(weight, [row])
+        else rows.push(row)
+      }
+      for (const [weight, rows] of byWeight) stream.push(group.of(rows, weight))
     },
     { initial: true },
   )

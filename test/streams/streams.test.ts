@@ -1,6 +1,6 @@
 /** Streams: the operators of DBSP's paper and their identities; Z-sets compiled; nested clocks; the laws as users run them. */
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { i64, open, string, table, u32, view } from '../../src/index.js'
 import {
   booleans,
@@ -320,4 +320,19 @@ it('changes of a view come in, and changes go out to a table', () => {
   expect(sync()).toEqual([[7, 5, 1n]])
   expect(() => writeTo(db, target, circuit.input(integers) as never)).toThrow('expected a stream of Z-sets')
   end()
+})
+
+it('what is followed comes with an addition for each weight, not for each row', () => {
+  const db = open()
+  const source = db.createTable(table('source', { x: u32(), y: u32() }))
+  db.transact(tx => {
+    for (let x = 0; x < 40; x++) tx.add(source, { x, y: 0 }, x % 2 === 0 ? 1n : 3n)
+  })
+  const group = zsets({ x: u32(), y: u32() })
+  const plus = vi.spyOn(group, 'plus')
+  const circuit = new Circuit()
+  const { stream } = changesOf(circuit, source, group)
+  expect(plus).toHaveBeenCalledTimes(2)
+  circuit.step()
+  expect(group.entries(stream.value)).toEqual(source.entries())
 })
