@@ -46,7 +46,12 @@ export function metricsOf(database: Database): string {
       'Bytes that the rows of a table need.',
       perTable(s => s.stateBytes),
     ),
-    metric('late_rows_total', 'counter', 'Changes of a table that were dropped for being late.', lateSamples(database)),
+    metric(
+      'late_rows_total',
+      'counter',
+      'Changes of a table or view that were dropped for being late.',
+      lateSamples(database),
+    ),
     metric(
       'view_rows_in_total',
       'counter',
