@@ -119,12 +119,13 @@ export class Storage {
     return this.publication.manifest
   }
 
-  /** The log has another segment: the manifest is to know of it. A later one will, if this cannot be. */
-  private announce(): void {
+  /** The log goes on in a segment that the manifest is to know of: true if it does. A later one will, if this cannot be. */
+  private announce(): boolean {
     try {
-      this.publication.publishLogEnd()
+      return this.publication.publishLogEnd()
     } catch (error) {
       this.trouble = error as GnitzError
+      return true
     }
   }
 

@@ -29,3 +29,18 @@ it.each(['commit', 'interval'] as const)('%s: a segment cannot be lost unnoticed
   expect(whole.lsn).toBe(6n)
   await whole.close()
 })
+
+it('nor can one that goes on after a checkpoint', async () => {
+  const env = new SimulatedEnv({ seed: 4 })
+  const storage = await openAt(env)
+  storage.createTable(DOCS)
+  commit(storage, [plus(docRow(0))])
+  storage.checkpoint()
+  for (const id of [1, 2]) {
+    commit(storage, [plus(docRow(id))])
+    storage.sync()
+  }
+  const killed = env.processCrash()
+  for (const { path } of killed.files()) if (path.endsWith('.log')) killed.remove(path)
+  await expect(openAt(killed)).rejects.toThrow(CorruptionError)
+})

@@ -99,10 +99,11 @@ export class Publication {
   }
 
   /** Says in the manifest where the log ends, so that a log that ends earlier is known to have lost something. */
-  publishLogEnd(): void {
+  publishLogEnd(): boolean {
     const end = this.wal?.end ?? null
     const { globalMaxLsn, logEnd } = this.current
-    if (end === null || end.lsn <= globalMaxLsn || (logEnd?.lsn === end.lsn && logEnd.offset === end.offset)) return
-    this.publish(this.current)
+    if (end === null || end.lsn <= globalMaxLsn) return false
+    if (logEnd?.lsn !== end.lsn || logEnd.offset !== end.offset) this.publish(this.current)
+    return true
   }
 }

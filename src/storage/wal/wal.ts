@@ -85,8 +85,11 @@ export class Wal {
   readonly recovery: WalRecovery
   /** Hears of transactions that are not in the log, before anybody can build on them: `committed` tells later. */
   onRejected: (lsns: readonly Lsn[], error: Error) => void = () => {}
-  /** Hears of a segment that was begun, when all of the log is durable (`end`). What it throws is not caught. */
-  onSegment: () => void = () => {}
+  /**
+   * Hears of a segment that was begun or goes on after a checkpoint, when all of the log is durable (`end`). Returns
+   * whether that is known now; if not, it hears again. What it throws is not caught.
+   */
+  onSegment: () => boolean = () => true
   private readonly env: Env
   private readonly mode: Durability
   private readonly intervalMs: number
@@ -132,7 +135,8 @@ export class Wal {
     }
     this.files = new LogFiles(options.env, options.dir, size, segments, open !== null)
     this.pending = new Pending(options.tableOf, open?.declared.keys() ?? [], options.keys ?? null)
-    this.announced = options.endsAt?.segment ?? null
+    const { endsAt = null, afterLsn } = options
+    this.announced = endsAt !== null && endsAt.lsn > afterLsn ? endsAt.segment : null
     this.appended = report.lastLsn
     this.written = report.lastLsn
     this.durable = report.lastLsn
@@ -246,6 +250,8 @@ export class Wal {
   retire(upTo: Lsn, retention: Retention): void {
     this.writeNow()
     if (this.files.isLong(upTo, retention)) this.files.leave()
+    // Of a segment whose transactions are all in the shards nobody would miss any: what comes next is news.
+    else this.announced = null
   }
 
   /** Writes what waits, without making it durable. Throws if some of it could not be written, and `failure`. */
@@ -473,8 +479,7 @@ export class Wal {
   private announce(): void {
     const { newest } = this.files
     if (newest === this.announced || this.files.end === null) return
-    this.announced = newest
-    this.onSegment()
+    if (this.onSegment()) this.announced = newest
   }
 
   private acknowledge(): void {
