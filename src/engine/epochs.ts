@@ -202,6 +202,7 @@ export class Epochs {
     if (this.isReadOnly) throw this.refusal(call)
   }
 
+  /** Why nothing is written to a directory that is only read. */
   refusal(call: string): UsageError {
     return new UsageError(`${call}: ${this.durability?.storage.directory} was opened to be read only (readOnly)`)
   }

@@ -119,7 +119,10 @@ export class Storage {
     return this.publication.manifest
   }
 
-  /** The log goes on in a segment that the manifest is to know of: true if it does. A later one will, if this cannot be. */
+  /**
+   * The log goes on in a segment that the manifest is to know of; false if there is nothing to say of it yet. What cannot
+   * be written is not tried again: the next manifest says it.
+   */
   private announce(): boolean {
     try {
       return this.publication.publishLogEnd()

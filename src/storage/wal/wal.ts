@@ -24,6 +24,7 @@ import type { RowSink, TableLookup, WalGroup, WalPart } from './groups.js'
 import { Pending } from './pending.js'
 import { type Recovered, type RecoveryProgress, recover, type WalRecovery } from './recover.js'
 import { type LogStart, NO_RETENTION, type Retention } from './retention.js'
+import { Rounds } from './rounds.js'
 
 /**
  * When `committed` resolves: `commit` when the transaction is durable; `interval` when it is written, and it is durable
@@ -61,15 +62,6 @@ const SEGMENT_BYTES = 64 * 1024 * 1024
 const AHEAD_BYTES = 512 * 1024
 /** More than this does not wait in memory for the end of the turn, nor for a sync. */
 const PENDING_BYTES = 8 * 1024 * 1024
-/** After so many rounds in which one caller was alone, it is not made to wait for another thread. */
-const ALONE_ROUNDS = 4
-/** After so many rounds more, or milliseconds of syncing, everything else in the process has its turn before the next. */
-const YIELD_ROUNDS = 8
-const YIELD_MS = 2
-/** A disk whose syncs mostly take longer does not hold up everybody. */
-const SLOW_MS = 2
-/** What one sync counts when it is judged whether most are slow. */
-const SLOW_SHARE = 1 / 16
 /** This many transactions that were not written are remembered, for those who ask late. */
 const MAX_REJECTED = 65_536
 
@@ -105,13 +97,7 @@ export class Wal {
   private syncing: Promise<void> | null = null
   /** Transactions in the last write. */
   private writtenCount = 0
-  /** Rounds with one transaction during which no other came. */
-  private aloneRounds = 0
-  /** Rounds that held up everybody since others had their turn, and for how long. */
-  private blockedRounds = 0
-  private blockedMs = 0
-  /** Which part of the last syncs was slow, roughly. */
-  private slowShare = 0
+  private readonly rounds = new Rounds()
   private scheduled = false
   private stopTimer: (() => void) | null = null
   private timeIsUp = false
@@ -331,55 +317,31 @@ export class Wal {
     this.guarded(() => {
       // One write, one sync: whoever comes meanwhile shares the next round.
       if (this.syncing !== null && this.mode === 'commit') return
-      if (this.holdsUpOthers()) {
+      if (this.rounds.oweOthers) {
         this.yieldTurn()
         return
       }
       this.write()
       if (this.failed !== null || this.syncing !== null || !this.wantsSync()) return
-      if (this.isAlone()) this.syncAlone()
+      if (this.mode === 'commit' && this.rounds.mayBlock(this.writtenCount)) this.syncAlone()
       else this.startSync()
     })
-  }
-
-  /**
-   * Whether nobody would gain from a sync in the background, which costs a fifth more: in `commit` mode, for a caller
-   * that commits one transaction after the other while no one else does. Others have their turn every so often; if they
-   * write, there is more than one transaction in the round that follows.
-   */
-  private isAlone(): boolean {
-    return (
-      this.mode === 'commit' && this.writtenCount === 1 && this.slowShare <= 0.5 && this.aloneRounds >= ALONE_ROUNDS
-    )
   }
 
   private syncAlone(): void {
     const start = this.env.now()
     this.syncNow()
-    this.blockedMs += this.timed(start)
-    this.blockedRounds++
-  }
-
-  private holdsUpOthers(): boolean {
-    return this.blockedRounds >= YIELD_ROUNDS || this.blockedMs >= YIELD_MS
+    this.rounds.hasBlocked(this.env.now() - start)
   }
 
   /** Lets others have their turn before the next round; what they append goes along. */
   private yieldTurn(): void {
-    this.blockedRounds = 0
-    this.blockedMs = 0
+    this.rounds.yielded()
     this.scheduled = true
     this.env.soon(() => {
       this.scheduled = false
       this.pump()
     })
-  }
-
-  /** A sync that began at `start` has ended: remembers whether it was slow. Returns how long it took. */
-  private timed(start: number): number {
-    const took = this.env.now() - start
-    this.slowShare += (Number(took > SLOW_MS) - this.slowShare) * SLOW_SHARE
-    return took
   }
 
   private wantsSync(): boolean {
@@ -439,11 +401,9 @@ export class Wal {
     this.syncing = this.files.syncLater().then(
       () => {
         this.syncing = null
-        this.blockedRounds = 0
-        this.blockedMs = 0
-        this.aloneRounds = this.writtenCount === 1 && this.pending.lsns.length === 0 ? this.aloneRounds + 1 : 0
+        const isAlone = this.writtenCount === 1 && this.pending.lsns.length === 0
         this.guarded(() => {
-          this.timed(start)
+          this.rounds.wasInBackground(this.env.now() - start, isAlone)
           this.settle()
         })
         this.schedule()
