@@ -112,6 +112,10 @@ export class NotingEnv extends NodeEnv {
         notes.push(bytes.length)
         file.write(bytes, at)
       },
+      writeThrough(bytes, at) {
+        notes.push(bytes.length, -1)
+        file.writeThrough(bytes, at)
+      },
       truncate: sizeBytes => file.truncate(sizeBytes),
       sync() {
         notes.push(-1)

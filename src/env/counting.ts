@@ -13,6 +13,7 @@ export interface CallCounts {
   open: number
   read: number
   write: number
+  writeThrough: number
   truncate: number
   sync: number
   syncLater: number
@@ -31,6 +32,7 @@ function noCalls(): CallCounts {
     open: 0,
     read: 0,
     write: 0,
+    writeThrough: 0,
     truncate: 0,
     sync: 0,
     syncLater: 0,
@@ -166,6 +168,12 @@ class CountingFile implements EnvFile {
   write(bytes: Uint8Array, at: number): void {
     this.env.calls.write++
     this.inner.write(bytes, at)
+    this.env.writtenBytes += bytes.length
+  }
+
+  writeThrough(bytes: Uint8Array, at: number): void {
+    this.env.calls.writeThrough++
+    this.inner.writeThrough(bytes, at)
     this.env.writtenBytes += bytes.length
   }
 

@@ -18,6 +18,12 @@ export interface EnvFile {
   read(into: Uint8Array, at: number): number
   /** Writes all of `bytes` at byte `at`. Throws NoSpaceError, IoError; then any prefix of them may be in the file. */
   write(bytes: Uint8Array, at: number): void
+  /**
+   * The same, and makes these bytes durable: what `write` and `sync` do, at once where the system can.
+   * REQUIRES: the file reaches to the next multiple of 4096 bytes, with zeros behind the bytes. Throws like `write` and `sync`;
+   * then nobody knows which of the bytes are in the file, or durable.
+   */
+  writeThrough(bytes: Uint8Array, at: number): void
   /** Cuts or extends the file with zeros. */
   truncate(sizeBytes: number): void
   /** Makes the file's bytes and size durable (fdatasync). */

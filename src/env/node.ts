@@ -7,6 +7,7 @@
 import * as fs from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type GnitzError, IoError } from '../base/errors.js'
+import { DirectWriter } from './direct.js'
 import type { Env, EnvFile, FileInfo, Lock, MappedFile, OpenMode } from './env.js'
 import { attempt, attemptIfThere, checkRange, errnoOf, failure } from './failure.js'
 import { acquireLock } from './lock.js'
@@ -117,6 +118,8 @@ class NodeFile implements EnvFile {
   private closed = false
   private syncsUnderWay = 0
   private syncFailure: GnitzError | null = null
+  /** Null: there is none for this file. */
+  private direct: DirectWriter | null | undefined
 
   constructor(
     readonly path: string,
@@ -142,6 +145,7 @@ class NodeFile implements EnvFile {
   }
 
   write(bytes: Uint8Array, at: number): void {
+    this.direct?.forget()
     checkRange(bytes.length, at)
     this.run(`cannot write ${bytes.length} bytes at byte ${at}`, () => {
       let done = 0
@@ -155,7 +159,20 @@ class NodeFile implements EnvFile {
     })
   }
 
+  writeThrough(bytes: Uint8Array, at: number): void {
+    checkRange(bytes.length, at)
+    if (this.syncFailure !== null) throw this.syncFailure
+    const isDone = this.run(`cannot write ${bytes.length} bytes through at byte ${at}`, () => {
+      if (this.direct === undefined) this.direct = DirectWriter.of(this.path, this.fd)
+      return this.direct?.write(bytes, at) ?? false
+    })
+    if (isDone) return
+    this.write(bytes, at)
+    this.sync()
+  }
+
   truncate(sizeBytes: number): void {
+    this.direct?.forget()
     checkRange(0, sizeBytes)
     this.run(`cannot set the size to ${sizeBytes} bytes`, () => fs.ftruncateSync(this.fd, sizeBytes))
   }
@@ -187,6 +204,7 @@ class NodeFile implements EnvFile {
   close(): void {
     if (this.closed) return
     this.closed = true
+    this.direct?.close()
     if (this.syncsUnderWay === 0) attempt(this.path, 'cannot close', () => fs.closeSync(this.fd))
   }
 

@@ -1,6 +1,7 @@
 /** An open file of the simulated `Env`. */
-import { IoError, NoSpaceError } from '../base/errors.js'
+import { assert, IoError, NoSpaceError } from '../base/errors.js'
 import type { Prng } from '../base/prng.js'
+import { BLOCK_BYTES } from './direct.js'
 import type { EnvFile, OpenMode } from './env.js'
 import { checkRange } from './failure.js'
 import type { Fault, OperationClass } from './faults.js'
@@ -76,8 +77,17 @@ export class SimulatedHandle implements EnvFile {
     this.host.step('write', 'write', this.path, `${bytes.length} bytes at ${at}`, run, partial)
   }
 
+  writeThrough(bytes: Uint8Array, at: number): void {
+    const end = at + bytes.length
+    const behind = new Uint8Array(Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES - end)
+    const areThere = this.file.read(behind, end) === behind.length
+    assert(areThere && behind.every(byte => byte === 0), `zeros are behind byte ${end}`)
+    this.write(bytes, at)
+    this.sync()
+  }
+
   truncate(sizeBytes: number): void {
-    this.checkWritable()
+    this.checkWritable('EINVAL')
     checkRange(0, sizeBytes)
     const run = (): void => {
       if (this.fitting(sizeBytes) < sizeBytes) throw this.full(sizeBytes)
@@ -168,9 +178,9 @@ export class SimulatedHandle implements EnvFile {
     if (this.closed) throw this.closedError()
   }
 
-  private checkWritable(): void {
+  private checkWritable(errno = 'EBADF'): void {
     this.check()
-    if (this.mode === 'read') throw new IoError(this.path, 'EBADF', 'cannot write: the file is open to read')
+    if (this.mode === 'read') throw new IoError(this.path, errno, 'cannot write: the file is open to read')
   }
 
   private checkSync(): void {

@@ -1,13 +1,11 @@
 /** Random typed expressions over given columns: every operator, failing ones included. */
 
-import { assert } from '../base/errors.js'
 import type { ColumnExpr, DatePart, Expr, Op } from '../circuit/expr.js'
 import { castable, decimalResult, hasDatePart, MATH_ARITY } from '../circuit/scalar.js'
-import { arrayOf, isDecimal, TYPES, type TypeName, type Value } from '../schema/types.js'
-import { normalise, Problem } from '../schema/values.js'
+import { arrayOf, isDecimal, TYPES, type TypeName } from '../schema/types.js'
 import type { Choices } from './choices.js'
 import { call, datePart, fn, literal, math, udf } from './nodes.js'
-import { NESTED_TYPES, SAMPLE_TYPES, samples } from './samples.js'
+import { canonical, NESTED_TYPES, SAMPLE_TYPES, samples } from './samples.js'
 
 export const ALL_TYPES = SAMPLE_TYPES
 const NUMBERS = ALL_TYPES.filter(t => TYPES[t].js === 'number' && t !== 'date')
@@ -209,10 +207,4 @@ export const PARITY = {
 function comparableWith(type: TypeName): readonly TypeName[] {
   if (NUMBERS.includes(type)) return NUMBERS
   return type === 'i64' || type === 'u64' ? ['i64', 'u64'] : [type]
-}
-
-function canonical(type: TypeName, value: Exclude<Value, null>): Value {
-  const result = normalise(type, value)
-  assert(!(result instanceof Problem), `a sample of ${type} fits it`)
-  return result
 }

@@ -10,7 +10,7 @@ import type { Change, Step } from './arbitraries.js'
 import type { Case } from './cases.js'
 import { literal, view } from './nodes.js'
 import { viewsOf } from './runner.js'
-import { samples } from './samples.js'
+import { canonical, samples } from './samples.js'
 
 /** The smallest case found until `deadline` (of `performance.now()`). REQUIRES: fails(test). ENSURES: fails(result). */
 export function minimise(test: Case, fails: (test: Case) => boolean, deadline: number): Case {
@@ -199,7 +199,7 @@ function fewerFunctions(node: WindowRel): Rel[] {
     const schema = rowSchema(node.schema.name, columns.toSpliced(width + i, 1))
     const input: Rel = { ...node, functions: node.functions.toSpliced(i, 1), schema }
     const exprs = columns.map((c, k): Expr => {
-      if (k === width + i) return literal(c.type, c.nullable ? null : samples(c.type)[0])
+      if (k === width + i) return literal(c.type, c.nullable ? null : canonical(c.type, samples(c.type)[0]))
       const index = k > width + i ? k - 1 : k
       return { kind: 'column', input: 0, index, name: c.name, type: c.type, nullable: c.nullable }
     })
@@ -214,7 +214,7 @@ function* simplerLists(exprs: readonly Expr[]): Generator<Expr[]> {
 /** A literal, parts of the expression that have its type, and the expression with one argument simplified. */
 function* simplerExprs(expr: Expr): Generator<Expr> {
   if (expr.kind !== 'call') return
-  yield literal(expr.type, samples(expr.type)[0])
+  yield literal(expr.type, canonical(expr.type, samples(expr.type)[0]))
   for (const part of partsOf(expr)) {
     if (part !== expr && part.type === expr.type && (expr.nullable || !part.nullable)) yield part
   }

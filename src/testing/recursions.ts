@@ -10,7 +10,7 @@ import type { ColumnSpec, RowSchema } from '../schema/schema.js'
 import { arrayOf } from '../schema/types.js'
 import type { Choices } from './choices.js'
 import * as n from './nodes.js'
-import { samples } from './samples.js'
+import { canonical, samples } from './samples.js'
 
 /** What is needed of the generator of circuits. */
 export interface Surroundings {
@@ -89,7 +89,9 @@ class Steps {
     const computed = own.length === 0 || choices.oneIn(16)
     const plain = same?.type === type && !choices.oneIn(6) ? same : choices.pick(own)
     const expr = computed ? this.c.expression(type, columns) : plain
-    return expr.nullable && !nullable ? n.call('coalesce', type, expr, n.literal(type, samples(type)[0])) : expr
+    return expr.nullable && !nullable
+      ? n.call('coalesce', type, expr, n.literal(type, canonical(type, samples(type)[0])))
+      : expr
   }
 
   private step(depth: number): Rel {

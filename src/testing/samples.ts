@@ -2,6 +2,7 @@
  * Values that find bugs, by type: a few small ones first, which collide often enough that rows repeat and joins
  * match, then extremes.
  */
+import { assert } from '../base/errors.js'
 import { formatDecimal } from '../schema/decimal.js'
 import type { JsonValue } from '../schema/nested.js'
 import {
@@ -14,6 +15,7 @@ import {
   structOf,
   TYPES,
   type TypeName,
+  type Value,
 } from '../schema/types.js'
 import { type NonNullValue, normalise, Problem } from '../schema/values.js'
 
@@ -152,4 +154,11 @@ export function samples(type: TypeName): readonly NonNullValue[] {
   const values = Object.freeze(computeSamples(type))
   cache.set(type, values)
   return values
+}
+
+/** A sample as rows and literals hold it. */
+export function canonical(type: TypeName, sample: NonNullValue): Value {
+  const result = normalise(type, sample)
+  assert(!(result instanceof Problem), `a sample of ${type} fits it`)
+  return result
 }

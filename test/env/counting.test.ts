@@ -41,6 +41,8 @@ it('counts the other calls and passes them on', async () => {
   env.makeDirectory('/e')
   const file = env.open('/e/x', 'create')
   file.write(new Uint8Array(5), 0)
+  file.truncate(4096)
+  file.writeThrough(new Uint8Array(7), 0)
   file.truncate(3)
   file.sync()
   await file.syncLater()
@@ -54,9 +56,10 @@ it('counts the other calls and passes them on', async () => {
   env.lock('/e/LOCK').release()
   expect(env.now()).toBeGreaterThan(0)
   env.after(1, () => {})()
-  const { makeDirectory, open, write, truncate, sync, syncLater, rename, syncDirectory, remove } = env.calls
-  expect([makeDirectory, open, write, truncate, sync, syncLater, rename, syncDirectory, remove]).toEqual(
+  const { makeDirectory, open, write, writeThrough, sync, syncLater, rename, syncDirectory, remove } = env.calls
+  expect([makeDirectory, open, write, writeThrough, sync, syncLater, rename, syncDirectory, remove]).toEqual(
     new Array(9).fill(1),
   )
-  expect(env.writtenBytes).toBe(5)
+  expect(env.calls.truncate).toBe(2)
+  expect(env.writtenBytes).toBe(12)
 })

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { IoError, NoSpaceError } from '../../src/base/errors.js'
+import { Prng } from '../../src/base/prng.js'
 import { joinPath } from '../../src/env/env.js'
 import { failure } from '../../src/env/failure.js'
 import { canMap } from '../../src/env/mmap.js'
@@ -79,6 +80,50 @@ describe('files', () => {
     other.close()
   })
 
+  it('writes through block by block, among other writes', () => {
+    const file = env.open(at('a'), 'create')
+    const expected = new Uint8Array(40 * 4096)
+    file.write(expected, 0)
+    file.sync()
+    let end = 0
+    const prng = new Prng(1)
+    for (let n = 0; n < 60; n++) {
+      const part = new Uint8Array(prng.pick([1, 100, 4096, 4097, 1 + prng.below(3000)])).fill(n + 1)
+      if (prng.chance(0.2)) file.write(part, end)
+      else file.writeThrough(part, end)
+      expected.set(part, end)
+      end += part.length
+      if (prng.chance(0.1)) {
+        // Cut back and extended again, as after a write that failed.
+        end -= prng.below(part.length)
+        file.truncate(end)
+        file.truncate(expected.length)
+        expected.fill(0, end)
+      }
+      const found = new Uint8Array(expected.length + 1)
+      expect(file.read(found, 0)).toBe(expected.length)
+      expect(Buffer.compare(found.subarray(0, expected.length), expected)).toBe(0)
+    }
+    file.close()
+    expect(Buffer.compare(fs.readFileSync(at('a')), expected)).toBe(0)
+  })
+
+  it('writes through where the system has no such call, or too little of it', () => {
+    const file = env.open(at('a'), 'create')
+    const large = new Uint8Array(100_000).fill(7)
+    file.write(new Uint8Array(120_000), 0)
+    // A file of that name that is another one is not written to.
+    fs.renameSync(at('a'), at('b'))
+    fs.writeFileSync(at('a'), 'another')
+    file.writeThrough(bytes('x'), 0)
+    file.writeThrough(large, 1)
+    file.close()
+    expect(ioError(() => file.writeThrough(bytes('x'), 0)).errno).toBe('EBADF')
+    expect(fs.readFileSync(at('a'), 'latin1')).toBe('another')
+    const found = fs.readFileSync(at('b'))
+    expect([found[0], found[1], found[100_000], found[100_001]]).toEqual([120, 7, 7, 0])
+  })
+
   it('syncs later, even if the file is closed meanwhile', async () => {
     const file = env.open(at('a'), 'create')
     file.write(bytes('x'), 0)
@@ -101,6 +146,7 @@ describe('files', () => {
     const file = env.open('/dev/full', 'write')
     const first = ioError(() => file.sync())
     expect(first.errno).toBe('EINVAL')
+    expect(ioError(() => file.writeThrough(bytes('x'), 0))).toBe(first)
     expect(ioError(() => file.sync())).toBe(first)
     await expect(file.syncLater()).rejects.toBe(first)
     file.close()

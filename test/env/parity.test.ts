@@ -24,12 +24,20 @@ function operate(prng: Prng, env: Env, root: string, files: EnvFile[]): string {
     () => file()?.write(new Uint8Array(prng.below(50)).fill(prng.below(256)), prng.below(80)),
     () => file()?.truncate(prng.below(100)),
     () => {
-      const into = new Uint8Array(prng.below(60))
+      const into = new Uint8Array(prng.pick([60, 6000]))
       const count = file()?.read(into, prng.below(90))
       return [count, ...into]
     },
     () => file()?.size(),
     () => file()?.sync(),
+    () => {
+      const [bytes, from] = [new Uint8Array(prng.below(5000)).fill(prng.below(256)), prng.below(9000)]
+      const opened = file()
+      if (opened === undefined) return null
+      // What it requires: zeros up to the end of the block.
+      opened.write(new Uint8Array(bytes.length + 4096), from)
+      return opened.writeThrough(bytes, from)
+    },
     () => env.stat(path())?.isDirectory,
     () => env.list(path()),
     () => {
@@ -51,7 +59,7 @@ function operate(prng: Prng, env: Env, root: string, files: EnvFile[]): string {
     if (files.length > 0) files.splice(prng.below(files.length), 1)[0].close()
     return 'closed'
   }
-  if (files.length === 0 && [1, 2, 3, 4, 5].includes(number)) return 'no file'
+  if (files.length === 0 && [1, 2, 3, 4, 5, 6].includes(number)) return 'no file'
   try {
     return `${number}: ${JSON.stringify(operations[number]() ?? null)}`
   } catch (error) {

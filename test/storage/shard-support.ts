@@ -136,6 +136,11 @@ class MemoryFile implements EnvFile {
     this.env.bytesOf(this.path).set(bytes, at)
   }
 
+  writeThrough(bytes: Uint8Array, at: number): void {
+    this.write(bytes, at)
+    this.sync()
+  }
+
   truncate(sizeBytes: number): void {
     const cut = new Uint8Array(sizeBytes)
     cut.set(this.env.bytesOf(this.path).subarray(0, sizeBytes))

@@ -130,6 +130,11 @@ class MemoryFile implements EnvFile {
     if (part.length < bytes.length) throw new NoSpaceError(this.path, 'no room')
   }
 
+  writeThrough(bytes: Uint8Array, at: number): void {
+    this.write(bytes, at)
+    this.sync()
+  }
+
   truncate(sizeBytes: number): void {
     this.env.before('truncate')
     this.resize(sizeBytes)

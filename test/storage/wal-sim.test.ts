@@ -27,12 +27,17 @@ class History {
   /** Everything up to here is in the shards: pruned, and not replayed. */
   private checkpoint: Lsn = 0n
   private lastLsn: Lsn = 0n
+  private readonly segmentBytes: number
+  private readonly aheadBytes: number
 
   constructor(
     readonly seed: number,
     readonly durability: Durability,
   ) {
     this.prng = new Prng(seed)
+    this.segmentBytes = this.prng.pick([1500, 30_000])
+    // Into zeros of some blocks a caller that is alone writes through.
+    this.aheadBytes = this.prng.pick([0, 100, 16_000])
     this.env = new SimulatedEnv({ seed })
     this.env.makeDirectory(DIR)
     this.env.syncDirectory('/')
@@ -66,7 +71,9 @@ class History {
     try {
       const tableOf = tablesOf(this.prng.chance(0.2) ? 'generic' : 'compiled')
       const { env, durability, checkpoint: afterLsn } = this
-      const { wal, groups } = openWal(DIR, { env, durability, tableOf, afterLsn, segmentBytes: 1500, intervalMs: 10 })
+      const { segmentBytes, aheadBytes } = this
+      const options = { env, durability, tableOf, afterLsn, segmentBytes, aheadBytes, intervalMs: 10 }
+      const { wal, groups } = openWal(DIR, options)
       this.check(groups.map(lineOf))
       return wal
     } catch (error) {

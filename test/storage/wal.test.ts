@@ -2,7 +2,8 @@
 import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { CorruptionError, FormatError, GnitzError, UsageError } from '../../src/base/errors.js'
+import { CorruptionError, FormatError, GnitzError, IoError, NoSpaceError, UsageError } from '../../src/base/errors.js'
+import { CountingEnv } from '../../src/env/counting.js'
 import { NodeEnv } from '../../src/env/node.js'
 import { arrangedLayout } from '../../src/schema/schema.js'
 import { scanSegment } from '../../src/storage/wal/scan.js'
@@ -277,6 +278,76 @@ test('callers that run at the same time share a write', async () => {
   expect(found.filter(b => b.kind === 'block' && b.synced).length).toBe(12)
 })
 
+test('a caller that is alone writes through to the disk, several at a time write and sync', async () => {
+  const dir = newDirectory()
+  const env = new CountingEnv(new NodeEnv())
+  const { wal } = openWal(dir, { durability: 'commit', env, aheadBytes: 50_000 })
+  const prng = new Prng(4)
+  const written: string[] = []
+  const commit = async (count: number) => {
+    const first = wal.lastLsn + 1n
+    for (let k = 0n; k < count; k++) {
+      const { parts, model } = randomGroup(first + k, prng, 3)
+      written.push(lineOf(model))
+      wal.append(first + k, parts)
+    }
+    await wal.committed(first + BigInt(count) - 1n)
+    expect(wal.durableLsn).toBe(wal.lastLsn)
+  }
+  for (let k = 0; k < 20; k++) await commit(1)
+  env.reset()
+  for (let k = 0; k < 20; k++) await commit(1)
+  const { write, writeThrough, sync, syncLater } = env.calls
+  expect([write, sync, syncLater]).toEqual([0, 0, 0])
+  expect(writeThrough).toBe(20)
+  await commit(3)
+  expect([env.calls.write, env.calls.syncLater]).toEqual([1, 1])
+  for (let k = 0; k < 20; k++) await commit(1)
+  expect(env.calls.writeThrough).toBeGreaterThan(30)
+  // As a crash leaves it, and closed.
+  expect(openWal(copyDirectory(dir)).groups.map(lineOf)).toEqual(written)
+  await wal.close()
+  expect(openWal(dir).groups.map(lineOf)).toEqual(written)
+})
+
+test('what cannot be written through for lack of space is undone, after another failure nobody knows', async () => {
+  for (const errno of ['ENOSPC', 'EIO']) {
+    const dir = newDirectory()
+    const env = new NodeEnv()
+    let failing = false
+    const open = env.open.bind(env)
+    env.open = (path, mode) => {
+      const file = open(path, mode)
+      const writeThrough = file.writeThrough.bind(file)
+      file.writeThrough = (bytes, at) => {
+        writeThrough(failing ? bytes.subarray(0, 20) : bytes, at)
+        if (!failing) return
+        if (errno === 'ENOSPC') throw new NoSpaceError(path, 'no room')
+        throw new IoError(path, errno, 'broken')
+      }
+      return file
+    }
+    const { wal } = openWal(dir, { durability: 'commit', env, aheadBytes: 50_000 })
+    const { parts } = randomGroup(1n, new Prng(4), 3)
+    const commit = () => {
+      const lsn = wal.lastLsn + 1n
+      wal.append(lsn, parts)
+      return wal.committed(lsn)
+    }
+    for (let k = 0; k < 20; k++) await commit()
+    failing = true
+    await expect(commit()).rejects.toThrow(
+      errno === 'ENOSPC' ? /no room/ : /broken; transactions after 20 may or may not/,
+    )
+    failing = false
+    if (errno === 'ENOSPC') {
+      await commit()
+      await wal.close()
+    } else await expect(async () => commit()).rejects.toThrow(/may or may not be in the log/)
+    expect(openWal(copyDirectory(dir)).groups.length).toBe(errno === 'ENOSPC' ? 21 : 20)
+  }
+})
+
 test('a disk that is slow now and then may hold up a caller that is alone, one that mostly is may not', async () => {
   const env = new MemoryEnv()
   let clock = 0
@@ -294,6 +365,7 @@ test('a disk that is slow now and then may hold up a caller that is alone, one t
   env.open = (path, mode) => {
     const file = open(path, mode)
     const { sync, syncLater } = file
+    // It ends in a sync.
     file.sync = () => {
       blocking++
       clock += took(rounds++)

@@ -5,7 +5,8 @@
  * only data to make durable; after a write at the end of the file it has its new size, too, which costs a journal as
  * much again as the data. When a segment is left, its zeros are cut off; those that a crash leaves are no transaction.
  */
-import { IoError } from '../../base/errors.js'
+import { IoError, NoSpaceError } from '../../base/errors.js'
+import { BLOCK_BYTES } from '../../env/direct.js'
 import { type Env, type EnvFile, joinPath } from '../../env/env.js'
 import { type LogEnd, type Lsn, walFile } from '../types.js'
 import { openingOf } from './groups.js'
@@ -23,8 +24,12 @@ interface Segment {
   /** Bytes that will be durable when the sync under way has succeeded. */
   coveredBytes: number
   syncedBytes: number
-  /** When it has this size it is time to write more zeros. */
+  /** When it has this size it is time to write more zeros: those behind it end there. */
   extendAt: number
+  /** Where zeros end that will be durable, likewise. */
+  coveredZeros: number
+  /** Where zeros end that are durable: in front of it bytes can be written through. */
+  syncedZeros: number
   /** What its first note says, once somebody has asked. */
   start: LogStart | null
 }
@@ -68,6 +73,8 @@ export class LogFiles {
         coveredBytes: sizeBytes,
         syncedBytes: sizeBytes,
         extendAt: 0,
+        coveredZeros: 0,
+        syncedZeros: 0,
         start: null,
       }
     })
@@ -128,6 +135,29 @@ export class LogFiles {
     return null
   }
 
+  /** Can the next so many bytes be written through? Then a sync would have nothing to do but them. */
+  canWriteThrough(lengthBytes: number): boolean {
+    const { current } = this
+    if (current === null || !this.allSynced) return false
+    return Math.ceil((current.sizeBytes + lengthBytes) / BLOCK_BYTES) * BLOCK_BYTES <= current.syncedZeros
+  }
+
+  /**
+   * The same as `write`, in the current segment, and the bytes are durable. REQUIRES: `canWriteThrough`, of the size that
+   * they have. What fails otherwise than for lack of space is not undone: nobody knows what the disk has of their block.
+   */
+  writeThrough(bytes: Uint8Array, lastLsn: Lsn): WriteFailure | null {
+    const segment = this.current as Segment
+    try {
+      ;(segment.file as EnvFile).writeThrough(bytes, segment.sizeBytes)
+    } catch (error) {
+      return { error: error as Error, undone: error instanceof NoSpaceError && this.cutBack() }
+    }
+    segment.sizeBytes += bytes.length
+    segment.lastLsn = lastLsn
+    return null
+  }
+
   /** Writes zeros behind the bytes that end at `end`, if it is time; returns when it is time again. */
   private extend(file: EnvFile, end: number, extendAt: number): number {
     const until = Math.min(end + this.size.aheadBytes, this.size.segmentBytes)
@@ -152,6 +182,8 @@ export class LogFiles {
       coveredBytes: 0,
       syncedBytes: 0,
       extendAt: 0,
+      coveredZeros: 0,
+      syncedZeros: 0,
       start: null,
     }
     this.segments.push(this.current)
@@ -162,6 +194,8 @@ export class LogFiles {
     const current = this.current as Segment
     const { file, sizeBytes } = current
     current.extendAt = 0
+    current.coveredZeros = 0
+    current.syncedZeros = 0
     try {
       file?.truncate(sizeBytes)
       file?.sync()
@@ -191,7 +225,10 @@ export class LogFiles {
 
   /** A sync that succeeds from now on makes everything durable that is written now. */
   cover(): void {
-    for (const segment of this.segments) segment.coveredBytes = segment.sizeBytes
+    for (const segment of this.segments) {
+      segment.coveredBytes = segment.sizeBytes
+      segment.coveredZeros = segment.extendAt
+    }
   }
 
   /** Makes everything written durable before it returns. */
@@ -218,6 +255,7 @@ export class LogFiles {
   settle(): void {
     for (const segment of this.segments) {
       segment.syncedBytes = segment.coveredBytes
+      segment.syncedZeros = segment.coveredZeros
       if (segment !== this.current) this.closeIfDone(segment)
     }
   }

@@ -75,19 +75,22 @@ export class Pending {
   taken(): void {
     if (this.opens) this.declared.clear()
     for (const tableId of this.declaring) this.declared.add(tableId)
+    this.lsns.length = 0
     this.empty()
   }
 
   /** The buffer will not be written. */
   discard(): void {
     this.time = Number.NaN
+    // Somebody may be told of those that are not written.
+    this.lsns = []
     this.empty()
   }
 
   private empty(): void {
-    this.declaring.clear()
+    // Clearing an empty set makes a new table for it.
+    if (this.declaring.size > 0) this.declaring.clear()
     this.buffer.clear()
-    this.lsns = []
   }
 
   private addParts(lsn: Lsn, parts: readonly WalPart[], before: number): void {

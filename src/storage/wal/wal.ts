@@ -65,6 +65,8 @@ const PENDING_BYTES = 8 * 1024 * 1024
 /** This many transactions that were not written are remembered, for those who ask late. */
 const MAX_REJECTED = 65_536
 
+const NOW = Promise.resolve()
+
 interface Waiter {
   readonly lsn: Lsn
   readonly durable: boolean
@@ -107,6 +109,10 @@ export class Wal {
   private announced: Lsn | null
   private failed: Error | null = null
   private closed = false
+  private readonly turn = (): void => {
+    this.scheduled = false
+    this.pump()
+  }
 
   private constructor(options: WalOptions, found: Recovered) {
     const { report, segments, open, linkLsn } = found
@@ -297,10 +303,8 @@ export class Wal {
   private schedule(): void {
     if (this.scheduled) return
     this.scheduled = true
-    queueMicrotask(() => {
-      this.scheduled = false
-      this.pump()
-    })
+    // Not `queueMicrotask`, which in Node makes a resource of every call, as dear as the rest of a small transaction.
+    NOW.then(this.turn)
   }
 
   /** What nobody called for: an error cannot be thrown to anybody, so it makes the log fail. */
@@ -321,16 +325,21 @@ export class Wal {
         this.yieldTurn()
         return
       }
+      if (this.mode === 'commit' && this.rounds.mayBlock(this.pending.lsns.length)) {
+        this.writeAlone()
+        return
+      }
       this.write()
-      if (this.failed !== null || this.syncing !== null || !this.wantsSync()) return
-      if (this.mode === 'commit' && this.rounds.mayBlock(this.writtenCount)) this.syncAlone()
-      else this.startSync()
+      if (this.failed === null && this.syncing === null && this.wantsSync()) this.startSync()
     })
   }
 
-  private syncAlone(): void {
+  /** A round that holds up the process: through to the disk at once, or where that is not possible in two steps. */
+  private writeAlone(): void {
     const start = this.env.now()
-    this.syncNow()
+    const isThrough = this.files.canWriteThrough(this.pending.sizeBytes)
+    if (this.write(isThrough) !== null) return
+    if (!isThrough) this.syncNow()
     this.rounds.hasBlocked(this.env.now() - start)
   }
 
@@ -338,10 +347,7 @@ export class Wal {
   private yieldTurn(): void {
     this.rounds.yielded()
     this.scheduled = true
-    this.env.soon(() => {
-      this.scheduled = false
-      this.pump()
-    })
+    this.env.soon(this.turn)
   }
 
   private wantsSync(): boolean {
@@ -349,18 +355,21 @@ export class Wal {
     return this.mode === 'commit' || this.timeIsUp || this.waiters.some(w => w.durable)
   }
 
-  /** Writes what is pending. Returns why it could not be written, or null. */
-  private write(): Error | null {
+  /** Writes what is pending; `isThrough`: and it is durable. Returns why it could not be written, or null. */
+  private write(isThrough = false): Error | null {
     const { pending, files } = this
     if (pending.lsns.length === 0) return null
     const last = pending.lsns[pending.lsns.length - 1]
-    const synced = this.syncing === null && files.allSynced
-    const failure = files.write(pending.contents(synced), last, pending.opens ? pending.lsns[0] : null)
+    const bytes = pending.contents(this.syncing === null && files.allSynced)
+    const failure = isThrough
+      ? files.writeThrough(bytes, last)
+      : files.write(bytes, last, pending.opens ? pending.lsns[0] : null)
     if (failure === null) {
       this.writtenCount = pending.lsns.length
       pending.taken()
       this.written = last
-      this.acknowledge()
+      if (isThrough) this.allIsDurable()
+      else this.acknowledge()
       this.startTimer()
       return null
     }
@@ -421,9 +430,13 @@ export class Wal {
     } catch (error) {
       throw this.fail(error as Error)
     }
-    // Of an error only one of two syncs may hear. So while another one is under way, its end decides.
+    this.allIsDurable()
+  }
+
+  private allIsDurable(): void {
     this.covered = this.written
     this.files.cover()
+    // Of an error only one of two syncs may hear. So while another one is under way, its end decides.
     if (this.syncing === null) this.settle()
   }
 
