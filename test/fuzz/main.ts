@@ -25,7 +25,7 @@ const HELP = `npm run fuzz -- [options]
   --waterlines      tables with waterlines, the state of views cut off after every transaction
   --recursion       recursive programs over graphs, edges coming and going in separate transactions
 
-The last line says in how many cases each kind of operator stood, the rarest first. A case counts once for a kind,
+Ctrl-C ends it after the round under way; a second time, at once. The last line says in how many cases each kind of operator stood, the rarest first. A case counts once for a kind,
 however often it has it, and all laws are run on each case.`
 
 const ROUND = 100
@@ -75,19 +75,24 @@ function optionsOf(
   return { runs, seed: seed + round, kinds, open: { mode }, waterlines, ...size }
 }
 
-function main(): number {
+async function main(): Promise<number> {
   const args = readArguments()
   if (args === null) {
     console.log(HELP)
     return 2
   }
   const kinds = new KindCounts()
-  const status = run(args, kinds)
+  const status = await run(args, kinds)
   console.log(`cases with each operator: ${kinds}`)
   return status
 }
 
-function run(args: Arguments, kinds: KindCounts): number {
+async function run(args: Arguments, kinds: KindCounts): Promise<number> {
+  let interrupted = false
+  process.once('SIGINT', () => {
+    interrupted = true
+    console.log('stopped')
+  })
   const started = performance.now()
   let done = 0
   let seconds = 0
@@ -95,7 +100,7 @@ function run(args: Arguments, kinds: KindCounts): number {
     done++
     kinds.add(test)
   }
-  for (let round = 0; done < args.cases && seconds < args.minutes * 60; round++) {
+  for (let round = 0; !interrupted && done < args.cases && seconds < args.minutes * 60; round++) {
     try {
       const check = args.recursion ? checkRecursion : checkCircuits
       check({ ...optionsOf(round, args), onCase })
@@ -105,8 +110,10 @@ function run(args: Arguments, kinds: KindCounts): number {
     }
     seconds = (performance.now() - started) / 1000
     console.log(`${done} cases, seeds ${args.seed}…${args.seed + round}, ${(done / seconds).toFixed(1)} cases/s`)
+    // Signals have their turn.
+    await new Promise(resolve => setImmediate(resolve))
   }
-  return 0
+  return interrupted ? 130 : 0
 }
 
-process.exitCode = main()
+process.exitCode = await main()
