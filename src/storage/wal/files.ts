@@ -24,8 +24,10 @@ interface Segment {
   /** Bytes that will be durable when the sync under way has succeeded. */
   coveredBytes: number
   syncedBytes: number
-  /** When it has this size it is time to write more zeros: those behind it end there. */
+  /** When it has this size it is time to write more zeros. */
   extendAt: number
+  /** Where the zeros behind it end. */
+  zerosTo: number
   /** Where zeros end that will be durable, likewise. */
   coveredZeros: number
   /** Where zeros end that are durable: in front of it bytes can be written through. */
@@ -73,6 +75,7 @@ export class LogFiles {
         coveredBytes: sizeBytes,
         syncedBytes: sizeBytes,
         extendAt: 0,
+        zerosTo: 0,
         coveredZeros: 0,
         syncedZeros: 0,
         start: null,
@@ -114,13 +117,11 @@ export class LogFiles {
   write(bytes: Uint8Array, lastLsn: Lsn, opens: Lsn | null): WriteFailure | null {
     const path = opens === null ? null : joinPath(this.dir, walFile(opens))
     let created: EnvFile | null = null
-    let extendAt = 0
     try {
       if (path !== null) created = this.env.open(path, 'create')
       const file = created ?? (this.current?.file as EnvFile)
       const at = created === null ? (this.current as Segment).sizeBytes : 0
       file.write(bytes, at)
-      extendAt = this.extend(file, at + bytes.length, created === null ? (this.current as Segment).extendAt : 0)
     } catch (error) {
       if (!(error instanceof IoError)) return { error: error as Error, undone: false }
       // A file of that name that recovery has not seen is somebody else's.
@@ -131,7 +132,7 @@ export class LogFiles {
     const segment = this.current as Segment
     segment.sizeBytes += bytes.length
     segment.lastLsn = lastLsn
-    segment.extendAt = extendAt
+    this.extend(segment)
     return null
   }
 
@@ -158,17 +159,20 @@ export class LogFiles {
     return null
   }
 
-  /** Writes zeros behind the bytes that end at `end`, if it is time; returns when it is time again. */
-  private extend(file: EnvFile, end: number, extendAt: number): number {
-    const until = Math.min(end + this.size.aheadBytes, this.size.segmentBytes)
-    if (end < extendAt || until <= end) return extendAt
+  /** Writes zeros behind a segment, if it is time. */
+  private extend(segment: Segment): void {
+    const { sizeBytes } = segment
+    const until = Math.min(sizeBytes + this.size.aheadBytes, this.size.segmentBytes)
+    if (sizeBytes < segment.extendAt || until <= sizeBytes) return
+    segment.extendAt = until
+    segment.zerosTo = until
     try {
-      file.write(new Uint8Array(until - end), end)
+      ;(segment.file as EnvFile).write(new Uint8Array(until - sizeBytes), sizeBytes)
     } catch (error) {
       if (!(error instanceof IoError)) throw error
-      // The transaction is written all the same. What is left of the zeros does no harm.
+      // The transaction is written all the same. What is left of the zeros does no harm, but others may need the room.
+      cut(segment)
     }
-    return until
   }
 
   private begin(file: EnvFile, firstLsn: Lsn): void {
@@ -182,6 +186,7 @@ export class LogFiles {
       coveredBytes: 0,
       syncedBytes: 0,
       extendAt: 0,
+      zerosTo: 0,
       coveredZeros: 0,
       syncedZeros: 0,
       start: null,
@@ -194,8 +199,7 @@ export class LogFiles {
     const current = this.current as Segment
     const { file, sizeBytes } = current
     current.extendAt = 0
-    current.coveredZeros = 0
-    current.syncedZeros = 0
+    noZeros(current)
     try {
       file?.truncate(sizeBytes)
       file?.sync()
@@ -227,7 +231,7 @@ export class LogFiles {
   cover(): void {
     for (const segment of this.segments) {
       segment.coveredBytes = segment.sizeBytes
-      segment.coveredZeros = segment.extendAt
+      segment.coveredZeros = segment.zerosTo
     }
   }
 
@@ -333,15 +337,29 @@ export class LogFiles {
   }
 }
 
-/** Closes a segment's file, without the zeros at its end. They do no harm if they cannot be cut off. */
-function finish(segment: Segment): void {
-  const { file, sizeBytes, extendAt } = segment
-  segment.file = null
+function noZeros(segment: Segment): void {
+  segment.zerosTo = 0
+  segment.coveredZeros = 0
+  segment.syncedZeros = 0
+}
+
+/** Cuts off what is behind the bytes of a segment. It does no harm if that fails: there are at most zeros. */
+function cut(segment: Segment): void {
+  noZeros(segment)
   try {
-    if (extendAt > sizeBytes) file?.truncate(sizeBytes)
+    segment.file?.truncate(segment.sizeBytes)
   } catch (error) {
     if (!(error instanceof IoError)) throw error
+  }
+}
+
+/** Closes a segment's file, without the zeros at its end. */
+function finish(segment: Segment): void {
+  const { file } = segment
+  try {
+    if (segment.extendAt > segment.sizeBytes) cut(segment)
   } finally {
+    segment.file = null
     file?.close()
   }
 }
