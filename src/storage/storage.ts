@@ -6,57 +6,26 @@
  * negation, which is all it takes for Z-sets. A checkpoint moves everything in memory to shards, publishes them in one
  * manifest at one LSN, and prunes the log. Reads never wait.
  */
-import { assert, FormatError, type GnitzError, quote, UsageError } from '../base/errors.js'
+import { assert, type GnitzError, quote, UsageError } from '../base/errors.js'
 import { joinPath, type Lock } from '../env/env.js'
 import { type Layout, layoutFingerprint } from '../schema/schema.js'
-import type { Fill } from '../zset/widen.js'
 import { Keyring } from './crypt/keyring.js'
 import type { KeyId } from './crypt/keys.js'
 import { checkDelta } from './delta.js'
-import { fits, retyped, widened } from './evolution.js'
-import { canonical, describe, present, schemaHash } from './manifest/descriptor.js'
-import { Publication } from './manifest/publication.js'
-import { ShardRegistry } from './manifest/registry.js'
+import { type Commit, StorageLog } from './log.js'
 import { type Locked, loadKeys, loadStorage, lockDirectory, type Opened, openDirectory } from './open.js'
 import { openReadOnly } from './open-read-only.js'
-import { type Change, OpenTransactions } from './open-transactions.js'
-import {
-  type Base,
-  baseOf,
-  checkOptions,
-  checkThreshold,
-  notify,
-  oneOf,
-  type StorageOptions,
-  type TableOptions,
-  WAL_BYTES,
-} from './options.js'
-import { type Recovery, Tree, type TreeContext } from './tree.js'
-import {
-  type FileId,
-  type Lsn,
-  MANIFEST_FILE,
-  type Manifest,
-  type ShardEntry,
-  type TableEntry,
-  type TableId,
-  VALUE_THRESHOLD,
-} from './types.js'
+import type { Change } from './open-transactions.js'
+import { type Base, baseOf, checkOptions, notify, type StorageOptions, WAL_BYTES } from './options.js'
+import type { Tree } from './tree.js'
+import { type Lsn, MANIFEST_FILE } from './types.js'
 import type { ValueStats } from './values/log.js'
-import type { WalGroup } from './wal/groups.js'
-import { type LogStart, NO_RETENTION, type Retention } from './wal/retention.js'
-import { readGroups } from './wal/tail.js'
-import type { Wal } from './wal/wal.js'
+import { NO_RETENTION } from './wal/retention.js'
 import type { Snapshot } from './zstore.js'
 
+export type { Commit } from './log.js'
 export type { Change } from './open-transactions.js'
 export type { StorageOptions, TableOptions } from './options.js'
-
-export interface Commit {
-  readonly lsn: Lsn
-  /** Resolves when the transaction is as durable as the mode promises; rejects when it was taken back. */
-  readonly durable: Promise<void>
-}
 
 /** Rows of compaction per row that is committed, as for traces in memory. */
 const FUEL_PER_ROW = 32
@@ -66,57 +35,17 @@ const BACKLOG = 4
 
 const nothing = (): void => {}
 
-export class Storage {
-  private lastLsn: Lsn
+export class Storage extends StorageLog {
+  private readonly lock: Lock | null
   private fuel = 0
-  /** A drop has failed, so the manifest on disk may lack a table that is open here. */
-  private isDropping = false
-  private readonly open: OpenTransactions
-  private readonly publication: Publication
-  /** Bytes of the log that the shards make up for. */
-  private oldLogBytes: number
-  /** LSNs that somebody goes back to. */
-  private readonly held = new Set<{ readonly lsn: Lsn }>()
-  /** Tables that go with the next checkpoint. */
-  private readonly doomed = new Set<Tree>()
-  private state: 'open' | 'closed' = 'open'
   private closing: Promise<void> | null = null
   /** Why the last automatic flush, compaction or checkpoint failed; null once one has succeeded. */
   private trouble: GnitzError | null = null
 
-  private constructor(
-    private readonly options: StorageOptions,
-    private readonly context: TreeContext,
-    private readonly lock: Lock | null,
-    private readonly trees: Map<TableId, Tree>,
-    /** Null if the directory is only read. */
-    private readonly writer: Wal | null,
-    manifest: Manifest,
-    nextFileId: { value: FileId },
-    readonly recovery: Recovery,
-  ) {
-    this.lastLsn = recovery.lsn
-    this.oldLogBytes = writer?.recovery.oldBytes ?? 0
-    this.publication = new Publication(context, manifest, nextFileId, writer, shards => {
-      for (const tree of trees.values()) tree.mayBePublished(shards)
-    })
-    this.open = new OpenTransactions({
-      wal: writer as Wal,
-      isOpen: table => this.state === 'open' && trees.get(table.tableId) === table,
-      lastLsn: () => this.lastLsn,
-    })
-    context.staleValues = () => context.values.stale(this.shards)
-    if (writer === null) return
-    writer.onRejected = (lsns, error) => {
-      for (const lsn of lsns) this.open.takeBack(lsn)
-      options.onRejected?.(lsns, error)
-    }
-    writer.onSegment = () => this.announce()
-  }
-
-  /** What is on disk. */
-  private get manifest(): Manifest {
-    return this.publication.manifest
+  private constructor(options: StorageOptions, base: Base, { lock, trees, wal, manifest, recovery }: Opened) {
+    super(options, base, trees, wal, manifest, recovery)
+    this.lock = lock
+    if (wal !== null) wal.onSegment = () => this.announce()
   }
 
   /**
@@ -130,16 +59,6 @@ export class Storage {
       this.trouble = error as GnitzError
       return true
     }
-  }
-
-  private publish(next: Manifest): void {
-    this.publication.publish(next)
-    this.isDropping = false
-  }
-
-  private get wal(): Wal {
-    // Whoever comes here has asked whether the directory can be written to.
-    return this.writer as Wal
   }
 
   /**
@@ -171,24 +90,10 @@ export class Storage {
     return Storage.of(options, base, openDirectory(options, base.context, base.nextFileId, locked, keys))
   }
 
-  private static of(options: StorageOptions, { context, nextFileId }: Base, opened: Opened): Storage {
-    const { lock, trees, wal, manifest, recovery } = opened
-    const storage = new Storage(options, context, lock, trees, wal, manifest, nextFileId, recovery)
-    notify(options, { kind: 'recover', ...recovery })
+  private static of(options: StorageOptions, base: Base, opened: Opened): Storage {
+    const storage = new Storage(options, base, opened)
+    notify(options, { kind: 'recover', ...opened.recovery })
     return storage
-  }
-
-  get directory(): string {
-    return this.options.directory
-  }
-
-  get isReadOnly(): boolean {
-    return this.writer === null
-  }
-
-  /** The LSN of the last transaction. */
-  get lsn(): Lsn {
-    return this.lastLsn
   }
 
   /** Value logs in use, and how much of them is live. */
@@ -201,194 +106,9 @@ export class Storage {
     return this.publication.keyIds
   }
 
-  private get shards(): readonly ShardEntry[] {
-    return [...this.trees.values()].flatMap(tree => tree.entries)
-  }
-
-  get tables(): readonly Tree[] {
-    return [...this.trees.values()]
-  }
-
-  /** The shards of all tables by key range: how many overlap where, and which tables are above the threshold. */
-  get registry(): ShardRegistry {
-    const registry = new ShardRegistry(this.context.amplificationThreshold)
-    for (const tree of this.trees.values()) registry.set(tree.tableId, tree.entries)
-    return registry
-  }
-
-  /** The table of that name, or undefined. */
-  table(name: string): Tree | undefined {
-    return this.tables.find(t => t.name === name && !this.doomed.has(t))
-  }
-
-  /**
-   * Makes a table, durably; or gives the one of that name. Throws FormatError if that one has another schema, and
-   * IoError; then there is no new table.
-   */
-  createTable(layout: Layout, options: TableOptions = {}): Tree {
-    this.mustBeOpen()
-    const { kind = 'durable', policy = 'write-heavy', weights = 'any' } = options
-    oneOf('kind', kind, ['durable', 'ephemeral'])
-    oneOf('policy', policy, ['write-heavy', 'read-heavy'])
-    oneOf('weights', weights, ['any', 'nonNegative'])
-    if (layout.key.words === 0) throw new UsageError(`table ${quote(layout.schema.name)}: expected an arranged layout`)
-    const { valueThreshold = this.options.valueThreshold ?? VALUE_THRESHOLD } = options
-    checkThreshold(valueThreshold)
-    const threshold = valueThreshold === Number.POSITIVE_INFINITY ? null : valueThreshold
-    const descriptor = describe(layout, policy, weights, threshold)
-    const hash = schemaHash(descriptor)
-    const existing = this.table(descriptor.name)
-    if (existing !== undefined) {
-      const [expected, found] = [canonical(descriptor), canonical(present(existing.table.descriptor))]
-      if (expected === found && existing.table.kind === kind) return existing
-      const name = quote(descriptor.name)
-      const [wanted, there] = [`${kind} ${expected}`, `${existing.table.kind} ${found}`]
-      throw new FormatError(this.options.directory, null, `table ${name}: expected ${wanted}, found ${there}`)
-    }
-    const { publish = true } = options
-    if (publish) this.mustBeWritable()
-    // A call that fails uses up a number, too: the table may be on disk.
-    const tableId = this.publication.newTableId()
-    const entry: TableEntry = { tableId, kind, schemaHash: hash, flushedLsn: 0n, descriptor }
-    const tree = new Tree(this.context, entry, this.options.kernelsOf(layout), [])
-    // Its blocks may enter the log only when every reader of the directory can know their length.
-    if (publish) this.publish({ ...this.manifest, tables: [...this.manifest.tables, entry] })
-    this.trees.set(tableId, tree)
-    return tree
-  }
-
-  /** Do the rows of a table lie as `layout` says? Names do not matter. */
-  fits(table: Tree, layout: Layout): boolean {
-    return fits(table, layout)
-  }
-
-  /**
-   * Gives a table another layout object and name. REQUIRES: it was just opened or made, nobody uses it yet.
-   * Throws FormatError if rows would lie otherwise in files.
-   */
-  retype(table: Tree, layout: Layout, name = layout.schema.name): Tree {
-    const descriptor = retyped(this.options.directory, table, layout, name)
-    const tree = new Tree(this.context, { ...table.table, descriptor }, this.options.kernelsOf(layout), table.entries)
-    table.close()
-    this.trees.set(tree.tableId, tree)
-    return tree
-  }
-
-  /**
-   * Prepares `table` to go on as `next`, which has more columns: its rows stay in the files they are in. `layout`: of
-   * `next`; `columns[i]`: where column i is in it; `fills`: by column, what those hold that are missing. The result, called
-   * `name`, takes the place of both with `succeed`, or is closed. Throws IoError, FormatError; then nothing has changed.
-   * REQUIRES: `next` is empty, nothing of `table` is in memory here, neither changes before.
-   */
-  successor(
-    table: Tree,
-    next: Tree,
-    layout: Layout,
-    columns: readonly number[],
-    fills: readonly Fill[],
-    name = table.name,
-  ): Tree {
-    const entry = widened(table, next, name, columns, fills)
-    return new Tree(this.context, entry, this.options.kernelsOf(layout), table.entries)
-  }
-
-  /** Lets `successor` take the place of the tables that it was made of. Nobody may use those from now on. */
-  succeed(successor: Tree, table: Tree, next: Tree): void {
-    successor.succeed(table)
-    this.trees.set(successor.tableId, successor)
-    next.close()
-    this.doom(table)
-  }
-
-  /** Removes a table with the next checkpoint: until then the log may hold rows of it. Nobody may use it from now on. */
-  doom(table: Tree): void {
-    this.doomed.add(table)
-  }
-
-  /**
-   * Logs a transaction whose rows stay with the caller for now. Throws UsageError, IoError; then it is not logged. If the
-   * log refuses it later, `onRejected` hears of it first, then `durable` rejects.
-   */
-  append(changes: readonly Change[]): Commit {
-    this.mustBeWritable()
-    if (this.isDropping) this.publish(this.manifest)
-    const lsn = this.lastLsn + 1n
-    const parts = changes.length === 1 ? [changes[0]] : [...changes].sort((a, b) => a.table.tableId - b.table.tableId)
-    if (parts.length === 0) {
-      this.lastLsn = lsn
-      return { lsn, durable: Promise.resolve() }
-    }
-    const durable = this.open.log(lsn, [], parts)
-    this.lastLsn = lsn
-    durable.catch(nothing)
-    return { lsn, durable }
-  }
-
   /** Every transaction up to this one is in the shards of the published manifest. */
   get checkpointLsn(): Lsn {
     return this.manifest.globalMaxLsn
-  }
-
-  /** Makes every transaction of the log durable before it returns. Throws IoError; `onRejected` hears which are lost. */
-  sync(): void {
-    this.mustBeWritable()
-    this.wal.sync()
-  }
-
-  /** Why the log takes no more until the directory is opened again; null as long as it does. */
-  get failure(): Error | null {
-    return this.writer?.failure ?? null
-  }
-
-  /** The time by the clock of the directory, in microseconds since 1970. */
-  get now(): bigint {
-    return BigInt(Math.trunc(this.options.env.now())) * 1000n
-  }
-
-  /** Bytes of the log since the last checkpoint: what a restart reads. */
-  get walBytes(): number {
-    return this.logBytes - this.oldLogBytes
-  }
-
-  /** Bytes of the log, with what is kept of it beyond the last checkpoint. */
-  get logBytes(): number {
-    return this.writer?.sizeBytes ?? 0
-  }
-
-  /** Where the log begins. Throws CorruptionError, FormatError, IoError if it cannot be read. */
-  get logStart(): LogStart {
-    this.mustBeWritable()
-    return this.wal.start
-  }
-
-  /** Writes what was appended, so that readers of the log find it. Throws IoError; `onRejected` hears which is lost. */
-  writeLog(): void {
-    this.mustBeWritable()
-    this.wal.writeNow()
-  }
-
-  /** A place in the log at or before a time (microseconds since 1970), and near it; null if the log begins later. */
-  logStartBefore(time: bigint): LogStart | null {
-    this.mustBeWritable()
-    return this.wal.startBefore(time)
-  }
-
-  /**
-   * Transactions after `after` that are written to the log, in order, with those of their parts that are wanted. Throws
-   * CorruptionError, FormatError, IoError.
-   */
-  *readLog(after: Lsn, wants: (tableId: TableId) => boolean): Generator<WalGroup, void, void> {
-    this.mustBeWritable()
-    const tableOf = (tableId: TableId) => this.trees.get(tableId)?.kernels ?? null
-    const { env, directory: dir } = this.options
-    yield* readGroups({ env, dir, tableOf, keys: this.context.keys, after, wants })
-  }
-
-  /** Keeps the log after a transaction, which is in it, until what this returns is called. */
-  holdLog(lsn: Lsn): () => void {
-    const hold = { lsn }
-    this.held.add(hold)
-    return () => void this.held.delete(hold)
   }
 
   /** Does the compaction that `rows` new rows pay for. Throws IoError; then nothing is lost. */
@@ -518,17 +238,6 @@ export class Storage {
     this.context.onEvent({ kind: 'checkpoint', lsn: this.lastLsn, shards: this.manifest.shards.length })
   }
 
-  /** REQUIRES: everything is in shards. */
-  private pruneLog(retention: Retention): void {
-    // A segment that stays may be gone on with, or there would be a small one for every checkpoint.
-    this.wal.retire(this.lastLsn, retention)
-    let held = this.lastLsn
-    for (const { lsn } of this.held) if (lsn < held) held = lsn
-    this.wal.prune(this.lastLsn, retention, held)
-    this.oldLogBytes = this.logBytes
-    if (this.logBytes === 0) this.publication.forgetLogKeys()
-  }
-
   /**
    * Asks the provider for its current key and rewrites every file that is encrypted with another one or in the clear.
    * Afterwards earlier keys are not needed any more (`keyIds`), and the log is empty. An owner who keeps rows himself
@@ -612,15 +321,6 @@ export class Storage {
         this.lock?.release()
       }
     }
-  }
-
-  private mustBeWritable(): void {
-    this.mustBeOpen()
-    if (this.writer === null) throw new UsageError(`${this.options.directory} was opened to be read only`)
-  }
-
-  private mustBeOpen(): void {
-    if (this.state === 'closed') throw new UsageError(`${this.options.directory} is closed`)
   }
 }
 
