@@ -36,12 +36,13 @@ export { Arranger } from '../zset/arrange.js'
 export { Batch, type ColumnArray } from '../zset/batch.js'
 export type { Kernels } from '../zset/kernels.js'
 export { decodeString, encodeString } from '../zset/strings.js'
+export type { Recovery, StorageEvent } from './context.js'
 export { type EncryptionKey, type KeyId, type KeyProvider, passphraseKey, staticKeys } from './crypt/keys.js'
 export { layoutOf } from './manifest/descriptor.js'
 export { readManifest } from './manifest/manifest.js'
 export { type KeyRange, keyRanges, ShardRegistry } from './manifest/registry.js'
 export { type Change, type Commit, Storage, type StorageOptions, type TableOptions } from './storage.js'
-export type { Recovery, StorageEvent, Tree } from './tree.js'
+export type { Tree } from './tree.js'
 export type {
   FileId,
   Lsn,

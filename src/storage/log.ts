@@ -1,8 +1,10 @@
 /** The log of a directory as those see it who keep rows themselves, go back in it or follow it. What `Storage` is built on. */
+
+import type { Recovery } from './context.js'
 import { type Change, OpenTransactions } from './open-transactions.js'
 import type { Base, StorageOptions } from './options.js'
 import { StorageTables } from './tables.js'
-import type { Recovery, Tree } from './tree.js'
+import type { Tree } from './tree.js'
 import type { Lsn, Manifest, TableId } from './types.js'
 import type { WalGroup } from './wal/groups.js'
 import type { LogStart, Retention } from './wal/retention.js'

@@ -5,6 +5,7 @@
 import { loadChecksum } from '../base/checksum.js'
 import { CorruptionError } from '../base/errors.js'
 import { type Env, joinPath, type Lock } from '../env/env.js'
+import type { Recovery, TreeContext } from './context.js'
 import { Keyring, lockedError } from './crypt/keyring.js'
 import { layoutOf } from './manifest/descriptor.js'
 import { MANIFEST_VERSION } from './manifest/format.js'
@@ -14,7 +15,7 @@ import type { StorageOptions } from './options.js'
 import { Replayer } from './replay.js'
 import { checkSize } from './shard/head.js'
 import { loadStringHash } from './strings.js'
-import { type Recovery, Tree, type TreeContext } from './tree.js'
+import { Tree } from './tree.js'
 import {
   type FileId,
   LOCK_FILE,

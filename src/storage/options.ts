@@ -3,10 +3,10 @@ import { quote, show, UsageError } from '../base/errors.js'
 import type { Env } from '../env/env.js'
 import type { Layout } from '../schema/schema.js'
 import type { Kernels } from '../zset/kernels.js'
+import type { StorageEvent, TreeContext } from './context.js'
 import { MemoryBudget } from './crypt/budget.js'
 import { checkProvider, type KeyProvider } from './crypt/keys.js'
 import { AMPLIFICATION_THRESHOLD } from './manifest/registry.js'
-import type { StorageEvent, TreeContext } from './tree.js'
 import {
   type FileId,
   type Lsn,

@@ -2,8 +2,9 @@
  * The manifest of a directory as it is on disk, and how the next one gets there. It hands out numbers of tables and
  * files, none twice, and knows which keys the files and the log may be encrypted with.
  */
+
+import type { TreeContext } from '../context.js'
 import type { KeyId } from '../crypt/keys.js'
-import type { TreeContext } from '../tree.js'
 import type { FileId, KeyEntry, Manifest, ShardEntry, TableId } from '../types.js'
 import type { Wal } from '../wal/wal.js'
 import { MANIFEST_VERSION } from './format.js'
