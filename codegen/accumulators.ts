@@ -200,7 +200,7 @@ function definedValue(accumulators: readonly AccumulatorCode[], aggregate: Aggre
     if (of !== table || reader === null) reader = new GroupReader(table, accumulators, aggregate)
     of = table
     const state = reader.at(records, base, slot, old)
-    return state.n === 0n && !total ? null : finish(state, types, spec.detail)
+    return state.n === 0n && !total ? null : finish(state, types, spec.detail, spec.name)
   }
 }
 

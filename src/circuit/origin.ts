@@ -5,6 +5,7 @@
  */
 import { quote } from '../base/errors.js'
 import type { RowSchema } from '../schema/schema.js'
+import { calledName } from './aggregates/index.js'
 import { type CallExpr, type Expr, ORIGIN } from './expr.js'
 import type { AggregateRel, AggregateSpec, JoinRel, Rel, WindowRel } from './rel.js'
 import { opCanFail } from './substitute.js'
@@ -112,7 +113,9 @@ function joinName(rel: Joining): string {
 function aggregateParts(rel: AggregateRel, mark: Mark): Record<string, unknown> {
   return {
     keys: rel.keys.map((k, i) => mark(k, `groupBy ${quote(rel.schema.columns[i].name)}`)),
-    aggregates: rel.aggregates.map(spec => aggregateOf(spec, `aggregate ${quote(spec.name)}: ${spec.fn}`, mark)),
+    aggregates: rel.aggregates.map(spec =>
+      aggregateOf(spec, `aggregate ${quote(spec.name)}: ${calledName(spec.fn)}`, mark),
+    ),
   }
 }
 
@@ -128,7 +131,7 @@ function aggregateOf(spec: AggregateSpec, what: string, mark: Mark): AggregateSp
 
 function windowParts(rel: WindowRel, mark: Mark): Record<string, unknown> {
   const functions = rel.functions.map(f => {
-    const what = `window ${quote(f.name)}: ${f.fn}`
+    const what = `window ${quote(f.name)}: ${calledName(f.fn)}`
     const [arg, fallback] = [mark(f.arg, what), mark(f.fallback, `${what} default`)]
     const aggregate = f.aggregate && aggregateOf(f.aggregate, what, mark)
     if (arg === f.arg && fallback === f.fallback && aggregate === f.aggregate) return f

@@ -68,6 +68,8 @@ const AGGREGATES = {
     ),
     partsOf('sum(v) filter (where f)'),
   ],
+  dsv: [g.distinct(g.sum((r: R) => r.v)), partsOf('sum(distinct v)')],
+  dav: [g.distinct(g.avg((r: R) => r.v)), partsOf('avg(distinct v)')],
   mi: [g.min((r: R) => r.s), 'min(s collate "C")'],
   ma: [g.max((r: R) => r.x), 'max(x)'],
   vp: [g.varPop((r: R) => r.x), 'var_pop(x)'],

@@ -43,7 +43,7 @@ const CASES: readonly (readonly [string, (q: Loose) => unknown])[] = [
     q => q.from(t).aggregate([g.count()]),
   ],
   [
-    'aggregate "a": sum needs numbers, bigints or decimals, found a string (column "s")',
+    'aggregate "a": sum needs numbers, bigints, decimals or intervals, found a string (column "s")',
     q => q.from(t).aggregate({ a: g.sum(s) }),
   ],
   ['aggregate: expected an object like', q => q.from(t).groupBy(byS).rollup().aggregate(null)],

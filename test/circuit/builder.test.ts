@@ -369,7 +369,7 @@ describe('aggregates', () => {
       'aggregate "n": expected an aggregate like sum(r => …), found 5',
     )
     expect(refusal(q => q.aggregate({ n: sum(o => o.note as never) }))).toContain(
-      'aggregate "n": sum needs numbers, bigints or decimals, found a string',
+      'aggregate "n": sum needs numbers, bigints, decimals or intervals, found a string',
     )
     expect(refusal(q => q.groupBy(o => ({ n: o.id })).aggregate({ n: count() }))).toContain('name of a key already')
     expect(refusal(q => q.groupBy(o => o.id as never))).toContain('expected an object of columns')

@@ -32,6 +32,7 @@ import {
   varPop,
   view,
 } from '../../src/index.js'
+import { encodeInterval } from '../../src/schema/interval.js'
 import type { Value } from '../../src/schema/types.js'
 import { engineRunner, LAWS } from '../../src/testing/index.js'
 import * as n from '../../src/testing/nodes.js'
@@ -50,6 +51,7 @@ const t = n.table('t', [
   ['m', 'decimal(20,2)', true],
   ['s', 'string', true],
   ['flag', 'bool', true],
+  ['v', 'interval', true],
 ])
 const source = n.source(t)
 const columns = source.schema.columns.map((_, i): ColumnExpr => n.column(source.schema, i))
@@ -65,6 +67,9 @@ function randomRow(id: number): Row {
     or(oneOf([0.1, 0.2, 1e300, -1e300, 1e-300, 1.5, 2 ** 60 + 1, Number.NaN, Infinity, -0, 3])),
     ...[or(oneOf(['1.50', '-0.01', '2.00'])), or(oneOf(['a', 'b', 'Z', 'a long one, out of line']))],
     or(pick(2) === 0),
+    or(
+      encodeInterval({ months: oneOf([1, -5, 2 ** 31 - 2]), days: pick(4) - 2, micros: BigInt(pick(3)) * 10n ** 12n }),
+    ),
   ]
 }
 

@@ -11,6 +11,7 @@ import type { ColumnExpr } from '../../src/circuit/expr.js'
 import type { WindowRel } from '../../src/circuit/rel.js'
 import type { Bound, Frame, WindowFn } from '../../src/circuit/window.js'
 import { type Database, open, type Value } from '../../src/index.js'
+import { formatInterval, type Interval } from '../../src/schema/interval.js'
 import { isDecimal } from '../../src/schema/types.js'
 import * as n from '../../src/testing/nodes.js'
 import { emptyPostgres } from '../pglite.js'
@@ -30,6 +31,7 @@ const COLUMNS = [
   ['at', 'timestamp', true, 'timestamp'],
   ['name', 'string', true, 'text COLLATE "C"'],
   ['flag', 'bool', true, 'bool'],
+  ['v', 'interval', true, 'interval'],
 ] as const
 const t = n.table(
   't',
@@ -67,6 +69,7 @@ function randomRow(id: number): TestRow {
     at: or(1_706_572_800_000_000n + BigInt(pick(8)) * 1_800_000_000n),
     name: or(oneOf(['a', 'b', 'Z', 'é', 'ab'])),
     flag: or(pick(2) === 0),
+    v: or(oneOf(['1 mon', '1 year 1 mon -2 days', '5 days 00:00:00.000001', '-02:00:00', '-3 days']) as never),
   }
 }
 
@@ -161,6 +164,8 @@ const AGGREGATES = [
   ['count', 'count', ['k', 'name', 'flag']],
   ['sum', 'sum', ['k', 'b', 'x', 'm']],
   ['avg', 'avg', ['k', 'b', 'x', 'm']],
+  ['intervalSum', 'sum', ['v']],
+  ['intervalAvg', 'avg', ['v']],
   ['min', 'min', ['k', 'b', 'x', 'd', 'at', 'name']],
   ['max', 'max', ['k', 'b', 'x', 'd', 'at', 'name']],
   ['boolAnd', 'bool_and', ['flag']],
@@ -268,7 +273,9 @@ function randomQuery(): Query {
       const [fn, sql, args] = oneOf(AGGREGATES)
       const arg: string = oneOf(args)
       // Rows of equal order come in any order in PostgreSQL, so ROWS is left to the other kinds.
-      const { frame, sql: frameSql } = randomFrame(['range', 'groups'], by)
+      const given = randomFrame(['range', 'groups'], by)
+      if (arg === 'v') return framed(['w', fn, column(arg)], `${sql}(${arg})`, given)
+      const { frame, sql: frameSql } = given
       return build({ fn: fn as WindowFn, arg: column(arg), frame }, `${sql}(${arg})`, frameSql)
     }
   }
@@ -288,8 +295,10 @@ function plain(value: Value, type: string): Value {
       .slice(1, -1)
       .split(',')
       .map(v => (v === 'NULL' ? null : Number(v))) as never
-  return type === 'string' ? value : Number(value)
+  return type === 'string' || type === 'interval' ? value : Number(value)
 }
+
+const isInterval = (cell: unknown): cell is Interval => typeof cell === 'object' && cell !== null && 'micros' in cell
 
 async function compare(db: Database, query: Query, name: string): Promise<void> {
   const view = db.view(name)
@@ -300,7 +309,8 @@ async function compare(db: Database, query: Query, name: string): Promise<void> 
   for (const { id, w } of rows) {
     const expected = plain(w, type)
     const cell = found.get(id)
-    const actual = isDecimal(type) && typeof cell === 'string' ? Number(cell) : cell
+    const actual =
+      isDecimal(type) && typeof cell === 'string' ? Number(cell) : isInterval(cell) ? formatInterval(cell) : cell
     const close = typeof expected === 'number' && typeof actual === 'number' && Number.isFinite(expected)
     if (close) expect(actual, `${query.sql}, id ${id}`).toBeCloseTo(expected, 9)
     else expect(actual, `${query.sql}, id ${id}`).toEqual(expected)

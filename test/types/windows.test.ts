@@ -8,8 +8,10 @@ import {
   countDistinct,
   denseRank,
   firstValue,
+  type Interval,
   i32,
   i64,
+  interval,
   lag,
   lead,
   max,
@@ -34,6 +36,7 @@ const trades = table('trades', {
   symbol: string(),
   price: i64(),
   size: i32().nullable(),
+  wait: interval().nullable(),
   at: timestamp(),
 })
 
@@ -52,6 +55,11 @@ test('columns of functions', () => {
         third: nthValue(t => t.price, 3),
         total: sum(t => t.price),
         sizes: sum(t => t.size),
+        waits: sum(t => t.wait),
+        wait2: over(
+          avg(t => t.wait),
+          { rows: [{ preceding: 1 }, 'current'] },
+        ),
         trades: count(),
       },
     ),
@@ -61,6 +69,7 @@ test('columns of functions', () => {
     symbol: string
     price: bigint
     size: number | null
+    wait: Interval | null
     at: bigint
     place: bigint
     dense: bigint
@@ -72,6 +81,8 @@ test('columns of functions', () => {
     third: bigint | null
     total: bigint
     sizes: number | null
+    waits: Interval | null
+    wait2: Interval | null
     trades: bigint
   }>()
 })

@@ -48,8 +48,8 @@ export interface Linear {
   readonly columns?: (args: readonly Expr[], detail: AggregateDetail) => readonly Expr[]
   /** `types` are those of the columns. */
   readonly accumulators: (types: readonly TypeName[], detail: AggregateDetail) => readonly Accumulator[]
-  /** The value; null is NULL. Never asked where no row takes part: that is NULL (0 for count). */
-  readonly finish: (state: Accumulated, types: readonly TypeName[], detail: AggregateDetail) => Value
+  /** The value, `name` being its column's; null is NULL. Never asked where no row takes part: that is NULL (0 for count). */
+  readonly finish: (state: Accumulated, types: readonly TypeName[], detail: AggregateDetail, name: string) => Value
 }
 
 export interface Ordered {
@@ -99,6 +99,8 @@ export interface Source {
 }
 
 export interface AggregateDefinition {
+  /** How users call it, if that is not its name. */
+  readonly called?: string
   /** By position; the last one stands for all that follow if `variadic`. */
   readonly args: readonly ArgumentRule[]
   readonly variadic?: boolean

@@ -2,7 +2,9 @@
  * in `builder/aggregates.ts`; the random circuits of `gnitz/testing` contain it then. */
 import type { TypeName } from '../../schema/types.js'
 import type { AggregateSpec } from '../rel.js'
+import type { WindowFn } from '../window.js'
 import type { AggregateDefinition } from './definition.js'
+import * as i from './intervals.js'
 import * as l from './linear.js'
 import * as o from './ordered.js'
 import * as k from './sketches.js'
@@ -12,6 +14,8 @@ const definitions = {
   count: l.count,
   sum: l.sum,
   avg: l.avg,
+  intervalSum: i.intervalSum,
+  intervalAvg: i.intervalAvg,
   min: o.min,
   max: o.max,
   boolAnd: l.boolAnd,
@@ -61,6 +65,9 @@ export const AGGREGATES: Readonly<Record<AggregateFn, AggregateDefinition>> = Ob
 export const AGGREGATE_FNS: readonly AggregateFn[] = Object.freeze(
   (Object.keys(AGGREGATES) as AggregateFn[]).filter(fn => fn !== 'registers'),
 )
+
+/** What users call a function. */
+export const calledName = (fn: WindowFn): string => (fn in AGGREGATES && AGGREGATES[fn as AggregateFn].called) || fn
 
 /** May the value of an aggregate not exist, which fails its group? */
 export const valueCanFail = (fn: AggregateFn, types: readonly TypeName[]): boolean =>

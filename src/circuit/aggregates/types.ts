@@ -8,8 +8,8 @@ const rule = (text: string, accepts: (type: TypeName) => boolean): ArgumentRule 
 export const ANY = rule('a value', () => true)
 /** Where users have decimals, the builder takes the nearest doubles. */
 export const NUMBERS = rule('numbers, bigints or decimals', t => SUMMED.includes(t))
-/** The builder takes intervals too, and sums their parts. */
-export const SUMMABLE = rule('numbers, bigints or decimals', t => SUMMED.includes(t) || isDecimal(t))
+export const SUMMABLE = rule('numbers, bigints, decimals or intervals', t => SUMMED.includes(t) || isDecimal(t))
+export const INTERVALS = rule('intervals', t => t === 'interval')
 export const INTEGERS = rule('integers', t => SUMMED.includes(t) && !isFloat(t))
 export const BOOLEANS = rule('booleans', t => t === 'bool')
 export const TEXT = rule('strings', t => t === 'string')

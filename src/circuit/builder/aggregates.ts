@@ -14,9 +14,9 @@ import { conditionLambda, valueLambda } from '../lambda/index.js'
 import type { AggregateDetail, AggregateFn, AggregateSpec, OrderTerm } from '../rel.js'
 import { call, exprKey } from '../substitute.js'
 import { cast } from '../typing.js'
+import type { WindowFn } from '../window.js'
 import { checkOptions, flagOf, foundText, mustBeObject } from './check.js'
 import { isGrouping } from './grouping.js'
-import { intervalOf, intervalSums, ofIntervals } from './intervals.js'
 import type { Context } from './types.js'
 
 export type ValueLambda = (row: never, ctx: never) => unknown
@@ -59,12 +59,12 @@ export function makeAggregate<A>(fn: AggregateFn, lambdas: readonly unknown[], p
   return Object.freeze({ kind: 'aggregate', fn, lambdas, ...rest, ...parts }) as A
 }
 
-/** An aggregate as it goes into the circuit: as one of its own kind mostly. */
+/** An aggregate as it goes into the circuit. */
 export interface CompiledAggregate {
-  readonly specs: readonly AggregateSpec[]
-  readonly columns: readonly ColumnSpec[]
-  /** The value made of those columns; null if it is the only one. */
-  readonly finish: ((columns: readonly Expr[]) => Expr) | null
+  readonly spec: AggregateSpec
+  readonly column: ColumnSpec
+  /** The value made of the column; null if it is that. */
+  readonly finish: ((column: Expr) => Expr) | null
 }
 
 /** Compiles one aggregate of `.aggregate({ name: … })`. Throws CompileError, naming the aggregate and its column. */
@@ -79,18 +79,22 @@ export function compileAggregate(name: string, given: unknown, input: RowSchema,
     )
   }
   const what = `aggregate ${quote(name)}: ${given.fn}`
-  const spec = aggregateSpec(name, given, input, what, ofIntervals)
-  const specs = spec.args[0]?.type === 'interval' && ofIntervals(spec.fn) ? intervalSums(spec, what) : [spec]
-  const columns = specs.map(s => ({ name, ...aggregateColumn(s, global) }))
-  const finish = specs.length > 1 ? intervalOf : isSumOfNumbers(spec) ? toNumber : null
-  return { specs, columns, finish }
+  const spec = aggregateSpec(name, given, input, what)
+  const column = { name, ...aggregateColumn(spec, global) }
+  return { spec, column, finish: isSumOfNumbers(spec) ? toNumber : null }
 }
 
-const toNumber = ([sum]: readonly Expr[]): Expr => cast('f64', sum)
+const toNumber = (sum: Expr): Expr => cast('f64', sum)
 
 /** Is the sum an i64 that users see as a number, as they do its arguments? */
 export const isSumOfNumbers = ({ fn, args }: AggregateSpec): boolean =>
   fn === 'sum' && sumType(args[0].type) === 'i64' && isNumberType(args[0].type)
+
+/** What users call by a name that numbers have, too. */
+export const OF_INTERVALS: ReadonlyMap<WindowFn, AggregateFn> = new Map([
+  ['sum', 'intervalSum'],
+  ['avg', 'intervalAvg'],
+])
 
 /** An aggregate as the circuit has it; `what` names it in messages. Throws CompileError. */
 export function aggregateSpec(
@@ -98,15 +102,15 @@ export function aggregateSpec(
   given: Aggregate<never, unknown, boolean>,
   input: RowSchema,
   what: string,
-  takesIntervals: (fn: AggregateFn) => boolean = () => false,
 ): AggregateSpec {
-  const { fn, lambdas, ctx, distinct, detail, problem } = given
+  const { lambdas, ctx, distinct, detail, problem } = given
   if (problem !== null) throw new CompileError(`${what}: ${problem}`)
   const rows = [input]
   const filters = given.filters.map(f => conditionLambda({ fn: f.predicate, ctx: f.ctx, rows, what: `${what} filter` }))
-  checkCount(lambdas, fn, what)
+  checkCount(lambdas, given.fn, what)
   const values = lambdas.map(lambda => valueLambda({ fn: lambda, ctx, rows, what }))
-  const args = takesIntervals(fn) && values[0].type === 'interval' ? values : fitted(values, fn, what)
+  const fn = (values[0]?.type === 'interval' && OF_INTERVALS.get(given.fn)) || given.fn
+  const args = fitted(values, fn, what)
   const order = given.order.map((term: unknown): OrderTerm => {
     mustBeObject(`${what} order`, term, '{ by: row => …, desc? }')
     checkOptions(`${what} order`, term, ['by', 'desc', 'ctx'])

@@ -52,20 +52,18 @@ export function aggregateRel(input: Rel, keys: readonly NamedExpr[], aggregates:
     kind: 'aggregate',
     input,
     keys: Object.freeze(keys.map(k => k.expr)),
-    aggregates: Object.freeze(compiled.flatMap(c => c.specs)),
-    schema: schemaOf('aggregate', [...keys.map(specOf), ...compiled.flatMap(c => c.columns)]),
+    aggregates: Object.freeze(compiled.map(c => c.spec)),
+    schema: schemaOf('aggregate', [...keys.map(specOf), ...compiled.map(c => c.column)]),
   })
   return compiled.some(c => c.finish !== null) ? finished(rel, keys, compiled) : rel
 }
 
-/** Aggregates that are made of others, or come as another type. */
+/** Aggregates that come as another type. */
 function finished(rel: AggregateRel, keys: readonly NamedExpr[], compiled: readonly CompiledAggregate[]): Rel {
   const columns = allColumns(rel.schema)
-  let next = keys.length
-  const values = compiled.map(({ columns: own, finish }): NamedExpr => {
-    const parts = columns.slice(next, next + own.length)
-    next += own.length
-    return { name: own[0].name, expr: finish === null ? parts[0] : finish(parts) }
+  const values = compiled.map(({ column, finish }, i): NamedExpr => {
+    const plain = columns[keys.length + i]
+    return { name: column.name, expr: finish === null ? plain : finish(plain) }
   })
   const plain = keys.map(({ name }, i): NamedExpr => ({ name, expr: columns[i] }))
   return mapRel(rel, [...plain, ...values], 'aggregate')

@@ -28,7 +28,14 @@ import {
   type WindowSpec,
   windowResult,
 } from '../window.js'
-import { type Aggregate, aggregateSpec, isAggregate, isSumOfNumbers } from './aggregates.js'
+import {
+  type Aggregate,
+  aggregateSpec,
+  isAggregate,
+  isSumOfNumbers,
+  makeAggregate,
+  OF_INTERVALS,
+} from './aggregates.js'
 import { checkOptions, flagOf, foundText, mustBeObject } from './check.js'
 import { compileFrame, type FrameSpec, type HoldsCurrent } from './frames.js'
 import type { Cell, Cells, Context, Ctx, NoContext, RowFrom, Scalar } from './types.js'
@@ -303,14 +310,30 @@ function compileFunction(
   if (f.problem !== null) throw new CompileError(`${what}: ${f.problem}`)
   if (!words.frameless && !hasFrame(f)) throw new CompileError(`${what} has no frame`)
   checkNumber(f, what)
-  const plain = { fn: f.fn, name, n: f.n, ignoreNulls: f.ignoreNulls, frame: frameOf(f, frame, order, what) }
-  if (f.aggregate !== null) {
-    const aggregate = aggregateSpec(name, f.aggregate, input.schema, what)
-    return { spec: { ...plain, arg: null, fallback: null, aggregate }, toNumber: isSumOfNumbers(aggregate) }
+  const plain = { name, n: f.n, ignoreNulls: f.ignoreNulls, frame: frameOf(f, frame, order, what) }
+  const whole = wholeAggregate(input, f, what)
+  if (whole !== null) {
+    const aggregate = aggregateSpec(name, whole, input.schema, what)
+    return {
+      spec: { ...plain, fn: aggregate.fn, arg: null, fallback: null, aggregate },
+      toNumber: isSumOfNumbers(aggregate),
+    }
   }
-  const spec = { ...plain, ...argumentsOf(input, f, what) }
+  const spec = { ...plain, fn: f.fn, ...argumentsOf(input, f, what) }
   const toNumber = f.fn === 'sum' && windowResult(spec).type === 'i64' && isNumberType(spec.arg?.type ?? 'i64')
   return { spec: Object.freeze(spec), toNumber }
+}
+
+/** The aggregate of a function that is more than one of numbers. */
+function wholeAggregate(
+  input: Rel,
+  f: WindowFunction<never, Scalar>,
+  what: string,
+): WindowFunction<never, Scalar>['aggregate'] {
+  const { fn, lambda, ctx, filters, aggregate } = f
+  if (aggregate !== null || lambda === null || !OF_INTERVALS.has(fn)) return aggregate
+  const { type } = valueLambda({ fn: lambda, ctx, rows: [input.schema], what })
+  return type === 'interval' ? makeAggregate(fn as FrameAggregateFn, [lambda], { ctx, filters }) : null
 }
 
 const hasFrame = ({ fn, aggregate }: WindowFunction<never, Scalar>): boolean =>

@@ -3,16 +3,20 @@
  * which may be negative. Sums take weights as factors; what is about values and their order looks at the values whose
  * weights add up to more than 0.
  */
+import { quote } from '../../base/errors.js'
 import { ExactSum, fromUnits, toUnits } from '../../base/exact-sum.js'
 import { hashText, valueText } from '../../base/value-hash.js'
+import { decodeInterval } from '../../schema/interval.js'
 import { packArray, packJson } from '../../schema/nested.js'
 import { jsonOf, present as shown } from '../../schema/present.js'
 import { arrayOf, isDecimal, isFloat, TYPES, type TypeName, type Value } from '../../schema/types.js'
 import { canonicalFloat, compareValues, formatValue } from '../../schema/values.js'
 import type { UserAggregate } from '../aggregates/definition.js'
+import { meanInterval } from '../aggregates/intervals.js'
 import { estimate } from '../aggregates/sketches.js'
 import { decimalMean } from '../aggregates/sums.js'
 import type { AggregateFn, AggregateSpec } from '../rel.js'
+import { summedInterval } from '../scalar/temporal.js'
 import { callUdf } from '../scalar/udf.js'
 import { addRow, type Row, type ZSet } from './zset.js'
 
@@ -48,6 +52,17 @@ function floatSum(terms: readonly Term[], at: number): number {
 }
 
 const sum: Meaning = (terms, spec) => (isFloat(typeOf(spec)) ? floatSum(terms, 0) : sumOf(terms, 0))
+
+function intervalSum(terms: readonly Term[], what: string): Uint8Array {
+  const sum = { months: 0n, days: 0n, micros: 0n }
+  for (const { values, weight } of terms) {
+    const { months, days, micros } = decodeInterval(values[0] as Uint8Array)
+    sum.months += BigInt(months) * weight
+    sum.days += BigInt(days) * weight
+    sum.micros += micros * weight
+  }
+  return summedInterval(sum.months, sum.days, sum.micros, what)
+}
 
 const mean =
   (at: number): Meaning =>
@@ -191,6 +206,10 @@ export const MEANINGS: Readonly<Record<AggregateFn, Meaning>> = {
   count: (terms, spec) => total(spec.args.length === 0 ? terms : present(terms, 0)),
   sum: overPresent([0], sum),
   avg: overPresent([0], mean(0)),
+  intervalSum: overPresent([0], (terms, { name }) => intervalSum(terms, `sum ${quote(name)}`)),
+  intervalAvg: overPresent([0], (terms, { name }) => {
+    return meanInterval(intervalSum(terms, `avg ${quote(name)}`), total(terms))
+  }),
   min: overPositive((terms, spec) => netValues(terms, spec)[0]?.values[0] ?? null),
   max: overPositive((terms, spec) => netValues(terms, spec).at(-1)?.values[0] ?? null),
   boolAnd: overPresent([0], terms => weightWhere(terms, v => v === false) <= 0n),

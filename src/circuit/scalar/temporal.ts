@@ -130,6 +130,11 @@ export function makeInterval(months: number, days: number, micros: bigint): Uint
   return encodeInterval({ months, days, micros })
 }
 
+/** The interval whose parts are these sums. Fails where they are out of range. */
+export function summedInterval(months: bigint, days: bigint, micros: bigint, what: string): Uint8Array {
+  return checked({ months: Number(months), days: Number(days), micros }, () => what)
+}
+
 export const TRUNC_UNITS = [
   ...(['microsecond', 'millisecond', 'second', 'minute', 'hour', 'day', 'week', 'month', 'quarter', 'year'] as const),
   ...(['decade', 'century', 'millennium'] as const),

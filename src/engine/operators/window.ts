@@ -9,6 +9,7 @@
 import { readRow } from '../../../codegen/expr/plain.js'
 import type { WindowCode } from '../../../codegen/window.js'
 import { quote } from '../../base/errors.js'
+import { calledName } from '../../circuit/aggregates/index.js'
 import type { RowSchema } from '../../schema/schema.js'
 import { flatLayout } from '../../schema/schema.js'
 import { PositivePart } from '../../zset/positive.js'
@@ -125,7 +126,7 @@ export class WindowOperator extends BatchProducer implements Cuttable {
         const { columns } = this.input.kernels.layout.schema
         const row = readRow(stretch.rows, place).slice(0, columns.length)
         const { fn, name } = this.specs.plan.functions[f].spec
-        const operator = `window ${quote(name)}: ${fn}`
+        const operator = `window ${quote(name)}: ${calledName(fn)}`
         this.errors.add({ message, row, operator, columns: failureColumns(columns) }, BigInt(weight))
         return
       }

@@ -131,7 +131,7 @@ function linearPlan(spec: AggregateSpec, plan: Linear, columns: readonly Column[
     distinct: distinct ? new Preference(terms, [columns[0]]) : null,
     value: total => {
       if (total.count === 0) return empty
-      const value = plan.finish(total as LinearTotal, types, detail)
+      const value = plan.finish(total as LinearTotal, types, detail, name)
       return fn === 'sum' || fn === 'avg' ? checked(fn, args[0].type, name, value) : value
     },
   }
