@@ -59,10 +59,20 @@ export class RowError extends GnitzError {
 export class CompileError extends GnitzError {
   readonly frame: string | null
   readonly hint: string | null
-  constructor(problem: string, details: { frame?: string; hint?: string } = {}) {
+  constructor(
+    private readonly problem: string,
+    details: { frame?: string | null; hint?: string | null } = {},
+  ) {
     super('COMPILE', [problem, details.frame, details.hint && `hint: ${details.hint}`].filter(Boolean).join('\n'))
     this.frame = details.frame ?? null
     this.hint = details.hint ?? null
+  }
+
+  /** The same, met in `what`. Its stack is that of the first one, which shows the operator in the user's program. */
+  within(what: string): CompileError {
+    const named = new CompileError(`${what}: ${this.problem}`, this)
+    if (this.stack !== undefined) named.stack = this.stack.replace(this.message, () => named.message)
+    return named
   }
 }
 

@@ -123,15 +123,16 @@ const ROLLING: typeof WINDOWS = [
   ['rolling by lambda: expected an object of columns', { at, rows: 5, by: s }, () => g.count()],
 ]
 
-function message(build: (q: Loose) => unknown): string {
+function refusal(build: (q: Loose) => unknown): GnitzError {
   try {
     gnitz.view('v', build as never)
   } catch (thrown) {
-    if (thrown instanceof GnitzError) return thrown.message
+    if (thrown instanceof GnitzError) return thrown
     throw thrown
   }
-  return 'accepted'
+  throw new Error('the view was accepted')
 }
+const message = (build: (q: Loose) => unknown): string => refusal(build).message
 
 describe('wrong input', () => {
   test.each([...CASES, ...JOIN_ALL])('%s', (expected, build) => {
@@ -170,4 +171,12 @@ test('values are shown with their parts', () => {
   )
   expect(showWhole([1, 2n, null, Number, {}, 6])).toBe('[1, 2n, null, a function, {…}, …]')
   expect([showWhole({}), showWhole(new Map()), showWhole('x')]).toEqual(['{}', 'an object (Map)', 'the string "x"'])
+})
+
+test('errors of a view name it and show the place in the program', () => {
+  expect(message(q => q.from(t).filter((r: Row) => r.nope))).toMatch(/^view "v": filter lambda: /)
+  function misplaced(q: Loose) {
+    return q.from(t).top(0)
+  }
+  expect(refusal(misplaced).stack).toMatch(/^CompileError: view "v": top: .*\n(.*\n)*.*misplaced/)
 })

@@ -319,6 +319,11 @@ describe('bad input', () => {
     refused(q => q.from(t).window({}, { b: nthValue(r => r.n, 0) }), 'a row number from 1')
     refused(q => q.from(t).window({}, { b: 7 as never }), 'expected a window function or an aggregate', 'found 7')
     refused(q => q.from(t).window({}, { b: over(rank(), { rows: ['current', 'current'] }) }), 'rank has no frame')
+    const framed = over(count(), { rows: ['current', 'current'] })
+    refused(
+      q => q.from(t).window({}, { b: over(framed, { rows: ['unbounded', 'current'] }) }),
+      'view "refused": window "b": count: over: the function has a frame of its own already',
+    )
     refused(
       q => q.from(t).window({ orderBy: [{ by: r => r.n, nulls: 'no' as never }] }, { b: rank() }),
       "'first' or 'last'",

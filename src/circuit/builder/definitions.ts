@@ -93,7 +93,7 @@ export function view<R>(
     throw new CompileError(`view ${quote(name)}: expected a function q => q.from(…), found ${show(build)}`)
   }
   checkOptions(`view ${quote(name)}`, options, ['key', 'waterline'])
-  const query: unknown = build(ROOT)
+  const query: unknown = built(name, build)
   if (!(query instanceof Query)) refuseResult(name, query)
   const rel: Rel = query.rel
   const { columns } = rel.schema
@@ -107,6 +107,15 @@ export function view<R>(
   const definition: ViewDefinition = Object.freeze({ kind: 'view', schema, rel, key: Object.freeze([...key]), ...late })
   // The row type exists in types only.
   return definition as ViewDef<R>
+}
+
+/** What the callback returns. Operators do not know for which view they are, so their errors get its name here. */
+function built(name: string, build: (q: QueryRoot) => unknown): unknown {
+  try {
+    return build(ROOT)
+  } catch (error) {
+    throw error instanceof CompileError ? error.within(`view ${quote(name)}`) : error
+  }
 }
 
 function refuseResult(name: string, found: unknown): never {

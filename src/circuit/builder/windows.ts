@@ -200,7 +200,8 @@ export function over<R, T extends Scalar, Total extends boolean, const F extends
     throw new CompileError(`over: expected a window function or an aggregate, found ${showWhole(given)}`)
   }
   const own = isAggregate(given) ? ofAggregate(given) : given
-  const problem = frame === undefined ? 'over: expected a frame, found undefined' : own.problem
+  const twice = own.frame === undefined ? own.problem : 'over: the function has a frame of its own already'
+  const problem = frame === undefined ? 'over: expected a frame, found undefined' : twice
   return make(own.fn, { ...own, frame, problem })
 }
 
