@@ -486,6 +486,8 @@ export class Database extends Defining {
         rows += batch.length
       }
       this.epochs.step(rows)
+      // The step is over: following reads the catalog.
+      this.epochs.state = 'building'
       ledger.followChanges(changes)
       // Nobody is there who could be told of an error.
       this.epochs.notify()

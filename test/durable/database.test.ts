@@ -407,6 +407,34 @@ it('takes back what a full disk refuses, and goes on when there is room', async 
   ).toEqual([1n, 3n])
 })
 
+it('says that the disk is full where it refuses a definition, and takes back what came before', async () => {
+  const directory = new Directory()
+  const db = directory.open()
+  db.createView(totals)
+  await db.insert(orders, order(1, 10))
+  const seen: bigint[] = []
+  db.view(totals).subscribe(({ changes }) => seen.push(...changes.map(c => c.weight)))
+  directory.env.capacityBytes = directory.env.usedBytes
+  const definitions = [
+    () => db.createView(large),
+    () => db.dropView(totals),
+    () => db.alterTable(orders, { add: { paid: i64().nullable() } }),
+  ]
+  for (const define of definitions) {
+    const commit = Promise.resolve(db.insert(orders, { ...order(2, 20), note: 'x'.repeat(1 << 21) }))
+    expect(define).toThrow('disk is full')
+    await expect(commit).rejects.toThrow('disk is full')
+    expect(seen.splice(0)).toEqual([1n, -1n])
+  }
+  directory.env.capacityBytes = Number.POSITIVE_INFINITY
+  expect(db.createView(large).rows()).toEqual([])
+  const again = directory.reopen()
+  expect([again.view(totals).rows(), again.view(large).rows()]).toEqual([
+    [{ customer: 1n, orders: 1n, total: 10n }],
+    [],
+  ])
+})
+
 it('keeps state in shards when memory is short', async () => {
   const directory = new Directory()
   const db = directory.open({ memory: '64KiB' })
