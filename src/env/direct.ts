@@ -22,9 +22,23 @@ const { WebAssembly } = globalThis as unknown as {
 /** Pages of 64 KiB. Longer writes gain nothing. */
 const PAGES = 1
 
+/** Shared by all, since each such memory takes gigabytes of addresses. Null: there is none. */
+let memory: Uint8Array | null | undefined
+/** Whose bytes are in it. */
+let owner: DirectWriter | null = null
+
+function sharedMemory(): Uint8Array | null {
+  if (memory !== undefined) return memory
+  try {
+    memory = new Uint8Array(new WebAssembly.Memory({ initial: PAGES, maximum: PAGES }).buffer)
+  } catch {
+    memory = null
+  }
+  return memory
+}
+
 export class DirectWriter {
-  /** Its first `kept` bytes are those of the block at `keptAt`. */
-  private readonly memory = new Uint8Array(new WebAssembly.Memory({ initial: PAGES, maximum: PAGES }).buffer)
+  /** If it is the owner, the memory begins with so many bytes of the block at `keptAt`. */
   private kept = 0
   private keptAt = -1
 
@@ -32,15 +46,18 @@ export class DirectWriter {
     private fd: number | null,
     /** The same file, read through the cache. */
     private readonly readFd: number,
+    private readonly memory: Uint8Array,
   ) {}
 
   /** Null if there are no such writes to this file. */
   static of(path: string, readFd: number): DirectWriter | null {
     if (O_DIRECT === undefined || O_DSYNC === undefined) return null
+    const aligned = sharedMemory()
+    if (aligned === null) return null
     try {
       const fd = fs.openSync(path, O_RDWR | O_DIRECT | O_DSYNC)
       const [opened, known] = [fs.fstatSync(fd), fs.fstatSync(readFd)]
-      if (opened.ino === known.ino && opened.dev === known.dev) return new DirectWriter(fd, readFd)
+      if (opened.ino === known.ino && opened.dev === known.dev) return new DirectWriter(fd, readFd, aligned)
       fs.closeSync(fd)
     } catch {
       // Whatever it was: the file is written by other means.
@@ -61,7 +78,7 @@ export class DirectWriter {
     if (this.fd === null || length > memory.length || !this.load(first, at - first)) return false
     memory.set(bytes, at - first)
     memory.fill(0, end, length)
-    this.forget()
+    owner = null
     try {
       if (fs.writeSync(this.fd, memory, 0, length, first) !== length) return false
     } catch (error) {
@@ -75,7 +92,8 @@ export class DirectWriter {
 
   /** Gets the first bytes of a block. Returns whether there are so many. */
   private load(first: number, count: number): boolean {
-    if (count === 0 || (this.keptAt === first && this.kept === count)) return true
+    if (count === 0 || (owner === this && this.keptAt === first && this.kept === count)) return true
+    owner = null
     return fs.readSync(this.readFd, this.memory, 0, count, first) === count
   }
 
@@ -85,14 +103,16 @@ export class DirectWriter {
     this.memory.copyWithin(0, from, end)
     this.kept = end - from
     this.keptAt = first + from
+    owner = this
   }
 
   /** The file was written by other means. */
   forget(): void {
-    this.keptAt = -1
+    if (owner === this) owner = null
   }
 
   close(): void {
+    this.forget()
     if (this.fd !== null) fs.closeSync(this.fd)
     this.fd = null
   }

@@ -108,6 +108,20 @@ describe('files', () => {
     expect(Buffer.compare(fs.readFileSync(at('a')), expected)).toBe(0)
   })
 
+  it('writes through to many files in turn', () => {
+    const files = [0, 1, 2].map(n => env.open(at(`f${n}`), 'create'))
+    for (const file of files) file.write(new Uint8Array(8192), 0)
+    for (let k = 0; k < 60; k++) {
+      for (const [n, file] of files.entries()) file.writeThrough(bytes(`${n}${k % 10}`.repeat(40)), k * 80)
+    }
+    for (const [n, file] of files.entries()) {
+      file.close()
+      const found = fs.readFileSync(at(`f${n}`), 'latin1')
+      const expected = Array.from({ length: 60 }, (_, k) => `${n}${k % 10}`.repeat(40)).join('')
+      expect(found).toBe(expected.padEnd(8192, '\0'))
+    }
+  })
+
   it('writes through where the system has no such call, or too little of it', () => {
     const file = env.open(at('a'), 'create')
     const large = new Uint8Array(100_000).fill(7)
