@@ -434,6 +434,7 @@ export class Database extends Defining {
         return isIdle()
       },
       takeBack: (changes, lsns) => this.takeBack(changes, lsns),
+      listen: call => this.epochs.listen(call),
       replay: (lsn, parts) => this.epochs.replay(lsn, parts),
       setLsn: lsn => {
         this.epochs.currentLsn = lsn
@@ -497,7 +498,7 @@ export class Database extends Defining {
     }
   }
 
-  /** Internal: throws while a step runs, when rows are half way in: only a user's function in a lambda can see that. */
+  /** Internal: throws while rows are half way in. */
   mustBeReadable(): void {
     this.epochs.mustBeReadable()
   }

@@ -13,12 +13,13 @@ import type { TableEntry } from './registry.js'
 import type { Transaction } from './transaction.js'
 import type { History } from './transactions/history.js'
 
-type State = 'idle' | 'transaction' | 'epoch' | 'notifying' | 'building' | 'closed'
+type State = 'idle' | 'transaction' | 'epoch' | 'notifying' | 'listening' | 'building' | 'closed'
 
 const BUSY: Readonly<Record<Exclude<State, 'idle'>, string>> = {
   transaction: 'a transaction is running; use its tx object',
   epoch: 'the database is in the middle of a step',
   notifying: 'a subscriber is being called; it must not write: collect what to write and do it afterwards',
+  listening: 'a listener of events (onEvent) is being called; it must not call the database',
   building: 'a view is being created',
   closed: 'the database is closed',
 }
@@ -207,9 +208,21 @@ export class Epochs {
     return new UsageError(`${call}: ${this.durability?.storage.directory} was opened to be read only (readOnly)`)
   }
 
-  /** Internal: throws while a step runs, when rows are half way in: only a user's function in a lambda can see that. */
+  /** Internal: throws while rows are half way in, or to a shard: only functions of a user that are called then can see that. */
   mustBeReadable(): void {
-    if (this.state === 'epoch') throw new UsageError(`${BUSY.epoch}: nothing can be read now`)
+    const { state } = this
+    if (state === 'epoch' || state === 'listening') throw new UsageError(`${BUSY[state]}: nothing can be read now`)
+  }
+
+  /** Calls a listener of what goes on in the directory, which it is told in the middle of. */
+  listen(call: () => void): void {
+    const { state } = this
+    this.state = 'listening'
+    try {
+      call()
+    } finally {
+      this.state = state
+    }
   }
 
   /** An epoch of rows that are in the log already. */

@@ -64,7 +64,7 @@ export interface OpenDirectoryOptions extends OpenOptions {
   readonly readOnly?: boolean
   /** How files are read: mapped into memory, by plain reads, or as it works (the default). */
   readonly io?: ShardIo
-  /** Told of seals, flushes, compactions, checkpoints and recovery. It must not call the database. */
+  /** Told of seals, flushes, compactions, checkpoints and recovery. It must not call the database: that throws UsageError. */
   readonly onEvent?: (event: StorageEvent) => void
   /** Internal: files, clock and lock. */
   readonly env?: Env
@@ -174,10 +174,17 @@ class Opening {
       walBytes: this.limits.walBytes,
       retain,
       segmentBytes: segmentBytesOf(retain),
-      onEvent: options.onEvent,
+      onEvent: typeof options.onEvent === 'function' ? event => this.tell(event) : options.onEvent,
       replay: group => void this.groups.push(group),
       onRejected: (lsns, error) => this.durability?.onRejected(lsns, error),
     }
+  }
+
+  private tell(event: StorageEvent): void {
+    const call = () => this.options.onEvent?.(event)
+    const owner = this.durability?.owner
+    if (owner) owner.listen(call)
+    else call()
   }
 
   finish(storage: Storage): Database {

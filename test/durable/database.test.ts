@@ -14,6 +14,7 @@ import {
   linear,
   type OpenDirectoryOptions,
   open,
+  type StorageEvent,
   semigroup,
   string,
   sum,
@@ -25,6 +26,7 @@ import {
 import { staticKeys } from '../../src/storage/index.js'
 import { loadStorage } from '../../src/storage/open.js'
 import { shardFile } from '../../src/storage/types.js'
+import { expectError } from '../engine/support.js'
 import { newDatabaseTally, simulateDatabase } from '../sim/database.js'
 
 beforeAll(loadStorage)
@@ -452,6 +454,26 @@ it('keeps state in shards when memory is short', async () => {
   expect(db.view(totals).size).toBe(1000)
   await db.close()
   expect(directory.open().view(totals).get(8n)).toEqual({ customer: 8n, orders: 20n, total: 160n })
+})
+
+it('lets no listener of events write or read in the middle of a move', async () => {
+  const directory = new Directory()
+  const refusals: string[] = []
+  const told = new Set<string>()
+  const onEvent = ({ kind }: StorageEvent) => {
+    const calls = [() => db.insert(orders, order(1000, 1)), () => db.table(orders).rows(), () => db.close()]
+    for (const call of kind === 'recover' ? [] : calls) {
+      told.add(kind)
+      refusals.push(expectError(call, 'USAGE', 'a listener of events (onEvent) is being called').message)
+    }
+  }
+  const db = directory.open({ onEvent })
+  db.createView(totals)
+  await db.insert(orders, order(1, 10))
+  db.checkpoint()
+  expect([told.size, refusals.length % 3]).toEqual([2, 0])
+  await db.insert(orders, order(2, 20))
+  expect(directory.reopen().view(totals).rows()).toHaveLength(2)
 })
 
 it('survives simulated crashes', async () => {
