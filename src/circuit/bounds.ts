@@ -15,7 +15,7 @@
 import { quote } from '../base/errors.js'
 import { decodeInterval } from '../schema/interval.js'
 import type { RowSchema } from '../schema/schema.js'
-import { isFloat, TYPES, type TypeName } from '../schema/types.js'
+import { TYPES } from '../schema/types.js'
 import { usable } from './band.js'
 import { conjuncts } from './conditions.js'
 import { evaluate } from './eval.js'
@@ -28,7 +28,7 @@ import type { AggregateRel, GateRel, JoinRel, Rel, Relation, SessionRel, ViewDef
 import { Failure } from './scalar.js'
 import { stepJoin } from './steps.js'
 import { columnOf, detailed, exprKey, literal, replaceColumns, sameExpr } from './substitute.js'
-import { distancesOf, isAggregate } from './window.js'
+import { isWhole, windowReach } from './window-reach.js'
 
 /** `table`: what has the waterline, a table or a view. */
 export type Signal = { readonly kind: 'waterline'; readonly table: Relation; readonly column: number }
@@ -45,6 +45,8 @@ export type Bounds = readonly (Bound | null)[]
 export interface Limit {
   readonly column: number
   readonly bound: Bound
+  /** Of windows: but for so many rows of each partition, the last ones below it. */
+  readonly rows?: number
 }
 
 const known = new WeakMap<Rel, Bounds>()
@@ -165,40 +167,20 @@ function gateBounds({ input, key, op, threshold, schema }: GateRel): Bounds {
   })
 }
 
-/**
- * Where all frames reach so far from a row and no further, a changed row changes those around it, which read those around
- * themselves: how far back from a change that is, for rows that change and for rows that are read.
- */
-function windowReach({ order, functions }: WindowRel): { readonly changed: bigint; readonly needed: bigint } | null {
-  let [changed, read] = [0n, 0n]
-  const [by] = order
-  if (order.length !== 1 || by.expr.nullable || !isWhole(by.expr.type) || isFloat(by.expr.type)) return null
-  for (const spec of functions) {
-    const { frame } = spec
-    if (!isAggregate(spec) || frame.mode !== 'range' || frame.start === null || frame.end === null) return null
-    const [[a], [, b]] = [distancesOf(frame.start, by.expr.type), distancesOf(frame.end, by.expr.type)]
-    const [start, end] = by.descending ? [-b, -a] : [a, b]
-    changed = greater(changed, end)
-    read = greater(read, -start)
-  }
-  // A row that one function changes is read for all of them.
-  return { changed, needed: changed + read }
-}
-
-const greater = (a: bigint, b: bigint): bigint => (a > b ? a : b)
-
 function windowBounds(rel: WindowRel): Bounds {
   const bounds = keysOnly(rel, rel.partition)
-  const own = earlier(rel, windowReach(rel)?.changed ?? null)
+  const { changed } = windowReach(rel)
+  const own = changed === null || changed.rows > 0n ? null : earlier(rel, changed.range)
   return own === null ? bounds : bounds.map((bound, c) => (c === own.column ? (bound ?? own.bound) : bound))
 }
 
 /** What is known of the order of a window, so much earlier. */
-function earlier({ order, input }: WindowRel, by: bigint | null): Limit | null {
+function earlier({ order, input }: WindowRel, by: bigint): Limit | null {
   const expr = order[0]?.expr
-  if (by === null || expr?.kind !== 'column') return null
+  if (expr?.kind !== 'column') return null
   const distance = literal(expr.type, TYPES[expr.type].js === 'number' ? Number(by) : by)
-  const bound = through(detailed('function', 'subSaturated', [expr, distance], expr.type), [boundsOf(input), []])
+  const least = by === 0n ? expr : detailed('function', 'subSaturated', [expr, distance], expr.type)
+  const bound = through(least, [boundsOf(input), []])
   return bound === null ? null : { column: expr.index, bound }
 }
 
@@ -259,12 +241,6 @@ function isMonotone(expr: CallExpr): boolean {
     default:
       return false
   }
-}
-
-/** Whole and other numbers, dates and times of day and all. */
-const isWhole = (type: TypeName): boolean => {
-  const { js, shape } = TYPES[type]
-  return (js === 'number' || js === 'bigint') && shape === null && type !== 'time'
 }
 
 /** The last days of months would go where others are already. */
@@ -360,8 +336,14 @@ export function limitsOf(rel: Rel): Limit[] {
     }
     case 'window': {
       const partition = limitsIn(keysOnly(rel, rel.partition).slice(0, rel.input.schema.columns.length))
-      const needed = earlier(rel, windowReach(rel)?.needed ?? null)
-      return needed === null ? partition : [...partition, needed]
+      const { needed } = windowReach(rel)
+      const own = needed && earlier(rel, needed.range)
+      if (needed === null || own === null) return partition
+      if (needed.rows === 0n) return [...partition, own]
+      // Of a partition that is over nothing more is needed.
+      return partition.some(l => l.column === own.column)
+        ? partition
+        : [...partition, { ...own, rows: Number(needed.rows) }]
     }
     case 'aggregate':
       return limitsIn(boundsOf(rel))
@@ -371,6 +353,9 @@ export function limitsOf(rel: Rel): Limit[] {
       return []
   }
 }
+
+/** Whether some rows below the limits are needed, which only the operator that they are of can tell. */
+export const spareRows = (limits: readonly Limit[]): boolean => limits.some(l => l.rows !== undefined)
 
 /** Whether rows of a table or view that has a waterline, or changes with the clock, go into `rel`. */
 export function hasSignal(rel: Rel): boolean {

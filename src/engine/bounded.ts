@@ -46,6 +46,8 @@ export interface Cuttable {
 export interface Threshold {
   readonly column: number
   readonly least: Time
+  /** As of a limit. */
+  readonly rows?: number
 }
 
 /** Cuts off one operator's state when it is time. */
@@ -64,9 +66,9 @@ export class Cutter {
 
   /** REQUIRES: no step runs, and no transaction so far will be taken back. */
   run(): void {
-    const thresholds = this.limits.flatMap(({ column, value }): Threshold[] => {
+    const thresholds = this.limits.flatMap(({ column, value, rows }): Threshold[] => {
       const least = value()
-      return least === null ? [] : [{ column, least }]
+      return least === null ? [] : [{ column, least, rows }]
     })
     const text = thresholds.map(t => String(t.least)).join()
     if (thresholds.length === 0 || text === this.last) return
@@ -79,7 +81,10 @@ export class Cutter {
 /** How plans say it: `bounded: windowEnd >= windowStart(waterline(bids.at), 10, 0)`. */
 export function describeLimits(limits: readonly Limit[], { columns }: RowSchema): string[] {
   if (limits.length === 0) return []
-  const texts = limits.map(({ column, bound }) => `${columns[column].name} >= ${printBound(bound)}`)
+  const texts = limits.map(({ column, bound, rows }) => {
+    const spared = rows === undefined ? '' : `, or one of the last ${rows} rows before`
+    return `${columns[column].name} >= ${printBound(bound)}${spared}`
+  })
   return [`bounded: ${texts.join(' and ')}`]
 }
 

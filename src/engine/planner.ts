@@ -13,7 +13,7 @@ import { extremeCode, supportCode, topKCode } from '../../codegen/walk.js'
 import { windowCode } from '../../codegen/window.js'
 import { assert, GnitzError } from '../base/errors.js'
 import { AGGREGATES } from '../circuit/aggregates/index.js'
-import { limitsOf, type Signal, signalsOf } from '../circuit/bounds.js'
+import { limitsOf, type Signal, signalsOf, spareRows } from '../circuit/bounds.js'
 import { filterOf, mapOf } from '../circuit/nodes.js'
 import { printAggregate, printExpr, printNode, printWindowFunction } from '../circuit/print.js'
 import {
@@ -118,7 +118,11 @@ export class Planner extends Planning {
     key: readonly number[],
     order: readonly { index: number; descending: boolean }[] = [],
   ): ArrangeOperator {
-    const input = this.arrangementOf(rel.input, key, order, false, undefined, limitsOf(rel))
+    const limits = limitsOf(rel)
+    if (spareRows(limits)) {
+      return this.boundedArrangement(rel.input, arrangedLayout(rel.input.schema, key, order), false, limits, 'alone')
+    }
+    const input = this.arrangementOf(rel.input, key, order, false, undefined, limits)
     if (this.loops.of(rel.input) === null) this.warn(input, rel.input, `the input of ${printNode(rel)}`)
     return input
   }
@@ -265,9 +269,11 @@ export class Planner extends Planning {
     const input = this.keptInput(rel, partition, order)
     const code = windowCode<WindowWalk>(this.context, { kernels: input.kernels, schema: rel.schema, partition, order })
     const describe = () => rel.functions.map(printWindowFunction)
-    const specs = { plan, code, schema: rel.schema, view: this.context.unit, describe }
+    const limits = limitsOf(rel)
+    const cutsInput = spareRows(limits)
+    const specs = { plan, code, schema: rel.schema, view: this.context.unit, describe, cutsInput }
     const operator = new WindowOperator(input, specs)
-    this.bind(operator, limitsOf(rel), rel.schema)
+    this.bind(operator, limits, rel.schema)
     return this.add(operator)
   }
 

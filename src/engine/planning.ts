@@ -251,14 +251,17 @@ export abstract class Planning {
     layout: Layout,
     silent: boolean,
     limits: readonly Limit[],
-    /** By its reader, which may need the rows beside those that the limits spare. */
-    isCutByReader: boolean | 'neighbours' = false,
+    /** By its reader, which may need the rows beside those that the limits spare; `alone`: there is no other reader. */
+    isCutByReader: boolean | 'neighbours' | 'alone' = false,
   ): ArrangeOperator {
-    const bounds = limits.map(l => `${l.column}>=${boundKey(l.bound, table => this.catalog.numberOf(table))}`)
+    const bounds = limits.map(l => {
+      const rows = l.rows === undefined ? '' : ` or ${l.rows} rows`
+      return `${l.column}>=${boundKey(l.bound, table => this.catalog.numberOf(table))}${rows}`
+    })
     const { key: by, order } = layout
     const orderText = order.map(o => `${o.column.index}${o.descending}`)
     const key = [this.keyOf(rel), by.columns.join(), orderText.join(), silent, isCutByReader, ...bounds].join('|')
-    let operator = this.bounded.get(key)
+    let operator = isCutByReader === 'alone' ? undefined : this.bounded.get(key)
     if (operator === undefined) {
       const feeds = this.feedsOf(rel)
       operator = new ArrangeOperator(

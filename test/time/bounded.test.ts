@@ -2,13 +2,18 @@
 import { describe, expect, it } from 'vitest'
 import { SimulatedEnv } from '../../src/env/simulated.js'
 import {
+  arrayAgg,
   avg,
   count,
   type Database,
+  type FrameSpec,
+  firstValue,
   fn,
   i64,
   lag,
+  lead,
   max,
+  median,
   min,
   open,
   over,
@@ -111,6 +116,28 @@ const bounded: Record<string, ViewDef<unknown>> = {
         { partitionBy: b => ({ start: b.windowStart }), orderBy: [{ by: b => b.at }] },
         { place: rowNumber(), before: lag(b => b.price) },
       ),
+  ),
+  neighbours: view('neighbours', q =>
+    q.from(bids).window(
+      { partitionBy: b => ({ who: b.who }), orderBy: [{ by: b => b.at }] },
+      {
+        before: lag(b => b.price, { offset: 2 }),
+        after: lead(b => b.price),
+        around: over(
+          sum(b => b.price),
+          { rows: [{ preceding: 3 }, { following: 1 }] },
+        ),
+      },
+    ),
+  ),
+  lastRows: view('lastRows', q =>
+    q
+      .from(bids)
+      .rolling({ at: b => b.at, by: b => ({ who: b.who }), rows: 3 }, { mean: avg(b => b.price) })
+      // What comes out is behind the waterline, too.
+      .tumble(b => b.at, '5 seconds')
+      .groupBy(b => ({ end: b.windowEnd }))
+      .aggregate({ best: max(b => b.mean) }),
   ),
 }
 
@@ -245,6 +272,70 @@ describe('state behind waterlines', () => {
     }
   })
 
+  it.each(['asc', 'desc'])('is the last rows where frames are counted in rows, %s', direction => {
+    const db = open()
+    const columns = { at: i64(), who: u64(), price: i64() }
+    const sources = [table('timed', columns, { waterline: { column: 'at', lateness: 3n } }), table('plain', columns)]
+    const desc = direction === 'desc'
+    type Row = { at: bigint; who: bigint; price: bigint }
+    const price = (r: Row) => r.price
+    const last: FrameSpec = { rows: desc ? ['current', { following: 2 }] : [{ preceding: 2 }, 'current'] }
+    const near: FrameSpec = { range: desc ? ['current', { following: 4n }] : [{ preceding: 4n }, 'current'] }
+    const functions = {
+      lags: { before: lag(price, { offset: 2 }), first: over(firstValue(price), { rows: ['current', 'current'] }) },
+      leads: { next: lead(price), third: lead(price, { offset: 3 }), before: lag(price) },
+      frames: {
+        all: over(sum(price), { rows: [{ preceding: 2 }, { following: 2 }] }),
+        others: over(arrayAgg(price), { rows: [{ preceding: 1 }, { following: 2 }], exclude: 'group' }),
+        far: over(max(price), { rows: [{ following: 1 }, { following: 3 }] }),
+      },
+      mixed: {
+        rows: over(median(price), last),
+        range: over(count(), near),
+      },
+    }
+    const names = Object.keys(functions) as (keyof typeof functions)[]
+    const views = names.map(name =>
+      sources.map(source =>
+        db.createView(
+          view(`${name} of ${source.schema.name}`, q =>
+            q
+              .from(source)
+              .window(
+                { partitionBy: r => ({ who: r.who }), orderBy: [{ by: r => r.at, desc }] },
+                functions[name] as never,
+              ),
+          ),
+        ),
+      ),
+    )
+    for (const [cut] of views)
+      expect(cut.plan()).toMatch(/bounded: at >= .*waterline\(timed.at\).*, or one of the last [2-7] rows before/)
+    const pick = picker(5)
+    let rows: Row[] = []
+    for (let now = 10; now < 60; now++) {
+      const there = rows.filter(r => r.at >= now - 4)
+      const gone = there.filter(() => pick(4) === 0)
+      // Twice the same row now and then, and one that was not there.
+      const come = Array.from({ length: pick(4) }, () => {
+        return { at: BigInt(now - pick(4)), who: BigInt(pick(2)), price: BigInt(pick(3)) }
+      })
+      rows = [...rows, ...come]
+      for (const source of sources) {
+        db.transact(tx => {
+          tx.insert(source, come)
+          tx.delete(source, gone)
+        })
+      }
+      db.cutOff(true)
+      for (const [i, [cut, whole]] of views.entries())
+        expect(cut.entries(), `${names[i]} at ${now}`).toEqual(whole.entries())
+    }
+    expect(db.table(sources[0]).late.count).toBe(0)
+    const held = views.map(([cut]) => cut.stats().operators.find(o => o.operator === 'arrange')?.stateRows)
+    for (const count of held) expect(count).toBeLessThan(40)
+  })
+
   it('goes by itself, after a while', () => {
     const db = open()
     db.createTable(asks)
@@ -280,7 +371,10 @@ describe('state behind waterlines', () => {
     // A user may come, or get another name, at any time.
     expect(named.warnings.map(w => w.slice(0, 13))).toEqual(['the left side'])
     // Each view is told, also of what it shares with others.
-    for (const [name, ranked] of Object.entries({ row: rowNumber(), before: lag((b: { price: bigint }) => b.price) })) {
+    for (const [name, ranked] of Object.entries({
+      row: rowNumber(),
+      before: lag((b: { price: bigint }) => b.price, { ignoreNulls: true }),
+    })) {
       const over = {
         partitionBy: (b: { who: bigint }) => ({ who: b.who }),
         orderBy: [{ by: (b: { at: bigint }) => b.at }],

@@ -4,12 +4,17 @@ import { SimulatedEnv } from '../../src/env/simulated.js'
 import {
   CompileError,
   count,
+  cumeDist,
   type Database,
   fn,
   i64,
+  lag,
+  lead,
   open,
   type Query,
   type QueryRoot,
+  type RowType,
+  rowNumber,
   string,
   sum,
   table,
@@ -24,6 +29,7 @@ import { durableRunner } from '../durable/runner.js'
 beforeAll(loadStorage)
 
 const bids = table('bids', { at: timestamptz().lateness('5 seconds'), who: u64(), price: i64() })
+type Bid = RowType<typeof bids>
 const finals = view('finals', q =>
   q
     .from(bids)
@@ -65,6 +71,39 @@ describe('emitFinal', () => {
     expect(late.rows()).toEqual(v.rows())
     expect(v.plan()).toContain('gate end < addSaturated(windowStart(waterline(bids.at), 00:00:10, 00:00:00), 00:00:10)')
     expect(v.warnings).toEqual([])
+  })
+
+  it('gives rows of a window that looks back in time, but not of one whose rows may all change', () => {
+    const db = open()
+    const by = { orderBy: [{ by: (b: Bid) => b.at }] }
+    const v = db.createView(
+      view('numbered', q =>
+        q
+          .from(bids)
+          .window(by, { place: rowNumber(), total: sum(b => b.price), before: lag(b => b.price) })
+          .emitFinal(b => b.at),
+      ),
+    )
+    db.insert(bids, [bid(9, 1), bid(3, 2), bid(5, 3)])
+    // The waterline is at 4.
+    const finals = () => v.rows().map(({ place, total, before }) => [place, total, before])
+    expect(finals()).toEqual([[1n, 2n, null]])
+    db.insert(bids, [bid(4, 5), bid(12, 1)])
+    expect(finals()).toEqual([
+      [1n, 2n, null],
+      [2n, 7n, 2n],
+      [3n, 10n, 5n],
+    ])
+    for (const x of [cumeDist(), lead((b: Bid) => b.price)]) {
+      const never = () =>
+        view('never', q =>
+          q
+            .from(bids)
+            .window(by, { x })
+            .emitFinal(b => b.at),
+        )
+      expect(never).toThrow('column "at" may change for ever')
+    }
   })
 
   it('needs a column that follows from a waterline', () => {

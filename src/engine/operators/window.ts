@@ -22,6 +22,7 @@ import { BatchProducer, type Operator, type StateSize } from './operator.js'
 import { Assembly } from './window/assembly.js'
 import type { Outputs } from './window/outputs.js'
 import { Partition } from './window/partition.js'
+import { passedRows } from './window/passed.js'
 import type { WindowPlan } from './window/plan.js'
 import type { Section } from './window/section.js'
 import type { WindowWalk } from './window/stretch.js'
@@ -33,6 +34,8 @@ export interface WindowSpecs {
   readonly schema: RowSchema
   readonly view: string
   readonly describe: () => string[]
+  /** Nobody else reads the arrangement, and it is cut off together with what is kept beside it. */
+  readonly cutsInput: boolean
 }
 
 export class WindowOperator extends BatchProducer implements Cuttable {
@@ -155,11 +158,12 @@ export class WindowOperator extends BatchProducer implements Cuttable {
   }
 
   get rowCount(): number {
-    return this.state().rows
+    return this.state().rows + (this.specs.cutsInput ? this.input.rowCount : 0)
   }
 
   /** The partition's columns come first in what is kept beside the arrangement. */
   cut(thresholds: readonly Threshold[]): void {
+    if (this.specs.cutsInput) this.cutInput(thresholds)
     this.positive.rows.cut(rows => goneRows(rows, thresholds))
     const { columns } = this.input.kernels.layout.key
     for (const trace of this.assembly.traces) {
@@ -167,6 +171,20 @@ export class WindowOperator extends BatchProducer implements Cuttable {
       const own = thresholds.map(t => ({ ...t, column: key.columns[columns.indexOf(t.column)] }))
       trace.cut(rows => goneRows(rows, own))
     }
+  }
+
+  /** Rows of negative weight are not there: none is spared here, and none in what is kept of them. */
+  private cutInput(thresholds: readonly Threshold[]): void {
+    const { trace, kernels } = this.input
+    const [order] = kernels.layout.order
+    trace.cut(rows => {
+      const isGone = goneRows(
+        rows,
+        thresholds.filter(t => t.rows === undefined),
+      )
+      const isPassed = thresholds.filter(t => t.rows !== undefined).map(t => passedRows(kernels, rows, order, t))
+      return row => isGone(row) || isPassed.some(passed => passed[row] === 1)
+    })
   }
 
   /** What else there is, such as sums over runs, follows from the arrangement. */
