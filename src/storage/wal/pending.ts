@@ -75,15 +75,12 @@ export class Pending {
   taken(): void {
     if (this.opens) this.declared.clear()
     for (const tableId of this.declaring) this.declared.add(tableId)
-    this.lsns.length = 0
     this.empty()
   }
 
   /** The buffer will not be written. */
   discard(): void {
     this.time = Number.NaN
-    // Somebody may be told of those that are not written.
-    this.lsns = []
     this.empty()
   }
 
@@ -91,6 +88,8 @@ export class Pending {
     // Clearing an empty set makes a new table for it.
     if (this.declaring.size > 0) this.declaring.clear()
     this.buffer.clear()
+    // Another one, for somebody may be told of those that were not written.
+    this.lsns = []
   }
 
   private addParts(lsn: Lsn, parts: readonly WalPart[], before: number): void {
