@@ -75,7 +75,7 @@ describe('rows of every layout', () => {
           const sealed = bytes.slice()
           reseal(sealed, 0, bytes.length - 32)
           expect(sealed).toEqual(bytes)
-          buffer.markSynced(0)
+          buffer.contents(true)
           const view = new DataView(bytes.buffer, bytes.byteOffset)
           expect(parseHeader(view, 0)).toMatchObject({ lsn: 7n, tableId: 1, more: true, synced: true })
           const count = block.to - block.from

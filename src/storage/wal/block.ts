@@ -97,8 +97,10 @@ export class BlockBuffer {
   /** A heap over the place of a block's tail, so that strings are copied once. */
   private readonly tail = new Heap()
 
-  /** What is to be written. Valid until the next change. */
-  contents(): Uint8Array {
+  /** What is to be written; `synced`: its first block says SYNCED. Valid until the next change. REQUIRES: not empty. */
+  contents(synced = false): Uint8Array {
+    const flags = this.view.getUint32(28, true) & MORE
+    this.protect(0, synced ? flags | SYNCED : flags)
     return this.bytes.subarray(0, this.length)
   }
 
@@ -141,12 +143,6 @@ export class BlockBuffer {
     this.seal(at, { lsn, tableId: NOTE_TABLE, entryCount: 0, tailBytes, more })
   }
 
-  /** Sets SYNCED in the header at `at`, which so far has it not. */
-  markSynced(at: number): void {
-    this.view.setUint32(at + 28, (this.view.getUint32(at + 28, true) & FLAG_MASK) | SYNCED, true)
-    this.protect(at)
-  }
-
   private seal(at: number, header: Omit<BlockHeader, 'checksum' | 'synced'>): void {
     const { view } = this
     view.setBigUint64(at, header.lsn, true)
@@ -154,12 +150,14 @@ export class BlockBuffer {
     view.setUint32(at + 12, header.entryCount, true)
     view.setBigUint64(at + 16, xxh3At(view, at + HEADER_BYTES, this.length - at - HEADER_BYTES), true)
     view.setUint32(at + 24, header.tailBytes, true)
-    view.setUint32(at + 28, header.more ? MORE : 0, true)
-    this.protect(at)
+    const flags = header.more ? MORE : 0
+    // What the first block says is known when all is written.
+    if (at === 0) view.setUint32(28, flags, true)
+    else this.protect(at, flags)
   }
 
-  private protect(at: number): void {
-    const flags = this.view.getUint32(at + 28, true) & FLAG_MASK
+  private protect(at: number, flags: number): void {
+    this.view.setUint32(at + 28, flags, true)
     this.view.setUint32(at + 28, ((headerCheck(this.view, at) << 2) | flags) >>> 0, true)
   }
 

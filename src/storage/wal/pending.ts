@@ -67,8 +67,7 @@ export class Pending {
 
   /** What is to be written. `synced`: everything before it is durable. */
   contents(synced: boolean): Uint8Array {
-    if (synced) this.buffer.markSynced(0)
-    return this.buffer.contents()
+    return this.buffer.contents(synced)
   }
 
   /** The buffer was written: it is empty again. */
