@@ -145,6 +145,10 @@ class Run extends World {
 
   private async commits(prng: Prng): Promise<void> {
     for (let n = prng.pick([1, 1, 2, 5]); n > 0; n--) {
+      // A writer knows what is there: rows that were taken back are not taken away.
+      if (this.stale) await settled()
+      this.stale = false
+      if (this.env.crashed) return
       this.commit(prng)
       if (prng.chance(0.3)) await settled()
       if (this.env.crashed) return

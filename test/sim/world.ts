@@ -39,6 +39,8 @@ export class World {
   protected readonly shaky = new Set<TableModel>()
   /** Whether the disk or the faults have been such that a call may have failed with an IoError. */
   protected faulty = false
+  /** The log has refused transactions, of which the model hears a little later. */
+  protected stale = false
   /** The disk has lied, and then there was a power cut: anything may be lost, but not unnoticed. */
   private tainted = false
   /** Transactions that were written when the process was killed. */
@@ -57,6 +59,9 @@ export class World {
   protected options(): StorageOptions {
     return {
       ...optionsOf(this.plan, this.env, () => this.keyNumber),
+      onRejected: () => {
+        this.stale = true
+      },
       onEvent: ({ kind }) => {
         this.tally.events[kind] = (this.tally.events[kind] ?? 0) + 1
       },
