@@ -47,6 +47,8 @@ export interface Limit {
   readonly bound: Bound
   /** Of windows: but for so many rows of each partition, the last ones below it. */
   readonly rows?: number
+  /** And those before these become as many times the earliest of them. */
+  readonly counted?: boolean
 }
 
 const known = new WeakMap<Rel, Bounds>()
@@ -339,11 +341,12 @@ export function limitsOf(rel: Rel): Limit[] {
       const { needed } = windowReach(rel)
       const own = needed && earlier(rel, needed.range)
       if (needed === null || own === null) return partition
-      if (needed.rows === 0n) return [...partition, own]
+      const { rows, counted } = needed
+      if (rows === 0n && !counted) return [...partition, own]
       // Of a partition that is over nothing more is needed.
-      return partition.some(l => l.column === own.column)
-        ? partition
-        : [...partition, { ...own, rows: Number(needed.rows) }]
+      if (partition.some(l => l.column === own.column)) return partition
+      // What is read goes a row further, which must not be one that stands for many.
+      return [...partition, { ...own, rows: Number(rows) + (counted ? 1 : 0), counted }]
     }
     case 'aggregate':
       return limitsIn(boundsOf(rel))

@@ -24,6 +24,8 @@ interface Ends {
   readonly mode: Frame['mode']
   readonly start: bigint | null
   readonly end: bigint | null
+  /** Of what lies further back than `end` it is enough to know the earliest row and how many there are. */
+  readonly counted: boolean
 }
 
 /**
@@ -32,28 +34,42 @@ interface Ends {
  */
 export function windowReach({ order, functions }: WindowRel): {
   readonly changed: Reach | null
-  readonly needed: Reach | null
+  /** `counted`: and of each partition the earliest row, and how many there are. */
+  readonly needed: (Reach & { readonly counted: boolean }) | null
 } {
   const ends = order.length === 0 ? [EVERYTHING] : functions.map(spec => endsOf(spec, order[0]))
   const changed = furthest(ends.map(({ mode, end }) => ({ mode, distance: end })))
-  const read = furthest(ends.map(({ mode, start }) => ({ mode, distance: start && -start })))
+  const read = furthest(ends.map(({ mode, start, end, counted }) => ({ mode, distance: back(counted ? end : start) })))
   // What lies so many rows before a row is at any time, and so is what lies some time before that.
   if (changed === null || read === null || (changed.rows > 0n && read.range > 0n)) return { changed, needed: null }
-  return { changed, needed: { range: changed.range + read.range, rows: changed.rows + read.rows } }
+  const counted = ends.some(e => e.counted)
+  // Of rows before that the number is not known any more, but none of them changes.
+  if (counted && (changed.rows > 0n || changed.range > 0n)) return { changed, needed: null }
+  return { changed, needed: { range: changed.range + read.range, rows: changed.rows + read.rows, counted } }
 }
 
-const EVERYTHING: Ends = { mode: 'rows', start: null, end: null }
+const back = (distance: bigint | null): bigint | null => distance && -distance
+
+const EVERYTHING: Ends = { mode: 'rows', start: null, end: null, counted: false }
 /** Of the rows before it, and perhaps its peers. */
 const BEFORE: readonly WindowFn[] = ['rowNumber', 'rank', 'denseRank']
 
 function endsOf(spec: WindowSpec, { expr, descending }: WindowOrder): Ends {
   const { mode, start, end } = forwards(spec, expr.type)
-  if (!descending) return { mode, start, end }
-  return { mode, start: end && -end, end: start && -start }
+  const ends = descending ? { mode, start: back(end), end: back(start) } : { mode, start, end }
+  return { ...ends, counted: ends.start === null && ends.end !== null && isCounted(spec, descending) }
+}
+
+function isCounted({ fn, arg, aggregate, ignoreNulls, frame }: WindowSpec, descending: boolean): boolean {
+  if (fn === 'rowNumber' || fn === 'rank') return true
+  if (frame.exclude !== 'none') return false
+  return (
+    (fn === 'count' && arg === null && aggregate === undefined) || (fn === 'firstValue' && !ignoreNulls && !descending)
+  )
 }
 
 /** In the direction of the order. */
-function forwards({ fn, n, ignoreNulls, frame }: WindowSpec, type: TypeName): Ends {
+function forwards({ fn, n, ignoreNulls, frame }: WindowSpec, type: TypeName): Omit<Ends, 'counted'> {
   if (isRank(fn)) return BEFORE.includes(fn) ? { ...EVERYTHING, end: 0n } : EVERYTHING
   if (isOffset(fn)) {
     const distance = ignoreNulls ? null : BigInt(n)

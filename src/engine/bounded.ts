@@ -48,6 +48,7 @@ export interface Threshold {
   readonly least: Time
   /** As of a limit. */
   readonly rows?: number
+  readonly counted?: boolean
 }
 
 /** Cuts off one operator's state when it is time. */
@@ -66,9 +67,9 @@ export class Cutter {
 
   /** REQUIRES: no step runs, and no transaction so far will be taken back. */
   run(): void {
-    const thresholds = this.limits.flatMap(({ column, value, rows }): Threshold[] => {
+    const thresholds = this.limits.flatMap(({ column, value, rows, counted }): Threshold[] => {
       const least = value()
-      return least === null ? [] : [{ column, least, rows }]
+      return least === null ? [] : [{ column, least, rows, counted }]
     })
     const text = thresholds.map(t => String(t.least)).join()
     if (thresholds.length === 0 || text === this.last) return
@@ -81,9 +82,10 @@ export class Cutter {
 /** How plans say it: `bounded: windowEnd >= windowStart(waterline(bids.at), 10, 0)`. */
 export function describeLimits(limits: readonly Limit[], { columns }: RowSchema): string[] {
   if (limits.length === 0) return []
-  const texts = limits.map(({ column, bound, rows }) => {
-    const spared = rows === undefined ? '' : `, or one of the last ${rows} rows before`
-    return `${columns[column].name} >= ${printBound(bound)}${spared}`
+  const texts = limits.map(({ column, bound, rows, counted }) => {
+    const spared =
+      rows === undefined ? '' : rows === 1 ? ', or the last row before' : `, or one of the last ${rows} rows before`
+    return `${columns[column].name} >= ${printBound(bound)}${spared}${counted === true ? ' (others are counted)' : ''}`
   })
   return [`bounded: ${texts.join(' and ')}`]
 }

@@ -255,7 +255,7 @@ export abstract class Planning {
     isCutByReader: boolean | 'neighbours' | 'alone' = false,
   ): ArrangeOperator {
     const bounds = limits.map(l => {
-      const rows = l.rows === undefined ? '' : ` or ${l.rows} rows`
+      const rows = l.rows === undefined ? '' : ` or ${l.rows} rows${l.counted === true ? ', counted' : ''}`
       return `${l.column}>=${boundKey(l.bound, table => this.catalog.numberOf(table))}${rows}`
     })
     const { key: by, order } = layout

@@ -229,30 +229,43 @@ export class Trace {
   }
 
   /**
-   * Drops rows for good: `select` is given all rows as one consolidated run and tells which. What lies in shards is
-   * cancelled by its negation. REQUIRES: nobody reads the trace; no row of those will be inserted again.
+   * Drops rows for good: `select` is given all rows as one consolidated run and tells which. REQUIRES: nobody reads the
+   * trace; no row of those will be inserted again.
    */
   cut(select: (rows: Batch) => (row: number) => boolean): void {
+    this.reweigh(rows => {
+      const isGone = select(rows)
+      return row => (isGone(row) ? 0n : rows.weights[row])
+    })
+  }
+
+  /** The same with new weights for all rows, 0 for those that go. Of what lies in shards the difference is inserted. */
+  reweigh(select: (rows: Batch) => (row: number) => bigint): void {
     const all = this.compact()
     if (all === null) return
-    const isGone = select(all)
+    const weightOf = select(all)
     const inMemory = (this.cold?.rowCount ?? 0) === 0
     const out = new Batch(this.kernels.layout)
+    let isSame = true
     for (let row = 0; row < all.length; row++) {
-      if (isGone(row) === inMemory) continue
+      const weight = weightOf(row)
+      if (weight !== all.weights[row]) isSame = false
+      const put = inMemory ? weight : weight - all.weights[row]
+      if (put === 0n) continue
       out.reserve(1)
-      this.kernels.copyRow(all, row, out, out.length++)
+      this.kernels.copyRow(all, row, out, out.length)
+      out.weights[out.length++] = put
     }
     out.order = 'consolidated'
     if (inMemory) {
-      if (out.length === all.length) return
+      if (isSame) return
+      this.bound = Math.max(this.bound, largestWeight(out))
       fit(out)
       out.buildFences()
       this.runs = out.length > 0 ? [out] : []
       this.merges = []
       this.visible = null
     } else if (out.length > 0) {
-      for (let row = 0; row < out.length; row++) out.weights[row] = -out.weights[row]
       this.prepare(out)
       this.insert(out, true)
     }

@@ -22,9 +22,9 @@ import { BatchProducer, type Operator, type StateSize } from './operator.js'
 import { Assembly } from './window/assembly.js'
 import type { Outputs } from './window/outputs.js'
 import { Partition } from './window/partition.js'
-import { passedRows } from './window/passed.js'
 import type { WindowPlan } from './window/plan.js'
 import type { Section } from './window/section.js'
+import { sparing } from './window/sparing.js'
 import type { WindowWalk } from './window/stretch.js'
 
 export interface WindowSpecs {
@@ -177,13 +177,14 @@ export class WindowOperator extends BatchProducer implements Cuttable {
   private cutInput(thresholds: readonly Threshold[]): void {
     const { trace, kernels } = this.input
     const [order] = kernels.layout.order
-    trace.cut(rows => {
+    trace.reweigh(rows => {
       const isGone = goneRows(
         rows,
         thresholds.filter(t => t.rows === undefined),
       )
-      const isPassed = thresholds.filter(t => t.rows !== undefined).map(t => passedRows(kernels, rows, order, t))
-      return row => isGone(row) || isPassed.some(passed => passed[row] === 1)
+      const tail = thresholds.find(t => t.rows !== undefined)
+      const weights = tail === undefined ? rows.weights : sparing(kernels, rows, order, tail)
+      return row => (isGone(row) ? 0n : weights[row])
     })
   }
 
