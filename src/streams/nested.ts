@@ -53,9 +53,9 @@ export function iterate<T>(
   options: IterateOptions = {},
 ): Stream<T> {
   const inner = new NestedCircuit(circuit)
-  const { until, result } = build(inner)
+  const { until, result } = build(inner) ?? {}
   inner.mustOwn(result)
-  if (until.circuit !== inner) throw new UsageError('iterate: expected a condition of the nested circuit')
+  if (until?.circuit !== inner) throw new UsageError('iterate: expected a condition of the nested circuit')
   return circuit.derive(() => {
     run(inner, () => until.holds(), options.limit ?? DEFAULT_LIMIT)
     return result.value

@@ -28,6 +28,7 @@ interface Node {
 export class Circuit {
   private readonly nodes: Node[] = []
   private ticks = 0
+  private isTicking = false
 
   /** Ticks so far. */
   get time(): number {
@@ -73,15 +74,26 @@ export class Circuit {
 
   /** One tick. What an operator throws leaves the circuit in the middle of it, of no more use. */
   step(): void {
-    for (const node of this.nodes) node.tick()
-    for (const node of this.nodes) node.tock?.()
-    this.ticks++
+    this.mustRest('step')
+    this.isTicking = true
+    try {
+      for (const node of this.nodes) node.tick()
+      for (const node of this.nodes) node.tock?.()
+      this.ticks++
+    } finally {
+      this.isTicking = false
+    }
   }
 
   /** Begins anew: as if nothing had happened. */
   reset(): void {
+    this.mustRest('reset')
     this.ticks = 0
     for (const node of this.nodes) node.reset()
+  }
+
+  private mustRest(call: string): void {
+    if (this.isTicking) throw new UsageError(`${call}: a function of the circuit called it in the middle of a tick`)
   }
 
   /** Internal: for operators. */
@@ -98,6 +110,7 @@ export class Circuit {
 
   /** Internal: throws UsageError on a stream of another circuit, nested ones included. */
   mustOwn(stream: Stream<unknown>): void {
+    if (!(stream instanceof Stream)) throw new UsageError(`expected a stream, found ${show(stream)}`)
     if (stream.circuit !== this) {
       throw new UsageError('expected a stream of this circuit, found one of another: a nested circuit must import it')
     }

@@ -276,6 +276,21 @@ describe('streams of Z-sets', () => {
   })
 })
 
+it('refuses what is no stream, and ticks within a tick', () => {
+  const circuit = new Circuit()
+  const ones = circuit.generator(() => 1)
+  expect(() => iterate(circuit, () => undefined as never)).toThrow('expected a stream, found undefined')
+  expect(() => iterate(circuit, inner => ({ result: inner.generator(() => 1) }) as never)).toThrow(
+    'expected a condition',
+  )
+  expect(() => ones.apply2(5 as never, Math.max)).toThrow('expected a stream, found 5')
+  for (const call of ['step', 'reset'] as const) {
+    const own = new Circuit()
+    own.generator(() => 1).inspect(() => own[call]())
+    expect(() => own.step()).toThrow(`${call}: a function of the circuit called it in the middle of a tick`)
+  }
+})
+
 it('weights need not be integers', () => {
   const ways = new Relations<readonly [string, string], number>(minPlus)
   const roads = ways.of([

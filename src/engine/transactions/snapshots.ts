@@ -108,7 +108,7 @@ export class Snapshots {
   }
 
   private reach(): string {
-    if (this.log === null) return 'there is no log'
+    if (this.log === null) return 'there is no log, or it is not read (in memory, readOnly)'
     const { lsn, time } = this.log.start
     return `the log goes back to ${lsn}${time === null ? '' : `, of ${formatTimestamp(time)}Z`}`
   }
