@@ -421,7 +421,7 @@ export class Database extends Defining {
     if (this.durability?.storage.failure === null) this.writeProgress()
     this.epochs.state = 'closed'
     this.ticker?.stop()
-    if (this.durability !== null) this.closing = this.durability.close()
+    if (this.durability !== null) this.closing = this.durability.close().finally(() => this.named?.end())
     return this.closing
   }
 

@@ -176,6 +176,29 @@ it('lets subscribers acknowledge, write, and fail', async () => {
   ).toThrow('needs a database in a directory')
 })
 
+it('tells nothing once the database is closed, and the rest afterwards', async () => {
+  const directory = new Directory()
+  let db = directory.open()
+  db.createView(totals)
+  const seen: bigint[] = []
+  const waiting: (() => void)[] = []
+  const slow = ({ lsn }: { readonly lsn: bigint }) => {
+    seen.push(lsn)
+    return new Promise<void>(resolve => waiting.push(resolve))
+  }
+  db.view(totals).subscribe(slow, { name: 'board' })
+  for (const id of [1, 2]) await db.insert(sales, { id, shop: 1, amount: 5 })
+  const { lsn } = db
+  await db.close()
+  waiting[0]()
+  await settle()
+  expect(seen).toHaveLength(1)
+  db = directory.open()
+  db.view(totals).subscribe(slow, { name: 'board' })
+  expect(seen.slice(1)).toEqual([lsn])
+  await db.close()
+})
+
 it('tells nothing of what the log refuses', async () => {
   const directory = new Directory()
   let db = directory.open()

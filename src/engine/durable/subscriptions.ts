@@ -196,6 +196,11 @@ export class Subscriptions {
     this.host.write()
   }
 
+  /** The database is closed: what nobody has heard of yet is heard of when they subscribe again. */
+  end(): void {
+    for (const { live } of this.known.values()) live?.end()
+  }
+
   private remove(known: Known): void {
     known.live?.end()
     known.release()
