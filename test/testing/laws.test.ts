@@ -177,8 +177,9 @@ describe('reproductions', () => {
     }
   })
 
-  it('run the laws again', () => {
+  it('run the laws again, and compile in strict programs although functions have no types', () => {
     const [test] = fc.sample(caseArb(), { numRuns: 1, seed: 6 })
+    expect(printCase(test, 7)).toMatch(/^\/\/ @ts-nocheck/)
     checkLaws(naive, test, 7)
     expect(LAWS.length).toBeGreaterThan(4)
   })
