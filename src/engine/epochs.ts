@@ -212,6 +212,8 @@ export class Epochs {
   mustBeReadable(): void {
     const { state } = this
     if (state === 'epoch' || state === 'listening') throw new UsageError(`${BUSY[state]}: nothing can be read now`)
+    // One in memory can still be read.
+    if (state === 'closed' && this.durability?.isClosed === true) throw new UsageError(BUSY.closed)
   }
 
   /** Calls a listener of what goes on in the directory, which it is told in the middle of. */

@@ -476,6 +476,16 @@ it('lets no listener of events write or read in the middle of a move', async () 
   expect(directory.reopen().view(totals).rows()).toHaveLength(2)
 })
 
+it('says that it is closed, whatever is read', async () => {
+  const directory = new Directory()
+  const db = directory.open()
+  const view = db.createView(totals)
+  await db.insert(orders, order(1, 10))
+  await db.close()
+  const reads = [() => view.rows(), () => [...db.table(orders).range({})], () => view.get(1n), () => db.snapshot()]
+  for (const read of reads) expectError(read, 'USAGE', 'the database is closed')
+})
+
 it('survives simulated crashes', async () => {
   const tally = newDatabaseTally()
   for (let seed = 900_000; seed < 900_006; seed++) await simulateDatabase(seed, tally)

@@ -53,6 +53,8 @@ export class Durability implements StateKeeper {
   /** Transactions are not logged: they come from the log, or are taken back. */
   silent = false
   owner: Owner | null = null
+  /** Its files are closed: nothing can be read any more. */
+  isClosed = false
   private changes: Change[] = []
   /** Logged transactions that are not acknowledged yet. */
   private readonly open = new Map<bigint, readonly Change[]>()
@@ -253,6 +255,7 @@ export class Durability implements StateKeeper {
       if (this.isBehind && !this.storage.isReadOnly) this.checkpoint()
     } finally {
       await this.storage.close({ checkpoint: false })
+      this.isClosed = true
     }
   }
 }
