@@ -36,7 +36,7 @@ export async function inserts(quick) {
     const sums = Object.fromEntries(Object.entries(batched).map(([name, spent]) => [name, sum(spent)]))
     figures.push(figure(`batch inserts, ${how}`, batches * BATCH, 'rows/s', sums))
     const turns = quick ? 5 : 25
-    const each = durable ? 100 : 5000
+    const each = durable ? 400 : 5000
     const single = await grow(durable, turns, each, (store, from, to) => {
       const rows = rowsOf(from, to)
       return seconds(async () => {
