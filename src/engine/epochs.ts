@@ -217,11 +217,11 @@ export class Epochs {
   }
 
   /** Calls a listener of what goes on in the directory, which it is told in the middle of. */
-  listen(call: () => void): void {
+  listen(call: () => unknown): unknown {
     const { state } = this
     this.state = 'listening'
     try {
-      call()
+      return call()
     } finally {
       this.state = state
     }

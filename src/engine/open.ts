@@ -180,11 +180,10 @@ class Opening {
     }
   }
 
-  private tell(event: StorageEvent): void {
+  private tell(event: StorageEvent): unknown {
     const call = () => this.options.onEvent?.(event)
     const owner = this.durability?.owner
-    if (owner) owner.listen(call)
-    else call()
+    return owner ? owner.listen(call) : call()
   }
 
   finish(storage: Storage): Database {

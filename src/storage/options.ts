@@ -69,8 +69,8 @@ export interface StorageOptions {
   readonly replay?: (group: WalGroup) => void
   /** Hears of transactions of `append` that are not in the log after all, before the next one is logged. */
   readonly onRejected?: (lsns: readonly Lsn[], error: Error) => void
-  /** Told what happens. It must not call the storage; what it throws is dropped. */
-  readonly onEvent?: (event: StorageEvent) => void
+  /** Told what happens. It must not call the storage; what it throws, or its promise is rejected with, is dropped. */
+  readonly onEvent?: (event: StorageEvent) => unknown
 }
 
 export interface TableOptions {
@@ -186,7 +186,8 @@ export function oneOf(name: string, value: string, allowed: readonly string[]): 
 /** Tells a listener. An error of its own must not leave the storage half-way through something. */
 export function notify({ onEvent }: StorageOptions, event: StorageEvent): void {
   try {
-    onEvent?.(event)
+    const result: unknown = onEvent?.(event)
+    if (result instanceof Promise) result.catch(() => {})
   } catch {
     // Documented: it is the listener's business.
   }

@@ -243,6 +243,38 @@ it('neither makes nor drops what the log refuses to write down', async () => {
   await db.close()
 })
 
+it('does not end the process for what a handler of errors, or an async listener of events, throws', async () => {
+  const unhandled: unknown[] = []
+  const hear = (error: unknown) => unhandled.push(error)
+  process.on('unhandledRejection', hear)
+  try {
+    const directory = new Directory()
+    const db = directory.open({ onEvent: async () => Promise.reject(new Error('event')) })
+    db.createView(totals)
+    const error = new Error('first')
+    const fails = { name: 'fails', onError: () => raise(new Error('second')) }
+    const rejects = { name: 'rejects', onError: async () => raise(new Error('third')) }
+    const subscriber = ({ reset }: { reset: boolean }) => (reset ? undefined : raise(error))
+    for (const options of [fails, rejects]) db.view(totals).subscribe(subscriber, options)
+    await db.insert(sales, { id: 1, shop: 1, amount: 10 })
+    db.checkpoint()
+    await settle()
+    await new Promise(resolve => setTimeout(resolve, 5))
+    expect(db.subscriptions.map(({ attached, failure }) => [attached, failure])).toEqual([
+      [false, error],
+      [false, error],
+    ])
+    await db.insert(sales, { id: 2, shop: 1, amount: 10 })
+    expect(unhandled).toEqual([])
+  } finally {
+    process.off('unhandledRejection', hear)
+  }
+})
+
+function raise(error: Error): never {
+  throw error
+}
+
 it('waits for the promise of an async subscriber, whose rejection is like a throw', async () => {
   const directory = new Directory()
   const db = directory.open()

@@ -33,7 +33,7 @@ export interface Owner {
   /** Takes back transactions that were committed: an epoch that adds their negation. */
   takeBack(changes: readonly Change[], lsns: readonly bigint[]): void
   /** Calls a listener of events, which may not call the database. */
-  listen(call: () => void): void
+  listen(call: () => unknown): unknown
   /** Can an epoch be run, or state be moved? */
   readonly isIdle: boolean
 }

@@ -37,7 +37,7 @@ export interface NamedOptions {
   readonly manual?: boolean
   /**
    * Told what the subscriber threw, or its promise was rejected with; it is subscribed no more then, and
-   * `db.subscriptions` says why.
+   * `db.subscriptions` says why. What it throws itself is not told to anybody.
    */
   readonly onError?: (error: unknown) => void
 }
@@ -378,7 +378,7 @@ class Live {
 
   private fail(error: unknown): void {
     this.end(error)
-    this.options.onError?.(error)
+    quietly(() => this.options.onError?.(error))
   }
 
   private tell({ lsn, changes }: Changes<unknown>, from: bigint, reset: boolean): void {
@@ -410,6 +410,16 @@ class Live {
     this.ended = true
     this.queue = []
     this.stop(failure)
+  }
+}
+
+/** Calls what nobody waits for. What it throws is its own business; `db.subscriptions` says what came first. */
+function quietly(call: () => unknown): void {
+  try {
+    const result = call()
+    if (isPromise(result)) result.then(undefined, () => {})
+  } catch {
+    // Nobody would hear of it.
   }
 }
 
