@@ -498,6 +498,11 @@ export class Database extends Defining {
     }
   }
 
+  /** Internal: throws once the database is closed. */
+  mustBeOpen(call: string): void {
+    this.epochs.mustBeOpen(call)
+  }
+
   /** Internal: throws while rows are half way in. */
   mustBeReadable(): void {
     this.epochs.mustBeReadable()

@@ -208,6 +208,11 @@ export class Epochs {
     return new UsageError(`${call}: ${this.durability?.storage.directory} was opened to be read only (readOnly)`)
   }
 
+  /** Internal: throws if there will be no change any more. */
+  mustBeOpen(call: string): void {
+    if (this.state === 'closed') throw new UsageError(`${call}: ${BUSY.closed}`)
+  }
+
   /** Internal: throws while rows are half way in, or to a shard: only functions of a user that are called then can see that. */
   mustBeReadable(): void {
     const { state } = this

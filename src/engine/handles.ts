@@ -122,6 +122,7 @@ abstract class Relation<R, Key = KeyInput, Bound = KeyInput> {
   ): () => void {
     checkSubscribe(options)
     this.check()
+    this.database.mustBeOpen('subscribe')
     if ('name' in options) {
       const end = this.database.subscribeAs(this as never, subscriber as never, options)
       this.followed()
@@ -264,6 +265,7 @@ export class TableHandle<R, I = R, K = AnyKey> extends Relation<R, TableKey<K>, 
     options: SubscribeOptions | NamedOptions = {},
   ): () => void {
     checkSubscribe(options)
+    this.database.mustBeOpen('subscribe')
     const isPlain = !('name' in options) && options.initial !== true
     if (this.definition.stream && isPlain && !this.dropped) return this.reader.subscribe(subscriber as Subscriber<R>)
     return super.subscribe(subscriber as Subscriber<R>, options as SubscribeOptions)

@@ -126,6 +126,15 @@ describe('rows', () => {
     for (const x of NO_ROWS) expectRefused(db, () => db.insert(t, x as never), 'ROW')
   })
 
+  it('that have to be iterated over are refused, also where every column may be left out', () => {
+    const optional = table('optional', { id: i64().primaryKey().default(1), s: string().nullable() })
+    const db = open()
+    db.createTable(optional)
+    for (const rows of [new Set([{ id: 2 }]), [{ id: 2 }].values()]) {
+      expectRefused(db, () => db.insert(optional, rows as never), 'ROW', 'Array.from makes an array')
+    }
+  })
+
   it('with unknown or missing columns are refused, by name', () => {
     const db = open()
     db.createTable(t)

@@ -179,6 +179,10 @@ describe('definitions', () => {
     db.close()
     db.close()
     const uses = [() => db.insert(t, []), () => db.transact(() => {}), () => db.createView(b), () => db.dropView(a)]
+    uses.push(
+      () => v.subscribe(() => {}) as never,
+      () => db.table(t).subscribe(() => {}) as never,
+    )
     for (const use of uses) expectRefused(db, use, 'USAGE', 'closed')
     expect(v.rows()).toHaveLength(5)
   })

@@ -50,6 +50,10 @@ export function encodeRows(target: PendingTable, rows: unknown, into: Batch, wei
     into.length = target.encode(rows, into, weight)
     return
   }
+  if (typeof rows === 'object' && Symbol.iterator in rows) {
+    const hint = 'Array.from makes an array of what can be iterated'
+    throw new RowError(target.name, null, null, `expected a row or an array of rows, found ${show(rows)}; ${hint}`)
+  }
   const { single } = target
   single[0] = rows
   into.reserve(1)
