@@ -265,9 +265,11 @@ export class TableHandle<R, I = R, K = AnyKey> extends Relation<R, TableKey<K>, 
     options: SubscribeOptions | NamedOptions = {},
   ): () => void {
     checkSubscribe(options)
-    this.database.mustBeOpen('subscribe')
     const isPlain = !('name' in options) && options.initial !== true
-    if (this.definition.stream && isPlain && !this.dropped) return this.reader.subscribe(subscriber as Subscriber<R>)
+    if (this.definition.stream && isPlain && !this.dropped) {
+      this.database.mustBeOpen('subscribe')
+      return this.reader.subscribe(subscriber as Subscriber<R>)
+    }
     return super.subscribe(subscriber as Subscriber<R>, options as SubscribeOptions)
   }
 

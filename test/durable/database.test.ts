@@ -385,7 +385,8 @@ describe('a directory', () => {
   })
 })
 
-it('takes back what a full disk refuses, and goes on when there is room', async () => {
+/** A database with one order, and the weights that a subscriber of its view hears, on a disk that is full from now on. */
+async function fullDisk() {
   const directory = new Directory()
   const db = directory.open()
   db.createView(totals)
@@ -393,6 +394,11 @@ it('takes back what a full disk refuses, and goes on when there is room', async 
   const seen: bigint[] = []
   db.view(totals).subscribe(({ changes }) => seen.push(...changes.map(c => c.weight)))
   directory.env.capacityBytes = directory.env.usedBytes
+  return { directory, db, seen }
+}
+
+it('takes back what a full disk refuses, and goes on when there is room', async () => {
+  const { directory, db, seen } = await fullDisk()
   const commit = db.insert(orders, { ...order(2, 20), note: 'x'.repeat(1 << 22) })
   expect(db.view(totals).rows()).toHaveLength(2)
   await expect(commit).rejects.toThrow('disk is full')
@@ -410,13 +416,7 @@ it('takes back what a full disk refuses, and goes on when there is room', async 
 })
 
 it('says that the disk is full where it refuses a definition, and takes back what came before', async () => {
-  const directory = new Directory()
-  const db = directory.open()
-  db.createView(totals)
-  await db.insert(orders, order(1, 10))
-  const seen: bigint[] = []
-  db.view(totals).subscribe(({ changes }) => seen.push(...changes.map(c => c.weight)))
-  directory.env.capacityBytes = directory.env.usedBytes
+  const { directory, db, seen } = await fullDisk()
   const definitions = [
     () => db.createView(large),
     () => db.dropView(totals),
