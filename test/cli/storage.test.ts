@@ -423,6 +423,6 @@ it('ends quietly when nobody reads on', async () => {
   const { out, err } = await new Promise<{ out: string; err: string }>(resolve => {
     execFile('/bin/sh', ['-c', line], { cwd: project }, (_, out, err) => resolve({ out, err }))
   })
-  expect(out.split('\n')).toHaveLength(2)
   expect(err).toBe('')
+  expect(out.split('\n')).toHaveLength(2)
 }, 60_000)
