@@ -293,3 +293,28 @@ it('a recursion that goes on for ever fails its view, also where nothing of it i
   ].map(row => ({ table: e, row, weight: 1n }))
   replay([n.view('v', none)], [rows])
 })
+
+it.each([
+  ['string', 'a name that does not fit into a key'],
+  ['array(i64?)', Uint8Array.of(0)],
+] as const)('a window cut off behind a waterline goes by its time where it is partitioned by %s', (type, key) => {
+  const columns = [
+    ['at', 'i64', false],
+    ['key', type, false],
+  ] as const
+  const t = n.table('t', columns, [], [{ column: 0, lateness: 3n }])
+  const source = n.source(t)
+  const [at, partition] = [0, 1].map(c => n.column(t.schema, c))
+  const frame = { mode: 'rows', start: -2, end: -1, exclude: 'ties' } as const
+  const parts = { fn: 'lastValue', arg: at, fallback: null, n: 0, ignoreNulls: false, frame } as const
+  const views = [true, false].map(descending => {
+    const order = [{ expr: at, descending, nullsFirst: descending }]
+    return n.view(`v${descending}`, n.window(source, [partition], order, [['last', parts]]))
+  })
+  const change = (at: bigint, weight: bigint) => ({ table: t, row: [at, key], weight })
+  replay(views, [
+    [change(0n, 2n), change(9n, 1n)],
+    [change(8n, 1n), change(7n, 1n), change(0n, -1n)],
+    [change(9n, -1n), change(12n, 1n)],
+  ])
+})

@@ -176,14 +176,13 @@ export class WindowOperator extends BatchProducer implements Cuttable {
   /** Rows of negative weight are not there: none is spared here, and none in what is kept of them. */
   private cutInput(thresholds: readonly Threshold[]): void {
     const { trace, kernels } = this.input
-    const [order] = kernels.layout.order
     trace.reweigh(rows => {
       const isGone = goneRows(
         rows,
         thresholds.filter(t => t.rows === undefined),
       )
       const tail = thresholds.find(t => t.rows !== undefined)
-      const weights = tail === undefined ? rows.weights : sparing(kernels, rows, order, tail)
+      const weights = tail === undefined ? rows.weights : sparing(kernels, rows, tail)
       return row => (isGone(row) ? 0n : weights[row])
     })
   }

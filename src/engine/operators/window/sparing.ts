@@ -1,5 +1,4 @@
 /** Rows of windows that no row still to come will reach, where what is reached is counted in rows. */
-import type { Layout } from '../../../schema/schema.js'
 import type { Batch } from '../../../zset/batch.js'
 import type { Kernels } from '../../../zset/kernels.js'
 import { type Threshold, timeReader } from '../../bounded.js'
@@ -7,16 +6,16 @@ import { type Threshold, timeReader } from '../../bounded.js'
 /**
  * The weights of rows when those with a time below `least` go, but for the last ones of each partition that are there,
  * `rows` of them. If they are `counted`, the earliest stays with the weight of all that go. REQUIRES: consolidated rows of an
- * arrangement whose order begins with the time.
+ * arrangement whose order, after the key, begins with the column of the threshold.
  */
 export function sparing(
   kernels: Kernels,
   batch: Batch,
-  { column, descending }: Layout['order'][number],
-  { least, rows = 0, counted = false }: Threshold,
+  { column, least, rows = 0, counted = false }: Threshold,
 ): BigInt64Array {
   const weights = batch.weights.slice(0, batch.length)
-  const timeAt = timeReader(batch, column)
+  const timeAt = timeReader(batch, batch.layout.schema.columns[column])
+  const descending = batch.layout.order.some(o => o.column.index === column && o.descending)
   // From the latest rows of a partition to the earliest.
   const step = descending ? 1 : -1
   const begin = descending ? 0 : batch.length - 1
