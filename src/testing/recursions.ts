@@ -8,21 +8,11 @@ import { recursiveOf, variableOf, variableSource } from '../circuit/recursion/pr
 import type { Rel } from '../circuit/rel.js'
 import type { ColumnSpec, RowSchema } from '../schema/schema.js'
 import { arrayOf } from '../schema/types.js'
-import type { Choices } from './choices.js'
 import * as n from './nodes.js'
 import { canonical, samples } from './samples.js'
-
-/** What is needed of the generator of circuits. */
-export interface Surroundings {
-  readonly choices: Choices
-  /** A relation of at most so many operators on a path. */
-  relation(depth: number): Rel
-  expression(type: ColumnSpec['type'], ...columns: readonly (readonly ColumnExpr[])[]): Expr
-}
+import { columnsOf, type Surroundings } from './surroundings.js'
 
 const LIMITS = [12, 12, 12, 3, 1]
-const columnsOf = (rel: Rel, input: 0 | 1 = 0, nullable = false): ColumnExpr[] =>
-  rel.schema.columns.map(c => n.column(rel.schema, c.index, input, nullable))
 
 /** One of the relations of a random program. */
 export function recursion(c: Surroundings, depth: number): Rel {
