@@ -8,8 +8,9 @@ import type { Batch } from '../src/zset/batch.js'
 import { compareGerman } from '../src/zset/strings.js'
 import { $compareCells } from '../templates/compare.js'
 import { $agree, $isFree, tally, turned, unique, violating } from '../templates/constraints.js'
-import { $below, $bucketOf, $equal, $lowerBound, $search } from '../templates/seek.js'
+import { $bucketOf, $lowerBound, $search } from '../templates/seek.js'
 import { kernelsOf } from './kernels.js'
+import { keyStatics } from './keys.js'
 import { rowProgram } from './rows.js'
 import { external } from './specialise/types.js'
 import { type CodeContext, make, SourceList } from './steps.js'
@@ -88,7 +89,7 @@ export class GroupCode {
     return {
       $words: layout.key.words,
       $nullWords: layout.schema.nullWords,
-      $equal,
+      $equal: keyStatics(layout).$equal,
       $isFree,
       $nullable: nullsAreFree ? columns.filter(c => c.nullable) : [],
       $agreeWithin: external(this.agree(this.delta), 'agreeWithin'),
@@ -99,7 +100,7 @@ export class GroupCode {
     const key = [keyOf(this.delta), keyOf(run), exact]
     return make<Tally>(this.context, this.sources, 'tally', tally, key, () => ({
       ...this.base,
-      $below,
+      ...keyStatics(this.delta.layout, run.layout),
       $lowerBound,
       $search,
       $bucketOf,

@@ -8,14 +8,7 @@ import type { Batch } from '../src/zset/batch.js'
 import type { Kernels, NodeList } from '../src/zset/kernels.js'
 import { compareGerman, copyString } from '../src/zset/strings.js'
 import { absorb } from '../templates/absorb.js'
-import {
-  $compareColumns,
-  $compareKeys,
-  $comparePayload,
-  compareGroups,
-  comparePayload,
-  compareRows,
-} from '../templates/compare.js'
+import { $compareColumns, $comparePayload, compareGroups, comparePayload, compareRows } from '../templates/compare.js'
 import { consolidate } from '../templates/consolidate.js'
 import { $copyRow, $moveRows, copyRow } from '../templates/copy.js'
 import { lookup } from '../templates/lookup.js'
@@ -24,10 +17,11 @@ import { mergeAll } from '../templates/mergeall.js'
 import { $isSecond, $laneOf, $take, mergeFour } from '../templates/mergefour.js'
 import { compareNode } from '../templates/node.js'
 import { decodePacked, encodePacked } from '../templates/packed.js'
-import { $below, $bucketOf, $equal, $lowerBound, $search, seek } from '../templates/seek.js'
+import { $below, $bucketOf, $lowerBound, $search, seek } from '../templates/seek.js'
 import { findNodes, insertNodes, scanNodes } from '../templates/skiplist.js'
 import { $before, tournament } from '../templates/tournament.js'
 import { build, type Mode, type Statics, type Unit } from './build.js'
+import { keyStatics } from './keys.js'
 import { nodeStatics, nodeStride } from './nodes.js'
 import { packedStatics, packedStride } from './packed.js'
 import { external, type Template } from './specialise/types.js'
@@ -88,14 +82,12 @@ function makeKernels(layout: Layout, mode: Mode, sums: Sums): CompiledKernels {
     $words: layout.key.words,
     // The order has a column once, also one that is in the key twice.
     $prefix: layout.key.kind === 'hash' ? layout.order.slice(0, new Set(layout.key.columns).size) : [],
-    $compareKeys,
+    ...keyStatics(layout),
     $comparePayload,
     $inlined: isShort(layout),
     $compareColumns,
     $copyRow,
     $moveRows,
-    $below,
-    $equal,
     $lowerBound,
     $search,
     $bucketOf,
@@ -147,7 +139,8 @@ function makeKernels(layout: Layout, mode: Mode, sums: Sums): CompiledKernels {
   lazily('mergeFour', mergeFour)
   lazily('tournament', tournament)
   lazily('absorb', absorb)
-  lazily('seek', seek)
+  // Keys to be looked for may be beyond those that a row can have.
+  lazily('seek', seek, () => ({ ...common, $below }))
   lazily('lookup', lookup)
   const packed = packedStatics(layout)
   lazily('encodePacked', encodePacked, packed)

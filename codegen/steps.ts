@@ -25,10 +25,11 @@ import { $copyRow } from '../templates/copy.js'
 import { pairsStore, scanStore } from '../templates/linear.js'
 import { probe } from '../templates/probe.js'
 import { probeIntervals, probePoints } from '../templates/range.js'
-import { $below, $bucketOf, $equal, $lowerBound, $notAbove, $search } from '../templates/seek.js'
+import { $below, $bucketOf, $lowerBound, $notAbove, $search } from '../templates/seek.js'
 import { $multiply } from '../templates/weights.js'
 import { build, type Mode, type Statics } from './build.js'
 import { readRow } from './expr/plain.js'
+import { areLow, keyStatics } from './keys.js'
 import { type RowProgram, rowProgram } from './rows.js'
 import { external, type Macro, type Template } from './specialise/types.js'
 
@@ -218,19 +219,19 @@ export function storeCode(context: CodeContext, pipeline: PipelineSpec, out: Lay
 
 /**
  * The search of a join, which is one for both directions, and for all joins with keys of one kind. REQUIRES: the keys
- * have the same columns' types, in the same order.
+ * have the same columns' types and may be NULL alike, in the same order.
  */
-export function joinCode<F>(mode: Mode, { key }: Layout) {
+export function joinCode<F>(mode: Mode, layout: Layout) {
+  const { key } = layout
   const sources = new SourceList()
   const context = {
     mode,
     unit: 'join',
-    provenance: [`search of all joins by keys of ${key.words * 64} bits, ${key.kind}`],
+    provenance: [`search of all joins by keys of ${areLow(layout) ? 32 : key.words * 64} bits, ${key.kind}`],
   }
-  const fn = make<F>(context, sources, 'probe', probe, [key.words, key.kind], () => ({
+  const fn = make<F>(context, sources, 'probe', probe, [key.words, key.kind, areLow(layout)], () => ({
     $words: key.words,
-    $below,
-    $equal,
+    ...keyStatics(layout),
     $lowerBound,
     $search,
     $bucketOf,

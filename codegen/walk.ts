@@ -6,7 +6,7 @@ import { hashLanes } from '../src/zset/slots.js'
 import { compareGerman } from '../src/zset/strings.js'
 import { $compareCells, $compareColumns, $comparePayload } from '../templates/compare.js'
 import { $findSlot, $isNull, $reach, reachedExtremes, reachedGroups } from '../templates/groups.js'
-import { $below, $equal, $lowerBound, $notAbove } from '../templates/seek.js'
+import { $lowerBound } from '../templates/seek.js'
 import { support } from '../templates/support.js'
 import {
   $advance,
@@ -23,6 +23,7 @@ import {
 } from '../templates/walk.js'
 import { rowProjector } from './decode.js'
 import { type CompiledKernels, isShort } from './kernels.js'
+import { keyStatics } from './keys.js'
 import { external } from './specialise/types.js'
 import { type CodeContext, confirmColumns, make, SourceList } from './steps.js'
 
@@ -31,6 +32,7 @@ export function walkStatics(kernels: CompiledKernels, backwards: boolean) {
   const { layout } = kernels
   const compareGroups = (a: Batch, i: number, b: Batch, j: number) => kernels.compareGroups(a, i, b, j)
   const hashed = layout.key.kind === 'hash'
+  const { $below, $equal, $notAbove } = keyStatics(layout)
   return {
     layout,
     words: layout.key.words,
@@ -128,7 +130,9 @@ export function topKCode<Reached, Rank>(context: CodeContext, kernels: CompiledK
   const emit = (run: Batch, row: number, out: Batch, change: number): void => {
     out.reserve(1)
     project(run, row, out, out.length)
-    out.weights[out.length] = BigInt(change)
+    // Two lanes, because making a BigInt of a number costs more than all the rest.
+    out.weights32[out.length * 2] = change
+    out.weights32[out.length * 2 + 1] = Math.floor(change / 4294967296)
     out.length++
   }
   return {

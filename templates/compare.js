@@ -16,6 +16,14 @@ export function $compareKeys($words, a, i, b, j) {
   return 0
 }
 
+/** The same of keys that fit into one lane. */
+export function $compareLow($words, a, i, b, j) {
+  const x = a.keys32[i * 2]
+  const y = b.keys32[j * 2]
+  if (x !== y) return x < y ? -1 : 1
+  return 0
+}
+
 /** Orders two rows of equal key by the listed columns: `$order` is (part of) the layout's order. */
 export function $compareColumns($layout, $order, $compareStrings, a, i, b, j) {
   for (const $o of $order) {

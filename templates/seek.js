@@ -38,6 +38,19 @@ export function $equal($words, run, r, k3, k2, k1, k0) {
   )
 }
 
+/** The same of keys that fit into one lane. */
+export function $belowLow($words, run, r, k3, k2, k1, k0) {
+  return run.keys32[r * 2] < k0
+}
+
+export function $notAboveLow($words, run, r, k3, k2, k1, k0) {
+  return run.keys32[r * 2] <= k0
+}
+
+export function $equalLow($words, run, r, k3, k2, k1, k0) {
+  return run.keys32[r * 2] === k0
+}
+
 /**
  * The first row at or after `from` whose key is not below the given one; `run.length` if there is none. A long run has
  * fences: the key of every 64th row, side by side, so that the search touches few cache lines. Gallops from `from`,

@@ -229,7 +229,7 @@ export function rank($w, walk, batches, delta, p, oldPlaces, limit, out) {
   }
   let oldLeft = oldPlaces
   let newLeft = limit
-  while (n > 0 && (oldLeft > 0 || newLeft > 0)) {
+  while (n > 0) {
     const run = runs[n - 1]
     const row = at[n - 1]
     const first = $w.take($w, walk, runs, at, n, delta)
@@ -243,6 +243,7 @@ export function rank($w, walk, batches, delta, p, oldPlaces, limit, out) {
       walk.row = row
     }
     if (after !== before) $w.emit(run, row, out, after - before)
+    if (oldLeft === 0 && newLeft === 0) break
     const left = $w.advance($w, runs, at, first, n, delta, p, k3, k2, k1, k0)
     n = left
   }

@@ -145,6 +145,15 @@ describe('probing: pairs of equal keys', () => {
       left: arrangedLayout(schemaOf('l', 'a:u8'), []),
       right: arrangedLayout(schemaOf('r', 'b:bytes'), []),
     },
+    // Keys of one lane.
+    {
+      left: arrangedLayout(schemaOf('l', 'a:i32', 'x:i8'), [0]),
+      right: arrangedLayout(schemaOf('r', 'y:i8?', 'b:i32'), [1]),
+    },
+    {
+      left: arrangedLayout(schemaOf('l', 'a:i32?', 'x:i8'), [0]),
+      right: arrangedLayout(schemaOf('r', 'y:i8?', 'b:i32?'), [1]),
+    },
   ]
   const codes = new Map(MODES.map(mode => [mode, sides.map(s => joinCode<Probe>(mode, s.left))] as const))
 
