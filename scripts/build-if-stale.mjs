@@ -1,12 +1,17 @@
-/** Builds if a source is newer than what was built from it, so that `npm start` runs what is there, and starts at once. */
+/**
+ * Builds if a source is newer than what was built from it, so that `npm start` runs what is there, and starts at once.
+ * One process at a time: what another one has half written would be run by whoever did not wait.
+ */
 import { spawnSync } from 'node:child_process'
-import { readdirSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 /** What the build writes last. */
 const LAST = 'dist/codegen/specialise/parsed.js'
+const LOCK = join(root, 'dist/building')
+const WAIT_MS = 200
 
 const changed = path => statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs ?? 0
 
@@ -18,7 +23,39 @@ function isStale() {
   return [...inputs, 'tsconfig.json'].some(path => changed(path) > built)
 }
 
+/** Does the process still run that builds? A lock that cannot be read is being given up. */
+function isHeld() {
+  try {
+    process.kill(Number(readFileSync(LOCK, 'utf8')), 0)
+    return true
+  } catch (error) {
+    return error.code === 'EPERM'
+  }
+}
+
+function lock() {
+  mkdirSync(join(root, 'dist'), { recursive: true })
+  for (;;) {
+    try {
+      writeFileSync(LOCK, String(process.pid), { flag: 'wx' })
+      return
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error
+    }
+    if (isHeld()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAIT_MS)
+    else rmSync(LOCK, { force: true })
+  }
+}
+
 if (isStale()) {
-  const { status } = spawnSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
-  process.exitCode = status ?? 1
+  lock()
+  try {
+    // Another process may have built what this one waited for.
+    if (isStale()) {
+      const { status } = spawnSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
+      process.exitCode = status ?? 1
+    }
+  } finally {
+    rmSync(LOCK, { force: true })
+  }
 }
