@@ -130,6 +130,19 @@ describe('a migration that fails at its end', () => {
     works(db)
   })
 
+  it('leaves those as they were who follow the tables', () => {
+    const db = fill(open())
+    const seen: unknown[] = []
+    db.table(orders).subscribe(({ changes }) => seen.push(...changes))
+    expect(() => db.migrate(alone)).toThrow(ConstraintError)
+    const order = { id: 4n, customer: 1n, amount: 40n }
+    using before = db.snapshot()
+    db.insert(orders, order)
+    expect(seen).toStrictEqual([{ row: order, weight: 1n }])
+    expect(before.rows(orders)).toHaveLength(3)
+    expect(db.snapshot().rows(orders)).toContainEqual(order)
+  })
+
   it('leaves nothing behind in a directory, where it can be made after all', async () => {
     const env = new SimulatedEnv({ seed: 5 })
     const options: OpenDirectoryOptions = { env, checkpointMs: Number.POSITIVE_INFINITY }

@@ -159,7 +159,7 @@ export class Alteration {
       registry.remove(entry)
       Object.assign(entry, before, { unclaimed })
       registry.add(entry)
-      definitions.refollow(entry, operator, handle.relation)
+      definitions.refollow(entry, operator, face.reader as never)
     })
     this.endings.push(() => definitions.history.forget(face.reader as never))
   }
