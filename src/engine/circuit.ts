@@ -60,8 +60,6 @@ export interface CircuitHost {
   waterlineOf(signal: Signal): WaterlineOperator
   /** Tells relations apart, in this process and later ones. */
   numberOf(relation: Relation): number
-  /** Where operators' state lasts; null if it does not. */
-  readonly state: StateKeeper | null
 }
 
 export interface StateKeeper {
@@ -82,6 +80,8 @@ export class Circuit {
   constructor(
     readonly mode: Mode,
     private readonly host: CircuitHost,
+    /** Where operators' state lasts; null if it does not. */
+    private readonly state: StateKeeper | null,
   ) {}
 
   contextOf({ kind, schema }: Relation): CodeContext {
@@ -102,7 +102,7 @@ export class Circuit {
   private tableOf(definition: TableDefinition, key: readonly number[], old: SourceOperator | null) {
     const { schema, stream } = definition
     const store = this.storeOf(schema, key, this.contextOf(definition))
-    const layout = this.host.state === null ? flatLayout(schema) : store.layout
+    const layout = this.state === null ? flatLayout(schema) : store.layout
     const state: TableState = { name: schema.name, store: stream ? null : store, layout }
     const operator = old ?? new SourceOperator(state.name, state.store, layout)
     const reader = stream ? NOTHING : this.readerOf(store, operator, key)
@@ -159,7 +159,7 @@ export class Circuit {
   /** New operators go on from the state that they find, or see what is there as if it had just come in. */
   private catchUp(operators: readonly Operator[], progress: Progress | undefined): void {
     if (this.heir?.(operators) === true) return
-    const { state } = this.host
+    const { state } = this
     if (state?.bind(operators) === true) return
     backfill(this.scheduler, operators, (done, total) => {
       state?.relieve()
@@ -306,7 +306,7 @@ export class Circuit {
       }
     }
     this.scheduler.remove(operators)
-    this.host.state?.release(operators)
+    this.state?.release(operators)
   }
 }
 

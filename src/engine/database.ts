@@ -477,7 +477,7 @@ export class Database extends Defining {
   private takeBack(changes: readonly Change[], lsns: readonly bigint[]): void {
     const { ledger } = this
     const { state } = this.epochs
-    const { screens } = this.definitions
+    const { screens } = this.definitions.registry
     if (ledger === null) return
     try {
       let rows = 0

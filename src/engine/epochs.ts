@@ -8,8 +8,9 @@ import type { Batch } from '../zset/batch.js'
 import { Commit } from './commit.js'
 import type { Definitions } from './definitions.js'
 import type { Durability } from './durable/durability.js'
+import type { Followers } from './followers.js'
 import type { Late } from './late.js'
-import type { TableEntry } from './registry.js'
+import type { Registry, TableEntry } from './registry.js'
 import type { Transaction } from './transaction.js'
 import type { History } from './transactions/history.js'
 
@@ -28,6 +29,8 @@ export class Epochs {
   state: State = 'idle'
   currentLsn = 0n
   readonly isReadOnly: boolean
+  private readonly registry: Registry
+  private readonly followers: Followers
   /** Some subscriber is to be called after the running epoch. */
   private captured = false
   /** Tables and views that kept late rows of the running transaction out, and those whose late rows somebody is to be told of. */
@@ -44,6 +47,8 @@ export class Epochs {
     /** Null in memory. */
     private readonly durability: Durability | null,
   ) {
+    this.registry = definitions.registry
+    this.followers = definitions.followers
     this.isReadOnly = durability?.storage.isReadOnly === true
   }
 
@@ -137,7 +142,7 @@ export class Epochs {
       circuit.scheduler.run(rows, this, lsn)
       this.currentLsn = lsn
       if (rules.active.length > 0) rules.end(true)
-      for (const gate of this.definitions.screens) {
+      for (const gate of this.registry.screens) {
         if (durability?.silent === true) gate.forget()
         else if (gate.hasDropped) this.screened.push(gate)
       }
@@ -147,7 +152,7 @@ export class Epochs {
       this.endScreening(null)
       this.captured = false
       this.history.discard()
-      for (const follower of this.definitions.followers) follower.discard()
+      for (const follower of this.followers.all) follower.discard()
       throw error
     } finally {
       durability?.afterEpoch(rows)
@@ -170,7 +175,7 @@ export class Epochs {
   }
 
   private capture(lsn: bigint): void {
-    const { followers } = this.definitions
+    const followers = this.followers.all
     for (let f = 0; f < followers.length; f++) {
       const follower = followers[f]
       if (follower.relation.isFollowed && follower.capture(lsn)) this.captured = true
@@ -184,7 +189,7 @@ export class Epochs {
     this.captured = false
     this.state = 'notifying'
     const failures: unknown[] = []
-    for (const follower of this.definitions.followers) follower.deliver(failures)
+    for (const follower of this.followers.all) follower.deliver(failures)
     for (const gate of this.belated.splice(0)) gate.late.deliver(failures)
     if (failures.length === 0) return null
     const [cause] = failures

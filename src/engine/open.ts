@@ -256,7 +256,7 @@ function replay(
     if (defines) run()
     queue.add(group)
     // What a view drops for being late depends on what came in earlier transactions.
-    if (!defines && !queue.isFull && definitions.screens.length === 0) continue
+    if (!defines && !queue.isFull && definitions.registry.screens.length === 0) continue
     run()
     if (defines) ledger.follow()
   }

@@ -1,11 +1,13 @@
 /**
- * The tables and views of a database by name and by definition.
+ * The tables and views of a database: by name, by definition and by number, and which of them read which.
  *
  * What a durable database finds in its directory is *unclaimed* at first: the program has not named it yet. The program's
  * own definition object, when it turns up, is compared with the stored one and stands for the same table or view from
  * then on.
  */
-import { quote, show, UsageError } from '../base/errors.js'
+import { GnitzError, quote, show, UsageError } from '../base/errors.js'
+import type { Signal } from '../circuit/bounds.js'
+import { nodesOf } from '../circuit/nodes.js'
 import { planOf } from '../circuit/optimise.js'
 import type {
   ConstraintDefinition,
@@ -19,10 +21,13 @@ import type { Layout } from '../schema/schema.js'
 import type { Tree } from '../storage/tree.js'
 import type { Batch } from '../zset/batch.js'
 import { mustAgree } from './alter/difference.js'
+import type { CircuitHost } from './circuit.js'
 import type { TableRules } from './constraints/table-rules.js'
 import { TableHandle, ViewHandle } from './handles.js'
 import type { IndexHandle } from './indexes/handle.js'
 import type { LateChanges, LateGate } from './late.js'
+import type { Producer } from './operators/operator.js'
+import type { WaterlineOperator } from './operators/waterline.js'
 import { planKey } from './relkey.js'
 import type { PendingTable } from './transactions/pending.js'
 
@@ -90,9 +95,13 @@ export interface ConstraintEntry {
 /** What can be made and dropped. */
 export type Defined = Entry | IndexEntry | ConstraintEntry
 
-export class Registry {
+export class Registry implements CircuitHost {
   private readonly byDefinition = new Map<Relation, Entry>()
   private readonly byName = new Map<string, Entry>()
+  /** Numbers of relations, also of those that are being made. */
+  private readonly numbers = new WeakMap<Relation, number>()
+  private lastNumber = 0
+  private listedScreens: readonly LateChanges[] | null = null
 
   all(): Entry[] {
     return [...this.byName.values()]
@@ -101,11 +110,73 @@ export class Registry {
   add(entry: Entry): void {
     this.byDefinition.set(entry.definition, entry)
     this.byName.set(entry.name, entry)
+    this.listedScreens = null
   }
 
   remove(entry: Entry): void {
     for (const [definition, other] of this.byDefinition) if (other === entry) this.byDefinition.delete(definition)
     if (this.byName.get(entry.name) === entry) this.byName.delete(entry.name)
+    this.listedScreens = null
+  }
+
+  /** Gives a relation a number: that which it has in the directory, or the next one. */
+  numbered(definition: Relation, id = this.lastNumber + 1): number {
+    this.lastNumber = Math.max(this.lastNumber, id)
+    this.numbers.set(definition, id)
+    return id
+  }
+
+  /** The number of a relation that is there, or that is being made. */
+  numberOf(relation: Relation): number {
+    const id = this.known(relation)?.id ?? this.numbers.get(relation) ?? this.find(relation)?.id
+    if (id === undefined) throw new GnitzError('INTERNAL', `relation ${quote(relation.schema.name)} has no number`)
+    return id
+  }
+
+  producerOf(relation: Relation): Producer {
+    const found = this.find(relation)
+    if (found === undefined) throw new GnitzError('INTERNAL', `relation ${quote(relation.schema.name)} is not there`)
+    return producerOf(found)
+  }
+
+  waterlineOf({ table, column }: Signal): WaterlineOperator {
+    const found = this.find(table)?.gate?.waterlines.find(w => w.column === column)
+    if (found === undefined)
+      throw new GnitzError('INTERNAL', `${table.kind} ${quote(table.schema.name)} has no such waterline`)
+    return found
+  }
+
+  /** Of views whose changes may be late. */
+  get screens(): readonly LateChanges[] {
+    this.listedScreens ??= this.all().flatMap(e => (e.kind === 'view' && e.gate !== null ? [e.gate] : []))
+    return this.listedScreens
+  }
+
+  /** The table whose constraints these are. */
+  ownerOf(rules: TableRules): TableEntry {
+    for (const entry of this.all()) if (entry.kind === 'table' && entry.rules === rules) return entry
+    throw new GnitzError('INTERNAL', `table ${quote(rules.name)} is not there`)
+  }
+
+  /** Views that read a table or view. */
+  readersOf(entry: Entry): ViewEntry[] {
+    const reads = (view: ViewEntry) =>
+      nodesOf(view.definition.rel).some(n => n.kind === 'source' && this.find(n.relation) === entry)
+    return this.all().filter((e): e is ViewEntry => e.kind === 'view' && e !== entry && reads(e))
+  }
+
+  /**
+   * Views over a table or view, those over others of them as well, each after what it reads: bounds and `emitFinal`
+   * name relations that a view reads through others.
+   */
+  viewsOver(entry: Entry): ViewEntry[] {
+    const found = new Set<ViewEntry>()
+    const visit = (below: Entry): void => {
+      for (const reader of this.readersOf(below)) if (!found.has(reader)) visit(reader)
+      if (below.kind === 'view' && below !== entry) found.add(below)
+    }
+    visit(entry)
+    return [...found].reverse()
   }
 
   /** What a definition stands for already: nothing is claimed. */
@@ -194,6 +265,29 @@ export class Registry {
     if (taken !== undefined) throw new UsageError(`the name ${quote(name)} is taken by a ${taken.kind}`)
   }
 }
+
+/** What shows the changes of a table or view. */
+export const producerOf = (entry: Entry): Producer =>
+  entry.kind === 'view' ? entry.handle.root : entry.handle.operator
+
+export const indexesOf = (table: TableEntry): IndexEntry[] =>
+  table.handle.indexes.map(handle => ({
+    kind: 'index',
+    name: handle.definition.name,
+    table,
+    definition: handle.definition,
+    handle,
+  }))
+
+/** Constraints of a table, foreign keys last. */
+export const constraintsOf = (table: TableEntry): ConstraintEntry[] =>
+  table.rules.definitions.map(definition => ({
+    kind: 'constraint',
+    name: definition.name,
+    table,
+    definition,
+    handle: { dropped: false },
+  }))
 
 /** A reference that stands for nothing in a database, and why if that can be told. */
 export function stranger(ref: unknown, database: object): string {

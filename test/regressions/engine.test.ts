@@ -103,7 +103,7 @@ it('a dropped view is not followed any more', () => {
     db.dropView(v)
   }
   db.insert(t, { id: 1, s: '' })
-  expect(db.definitions.followers).toHaveLength(1)
+  expect(db.definitions.followers.all).toHaveLength(1)
 })
 
 it('source() of a view whose code was made before shows all of it', () => {

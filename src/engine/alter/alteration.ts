@@ -19,12 +19,12 @@ import type { ForeignKey } from '../constraints/foreign-key.js'
 import { ArrangedGroups } from '../constraints/groups.js'
 import type { TableRules } from '../constraints/table-rules.js'
 import type { Definitions } from '../definitions.js'
-import { constraintsOf, indexesOf, keyOrAll } from '../definitions.js'
 import type { Durability } from '../durable/durability.js'
 import { buildIndex } from '../indexes/build.js'
 import { ArrangeOperator } from '../operators/arrange.js'
 import type { Operator } from '../operators/operator.js'
-import type { Defined, TableEntry, ViewEntry } from '../registry.js'
+import { constraintsOf, type Defined, indexesOf, type TableEntry, type ViewEntry } from '../registry.js'
+import { keyOrAll } from '../tables.js'
 import { rebase } from './rename.js'
 import { referringTo, renamedConstraint, renamedIndex } from './spec.js'
 
@@ -82,7 +82,7 @@ export class Alteration {
     if (now.schema.name !== entry.name) registry.mustBeFree(now.schema.name)
     const { rules } = entry
     const referring = rules.parents.filter(k => k.table !== rules)
-    const readers = definitions.viewsOver(entry)
+    const readers = registry.viewsOver(entry)
     // What a view says names the table: of one that keeps its name, nothing changes in the catalog.
     const renamed = now.schema.name === entry.name ? [] : readers
     this.list(this.before, referring, renamed)
@@ -118,7 +118,7 @@ export class Alteration {
       into.push({
         kind: 'constraint',
         name: definition.name,
-        table: definitions.entryOf(table),
+        table: definitions.registry.ownerOf(table),
         definition,
         handle: { dropped: false },
       })
@@ -128,38 +128,36 @@ export class Alteration {
   /** The table itself. */
   private become(next: Tree | null): void {
     const { definitions, entry, now } = this
-    const { circuit, registry, durability } = definitions
+    const { circuit, registry, followers, durability } = definitions
     const { handle } = entry
     const { operator } = handle
-    const built = circuit.alteredTable(operator, now, keyOrAll(now.schema, now.schema.primaryKey))
+    const built = circuit.alteredTable(operator, now, keyOrAll(now.schema))
     const before = { ...entry }
     const tree = durability === null ? null : this.treeFor(durability, built, next)
     if (built.state.store !== null) this.fill(built, built.state.store)
     const state = operator.become(built.state)
     this.undos.push(() => void operator.become(state))
     if (durability !== null && tree !== null) this.undos.push(durability.parts.rebind(operator, tree))
-    const relation = definitions.readerOf(now, built)
+    const relation = definitions.tables.readerOf(now, built)
     relation.takeSubscribers(handle.relation)
     entry.gate?.show(relation)
     const face = handle.become({ definition: now as never, reader: relation, createdAt: definitions.lsn })
-    this.undos.push(() => {
-      handle.become(face)
-      entry.gate?.show(face.reader)
-    })
     const unclaimed = entry.unclaimed
     registry.remove(entry)
-    Object.assign(entry, definitions.partsOf(now, built, tree, handle, entry.gate), {
+    Object.assign(entry, definitions.tables.partsOf(now, built, tree, handle, entry.gate), {
       unclaimed: true,
       scratch: undefined,
     })
     registry.add(entry)
-    definitions.numbered(now, { id: entry.id, tree: null })
-    definitions.refollow(entry, operator, relation)
+    registry.numbered(now, entry.id)
+    followers.renew(entry)
     this.undos.push(() => {
+      handle.become(face)
+      entry.gate?.show(face.reader)
       registry.remove(entry)
       Object.assign(entry, before, { unclaimed })
       registry.add(entry)
-      definitions.refollow(entry, operator, face.reader as never)
+      followers.renew(entry)
     })
     this.endings.push(() => definitions.history.forget(face.reader as never))
   }
@@ -168,7 +166,7 @@ export class Alteration {
   private treeFor({ storage }: Durability, built: BuiltTable, next: Tree | null): Tree {
     const { entry, definitions, now } = this
     const old = entry.tree as Tree
-    const empty = next ?? storage.createTable(named(built.layout, definitions.free(now.schema.name)))
+    const empty = next ?? storage.createTable(named(built.layout, definitions.tables.free(now.schema.name)))
     if (next === null) this.undos.push(() => storage.doom(empty))
     if (!this.isInPlace(built.layout)) {
       const tree = storage.retype(empty, built.layout, empty.name)

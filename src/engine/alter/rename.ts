@@ -35,7 +35,7 @@ export interface Renaming {
 export function renameView(definitions: Definitions, view: ViewEntry, name: string): Renaming {
   const { registry } = definitions
   registry.mustBeFree(name)
-  const readers = definitions.viewsOver(view)
+  const readers = registry.viewsOver(view)
   const list = (): Defined[] => [view, ...readers].map(entry => ({ ...entry }))
   const before = list()
   const old = view.definition
@@ -50,7 +50,7 @@ export function renameView(definitions: Definitions, view: ViewEntry, name: stri
     view.handle.relation.rename(view.name)
   }
   call(now, true)
-  definitions.numbered(now, { id: view.id, tree: null })
+  registry.numbered(now, view.id)
   const undos = readers.map(reader => rebase(definitions, reader, old, now))
   const undo = (): void => {
     for (const each of undos) each()

@@ -12,8 +12,15 @@ import { appendRows } from '../../zset/append.js'
 import { Batch } from '../../zset/batch.js'
 import { Alteration } from '../alter/alteration.js'
 import { renameView } from '../alter/rename.js'
-import { constraintsOf, type Definitions, indexesOf } from '../definitions.js'
-import type { ConstraintEntry, Defined, IndexEntry, TableEntry } from '../registry.js'
+import type { Definitions } from '../definitions.js'
+import {
+  type ConstraintEntry,
+  constraintsOf,
+  type Defined,
+  type IndexEntry,
+  indexesOf,
+  type TableEntry,
+} from '../registry.js'
 import {
   CATALOG,
   type ConstraintRow,
