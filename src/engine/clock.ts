@@ -1,12 +1,17 @@
 /**
- * Moving the clock on: in steps of which each makes no more than so many rows come or leave, where the clock's resolution
- * allows it.
+ * The clock that `now()` in filters looks at: a table of one row, which comes with the first view that looks at it. It is
+ * moved on in steps of which each makes no more than so many rows come or leave, where its resolution allows it.
  */
 import { show, UsageError } from '../base/errors.js'
 import { mustBeOptions } from '../base/options.js'
+import { CLOCK } from '../circuit/clock.js'
 import { TYPES } from '../schema/types.js'
 import { normalise, Problem } from '../schema/values.js'
-import type { GateOperator } from './operators/gate.js'
+import type { Commit } from './commit.js'
+import type { Database } from './database.js'
+import type { Epochs } from './epochs.js'
+import { GateOperator } from './operators/gate.js'
+import type { TableEntry } from './registry.js'
 
 export interface AdvanceOptions {
   /**
@@ -17,13 +22,13 @@ export interface AdvanceOptions {
 }
 
 /** A time as the clock has it. Throws UsageError. */
-export function clockTime(to: unknown): bigint {
+function clockTime(to: unknown): bigint {
   const time = to === null || to === undefined ? new Problem('expected a time') : normalise('timestamptz', to)
   if (typeof time === 'bigint') return time
   throw new UsageError(`advance: expected a time like a Date or microseconds since 1970, found ${show(to)}`)
 }
 
-export function maxRowsOf({ maxRows = Number.POSITIVE_INFINITY }: AdvanceOptions): number {
+function maxRowsOf({ maxRows = Number.POSITIVE_INFINITY }: AdvanceOptions): number {
   if (maxRows === Number.POSITIVE_INFINITY || (Number.isSafeInteger(maxRows) && maxRows >= 1)) return maxRows
   throw new UsageError(`advance: expected maxRows of 1 or more, found ${show(maxRows)}`)
 }
@@ -35,7 +40,7 @@ const BEGINNING = (TYPES.timestamptz.min ?? 0n) - 1n
  * The latest time up to `to` at which no gate passes more than `maxRows` rows; at least a microsecond after `now`, which is
  * null before the first time.
  */
-export function nextStop(gates: readonly GateOperator[], now: bigint | null, to: bigint, maxRows: number): bigint {
+function nextStop(gates: readonly GateOperator[], now: bigint | null, to: bigint, maxRows: number): bigint {
   let stop = to
   if (maxRows === Number.POSITIVE_INFINITY) return stop
   const from = now ?? BEGINNING
@@ -60,8 +65,61 @@ export interface ClockOptions extends AdvanceOptions {
   readonly everyMs: number
 }
 
+/** The clock of a database. */
+export class Clock {
+  private readonly ticker: Ticker | null
+
+  /** `options`: it goes by itself. Throws UsageError on options that cannot be. */
+  constructor(
+    private readonly database: Database,
+    private readonly epochs: Epochs,
+    options: ClockOptions | undefined,
+  ) {
+    this.ticker = options === undefined ? null : new Ticker(options, (time, o) => this.tick(time, o))
+  }
+
+  /** What it shows; null before the first time. */
+  get now(): bigint | null {
+    return (this.table?.gate?.waterlines[0].value as bigint | null | undefined) ?? null
+  }
+
+  private get table(): TableEntry | undefined {
+    const found = this.database.definitions.registry.find(CLOCK)
+    return found?.kind === 'table' ? found : undefined
+  }
+
+  /** See `Database.advance`. */
+  advance(to: unknown, options: AdvanceOptions): Commit {
+    this.epochs.mustBeWritable('advance')
+    const [time, maxRows] = [clockTime(to), maxRowsOf(options)]
+    const { now, database } = this
+    if (now !== null && time < now) {
+      throw new UsageError(`advance: the clock shows ${show(new Date(Number(now / 1000n)))} already`)
+    }
+    if (this.table === undefined) database.createTable(CLOCK)
+    for (;;) {
+      const gates = database.definitions.circuit.scheduler.list().filter(o => o instanceof GateOperator && o.isTimed)
+      const stop = nextStop(gates as GateOperator[], this.now, time, maxRows)
+      const commit = database.insert(CLOCK, { now: stop > time ? time : stop })
+      if (stop >= time) return commit
+    }
+  }
+
+  /** A tick that comes when something else goes on, or before a clock is wanted, is left out. */
+  private tick(time: bigint, options: AdvanceOptions): void {
+    const { durability } = this.database
+    if (this.epochs.state !== 'idle' || durability?.silent === true || this.table === undefined) return
+    if (this.now === null || this.now < time) this.advance(time, options)
+  }
+
+  /** It does not go by itself any more. */
+  stop(): void {
+    this.ticker?.stop()
+  }
+}
+
 /** Moves the clock of a database on to the time of day, again and again. It does not keep a process alive. */
-export class Ticker {
+class Ticker {
   private readonly timer: ReturnType<typeof setInterval>
 
   /** `tick` is called with the time. Throws UsageError on options that cannot be. */

@@ -5,19 +5,16 @@
  * epochs, never during one.
  */
 import { quote, show, UsageError } from '../base/errors.js'
-import { CLOCK } from '../circuit/clock.js'
 import { isClock } from '../circuit/now.js'
-import type { Change } from '../storage/storage.js'
-import type { Batch } from '../zset/batch.js'
-import { type AdvanceOptions, type ClockOptions, clockTime, maxRowsOf, nextStop, Ticker } from './clock.js'
+import { Changing } from './changes.js'
+import { type AdvanceOptions, Clock, type ClockOptions } from './clock.js'
 import { Commit, type Committed } from './commit.js'
 import type { Reservation } from './constraints/rules.js'
 import { Defining } from './defining.js'
 import { Definitions } from './definitions.js'
-import { CATALOG } from './durable/catalog.js'
-import type { Durability, Owner } from './durable/durability.js'
-import type { Ledger } from './durable/ledger.js'
-import { type NamedChanges, type NamedOptions, type SubscriptionInfo, Subscriptions } from './durable/subscriptions.js'
+import { Bookkeeping } from './durable/bookkeeping.js'
+import type { Durability } from './durable/durability.js'
+import type { NamedChanges, NamedOptions, SubscriptionInfo } from './durable/subscriptions.js'
 import { Epochs } from './epochs.js'
 import type { TableHandle, ViewHandle } from './handles.js'
 import type { IndexRead } from './indexes/handle.js'
@@ -25,7 +22,6 @@ import { type DumpView, dumpViews } from './inspect.js'
 import { type KvKeys, type KvTypes, type KvValues, kv } from './kv/definition.js'
 import { Kv, type KvRef, kvOf } from './kv/store.js'
 import { metricsOf } from './metrics.js'
-import { GateOperator } from './operators/gate.js'
 import { Recomputation } from './recomputed.js'
 import { type Entry, label, stranger, type TableEntry } from './registry.js'
 import { Transaction } from './transaction.js'
@@ -54,13 +50,16 @@ export class Database extends Defining {
   readonly definitions: Definitions
   /** Internal: open snapshots, and where older states are found. */
   readonly snapshots: Snapshots
-  protected readonly history: History
+  /** Internal: what is written down besides tables; null in memory. */
+  readonly books: Bookkeeping | null
   protected readonly epochs: Epochs
+  protected readonly changes: Changing
+  private readonly history: History
   private readonly host: Committer<Commit>
   /** Internal: told of readings of indexes. */
   tracer: ((event: TraceEvent) => void) | null = null
   private readonly tracers = new Set<(event: TraceEvent) => void>()
-  private readonly ticker: Ticker | null
+  private readonly clock: Clock
   private closing: Promise<void> = Promise.resolve()
 
   /** Use `open`. */
@@ -71,7 +70,6 @@ export class Database extends Defining {
   ) {
     super()
     const mode = options.mode ?? 'compiled'
-    this.ticker = options.clock === undefined ? null : new Ticker(options.clock, (time, o) => this.tick(time, o))
     this.history = new History(options.historyRows, open => {
       for (const view of this.views) view.observe(open)
     })
@@ -85,6 +83,9 @@ export class Database extends Defining {
       judge: tx => this.epochs.judge(tx),
     }
     this.snapshots = new Snapshots(this.host, () => new Recomputation(new Database({ mode }), this.definitions))
+    this.books = durability === null ? null : new Bookkeeping(this.definitions, this.epochs, this.snapshots, durability)
+    this.changes = new Changing(this.definitions, this.epochs, this.books)
+    this.clock = new Clock(this, this.epochs, options.clock)
   }
 
   /** The LSN of the last transaction; 0 before the first. */
@@ -202,33 +203,23 @@ export class Database extends Defining {
   private apply(tx: Transaction): Commit {
     tx.mustBeSound()
     const touched = tx.touched as unknown as readonly TableEntry[]
-    const own = this.named === null || touched.length === 0 ? [] : this.named.offer(false)
-    if (own.length === 0) return this.epochs.epoch(this.epochs.offer(touched))
-    let committed = false
-    try {
-      const commit = this.epochs.step(this.epochs.offer([...touched, ...own]))
-      committed = true
-      this.named?.settle(true)
-      const failure = this.epochs.notify()
-      if (failure !== null) throw failure
-      return commit
-    } finally {
-      if (!committed) this.named?.settle(false)
-    }
+    return this.books === null ? this.epochs.epoch(this.epochs.offer(touched)) : this.books.apply(touched)
   }
 
   // ---- subscriptions that have a name
 
   /** All subscriptions that have a name, whether or not somebody is subscribed now. In memory there are none. */
   get subscriptions(): SubscriptionInfo[] {
-    return this.named?.list(id => this.entries.find(e => e.id === id)?.name ?? `#${id}`) ?? []
+    const nameOf = (id: number) => this.entries.find(e => e.id === id)?.name ?? `#${id}`
+    return this.books?.subscriptions?.list(nameOf) ?? []
   }
 
   /** Forgets a subscription and up to where it was told. Throws UsageError if there is none of this name. */
   dropSubscription(name: string): void {
     this.epochs.mustBeWritable('dropSubscription')
-    if (this.named === null) throw new UsageError(`dropSubscription: there is no subscription ${label(name)}`)
-    this.named.drop(name)
+    const named = this.books?.subscriptions
+    if (named == null) throw new UsageError(`dropSubscription: there is no subscription ${label(name)}`)
+    named.drop(name)
   }
 
   /** Internal: see `subscribe` of tables and views. */
@@ -238,34 +229,9 @@ export class Database extends Defining {
     options: NamedOptions,
   ): () => void {
     this.epochs.mustBeWritable('subscribe')
-    if (this.named === null) {
-      throw new UsageError('subscribe: a subscription with a name needs a database in a directory')
-    }
-    return this.named.attach(handle, subscriber, options)
-  }
-
-  /** Writes what is pending in the table of subscriptions. */
-  private writeSubscriptions(entry: TableEntry): void {
-    let committed = false
-    this.epochs.state = 'building'
-    try {
-      this.epochs.step(this.epochs.offer([entry]))
-      this.durability?.sync()
-      committed = true
-    } finally {
-      // What the log has refused is taken back first: the table then says what there is.
-      this.durability?.settle()
-      this.named?.settle(committed)
-      this.epochs.state = 'idle'
-    }
-    const failure = this.epochs.notify()
-    this.epochs.state = 'idle'
-    if (failure !== null) throw failure
-  }
-
-  /** Writes down what subscribers have taken care of. */
-  private writeProgress(): void {
-    for (const entry of this.named?.offer(true) ?? []) this.writeSubscriptions(entry)
+    const named = this.books?.subscriptions
+    if (named == null) throw new UsageError('subscribe: a subscription with a name needs a database in a directory')
+    return named.attach(handle, subscriber, options)
   }
 
   private readonly writable = (table: unknown): PendingTable => {
@@ -289,12 +255,7 @@ export class Database extends Defining {
 
   /** What `now()` says in filters: the time of the last `advance`, in microseconds since 1970; null before the first. */
   get now(): bigint | null {
-    return (this.clock?.gate?.waterlines[0].value as bigint | null | undefined) ?? null
-  }
-
-  private get clock(): TableEntry | undefined {
-    const found = this.definitions.registry.find(CLOCK)
-    return found?.kind === 'table' ? found : undefined
+    return this.clock.now
   }
 
   /**
@@ -303,25 +264,7 @@ export class Database extends Defining {
    * clock shows a later time already; then nothing has happened.
    */
   advance(to: Date | bigint | number | string, options: AdvanceOptions = {}): Commit {
-    this.epochs.mustBeWritable('advance')
-    const [time, maxRows] = [clockTime(to), maxRowsOf(options)]
-    const { now } = this
-    if (now !== null && time < now) {
-      throw new UsageError(`advance: the clock shows ${show(new Date(Number(now / 1000n)))} already`)
-    }
-    if (this.clock === undefined) this.createTable(CLOCK)
-    for (;;) {
-      const gates = this.definitions.circuit.scheduler.list().filter(o => o instanceof GateOperator && o.isTimed)
-      const stop = nextStop(gates as GateOperator[], this.now, time, maxRows)
-      const commit = this.insert(CLOCK, { now: stop > time ? time : stop })
-      if (stop >= time) return commit
-    }
-  }
-
-  /** A tick that comes when something else goes on, or before a clock is wanted, is left out. */
-  private tick(time: bigint, options: AdvanceOptions): void {
-    if (this.epochs.state !== 'idle' || this.durability?.silent === true || this.clock === undefined) return
-    if (this.now === null || this.now < time) this.advance(time, options)
+    return this.clock.advance(to, options)
   }
 
   // ---- snapshots
@@ -390,7 +333,7 @@ export class Database extends Defining {
    */
   checkpoint(): void {
     this.epochs.mustBeWritable('checkpoint')
-    this.writeProgress()
+    this.books?.writeProgress()
     this.durability?.checkpoint()
   }
 
@@ -409,8 +352,8 @@ export class Database extends Defining {
       if (goingBack > 0) {
         throw new UsageError(`rekey: ${goingBack} open snapshots of earlier states need the log; release them first`)
       }
-      this.writeProgress()
-      this.named?.letGoOfLog()
+      this.books?.writeProgress()
+      this.books?.subscriptions?.letGoOfLog()
     })
   }
 
@@ -418,84 +361,11 @@ export class Database extends Defining {
   close(): Promise<void> {
     if (this.epochs.state === 'closed') return this.closing
     this.epochs.mustBeIdle('close')
-    if (this.durability?.storage.failure === null) this.writeProgress()
+    if (this.durability?.storage.failure === null) this.books?.writeProgress()
     this.epochs.state = 'closed'
-    this.ticker?.stop()
-    if (this.durability !== null) this.closing = this.durability.close().finally(() => this.named?.end())
+    this.clock.stop()
+    if (this.durability !== null) this.closing = this.durability.close().finally(() => this.books?.subscriptions?.end())
     return this.closing
-  }
-
-  /** Internal: what `open` connects. */
-  connect(ledger: Ledger): Connection {
-    this.ledger = ledger
-    const isIdle = () => this.epochs.state === 'idle'
-    return {
-      get isIdle() {
-        return isIdle()
-      },
-      takeBack: (changes, lsns) => this.takeBack(changes, lsns),
-      listen: call => this.epochs.listen(call),
-      replay: (lsn, parts) => this.epochs.replay(lsn, parts),
-      setLsn: lsn => {
-        this.epochs.currentLsn = lsn
-        this.openSubscriptions()
-      },
-    }
-  }
-
-  private openSubscriptions(): void {
-    const { registry } = this.definitions
-    const table = registry.find(CATALOG.subscriptions) as TableEntry
-    const lsn = () => this.epochs.currentLsn
-    const durable = () => this.epochs.durable
-    const logBytes = () => this.durability?.storage.walBytes ?? 0
-    this.named = new Subscriptions(
-      {
-        get lsn() {
-          return lsn()
-        },
-        get durable() {
-          return durable()
-        },
-        get logBytes() {
-          return logBytes()
-        },
-        snapshotAt: at => this.snapshotAt(at),
-        entryOf: handle => registry.find(handle) as Entry,
-        sync: () => {
-          this.durability?.sync()
-          this.durability?.settle()
-        },
-        write: () => this.writeSubscriptions(table),
-        hold: at => this.durability?.storage.holdLog(at) ?? (() => {}),
-      },
-      table,
-    )
-  }
-
-  /** An epoch that undoes transactions which the log has refused after all. */
-  private takeBack(changes: readonly Change[], lsns: readonly bigint[]): void {
-    const { ledger } = this
-    const { state } = this.epochs
-    const { screens } = this.definitions.registry
-    if (ledger === null) return
-    try {
-      let rows = 0
-      for (const gate of screens) gate.undo(lsns)
-      for (const [entry, batch] of ledger.negated(changes)) {
-        entry.handle.operator.offer(batch)
-        rows += batch.length
-      }
-      this.epochs.step(rows)
-      // The step is over: following reads the catalog.
-      this.epochs.state = 'building'
-      ledger.followChanges(changes)
-      // Nobody is there who could be told of an error.
-      this.epochs.notify()
-    } finally {
-      for (const gate of screens) gate.endUndo()
-      this.epochs.state = state
-    }
   }
 
   /** Internal: throws once the database is closed. */
@@ -512,12 +382,6 @@ export class Database extends Defining {
   cutOff(all = false): void {
     this.epochs.cutOff(all)
   }
-}
-
-/** What a durable database lets its directory do with it. */
-export interface Connection extends Owner {
-  replay(lsn: bigint, parts: readonly (readonly [TableEntry, Batch])[]): void
-  setLsn(lsn: bigint): void
 }
 
 function isPromise(result: unknown): result is PromiseLike<unknown> {

@@ -2,7 +2,7 @@
  * What a database is asked to define: tables, views, indexes, constraints and key-value stores made, altered and dropped.
  * Each is all or nothing, and a durable transaction of its own.
  */
-import { type GnitzError, quote, show, UsageError } from '../base/errors.js'
+import { quote, show, UsageError } from '../base/errors.js'
 import { type ConstraintSpec, constraintDefinition, type IndexSpec, indexDefinition } from '../circuit/builder/rules.js'
 import type { RowType, ViewDef } from '../circuit/builder/types.js'
 import type { ColumnBuilders, InsertOf, RowOf, TableDef } from '../circuit/columns.js'
@@ -12,18 +12,16 @@ import { describes, differenceOf, mustAgree } from './alter/difference.js'
 import { renameView } from './alter/rename.js'
 import { type Altered, type AlterTable, alteredDefinition, type Renamed, type Renames } from './alter/spec.js'
 import type { Progress } from './backfill.js'
+import type { Changing } from './changes.js'
 import type { Commit } from './commit.js'
 import { impliedBy } from './constraints/rules.js'
-import type { Changes, Definitions } from './definitions.js'
-import type { Durability } from './durable/durability.js'
-import type { Ledger } from './durable/ledger.js'
-import type { Subscriptions } from './durable/subscriptions.js'
+import type { Definitions } from './definitions.js'
+import type { Bookkeeping } from './durable/bookkeeping.js'
 import type { Epochs } from './epochs.js'
 import type { TableHandle, ViewHandle } from './handles.js'
 import type { IndexHandle } from './indexes/handle.js'
 import type { KvDef } from './kv/definition.js'
-import { type Defined, type Entry, type IndexEntry, label, type TableEntry } from './registry.js'
-import type { History } from './transactions/history.js'
+import { type Entry, type IndexEntry, label, type TableEntry } from './registry.js'
 import type { TableRef } from './transactions/reads.js'
 import { Writes } from './transactions/writes.js'
 
@@ -32,32 +30,13 @@ export interface CreateViewOptions {
   readonly onProgress?: Progress
 }
 
-/** A part of a change of definitions, which has been made and may still be taken back. */
-interface Step<T> {
-  readonly result: T
-  /** What the catalog is to forget, and to hold. */
-  readonly before: readonly Defined[]
-  readonly after: readonly Defined[]
-  undo(): void
-  /** It is in the catalog: lets go of what was. */
-  finish(): void
-  /** Tells who follows it. */
-  tell?(): void
-}
-
 export abstract class Defining extends Writes<Commit> {
   /** Internal: tables and views by name. */
   abstract readonly definitions: Definitions
-  /** Internal: null in memory. */
-  abstract readonly durability: Durability | null
-  protected abstract readonly history: History
   protected abstract readonly epochs: Epochs
-  /** Subscriptions that have a name; null in memory. */
-  protected named: Subscriptions | null = null
-  /** Keeps the catalog of a durable database; set by `open`. */
-  protected ledger: Ledger | null = null
-  /** Of the change of definitions that is being made. */
-  private steps: Step<unknown>[] | null = null
+  /** Internal: what is written down besides tables; null in memory. */
+  abstract readonly books: Bookkeeping | null
+  protected abstract readonly changes: Changing
 
   /**
    * Creates a table. Throws UsageError if the name is taken. A durable database gives the table of that name that its
@@ -69,7 +48,7 @@ export abstract class Defining extends Writes<Commit> {
     const { registry } = this.definitions
     if (registry.unclaimedLike(definition) !== undefined) return this.table(definition)
     this.epochs.mustBeWritable('createTable')
-    const entry = this.define(({ created }) => this.definitions.addTable(definition, created))
+    const entry = this.changes.define(({ created }) => this.definitions.addTable(definition, created))
     return entry.handle as unknown as TableHandle<R, I, K>
   }
 
@@ -91,7 +70,7 @@ export abstract class Defining extends Writes<Commit> {
   }
 
   private addIndexTo(entry: TableEntry, definition: IndexDefinition, options: CreateViewOptions = {}): IndexEntry {
-    return this.define(({ created }) => {
+    return this.changes.define(({ created }) => {
       for (const implied of impliedBy(definition)) this.definitions.addConstraint(entry, implied, created)
       const made = this.definitions.addIndex(entry, definition, options.onProgress)
       created.push(made)
@@ -107,7 +86,7 @@ export abstract class Defining extends Writes<Commit> {
 
   private dropIndexOf(entry: TableEntry, name: string): void {
     const handle = entry.handle.index(name)
-    this.define(({ removed }) => {
+    this.changes.define(({ removed }) => {
       const index = { kind: 'index', name, table: entry, definition: handle.definition, handle } as const
       removed.push(...this.definitions.unregister(index))
     })
@@ -124,7 +103,7 @@ export abstract class Defining extends Writes<Commit> {
     if (entry.definition.stream && constraint.kind !== 'check') {
       throw new UsageError(`addConstraint: ${quote(entry.name)} is a stream: it can only have CHECK constraints`)
     }
-    this.define(({ created }) => this.definitions.addConstraint(entry, constraint, created))
+    this.changes.define(({ created }) => this.definitions.addConstraint(entry, constraint, created))
   }
 
   /** Throws UsageError if there is none of this name, or a foreign key needs it. */
@@ -135,7 +114,7 @@ export abstract class Defining extends Writes<Commit> {
 
   private dropConstraintOf(entry: TableEntry, name: string): void {
     const definition = this.definitions.rules.constraintOf(entry.rules, name)
-    this.define(({ removed }) => {
+    this.changes.define(({ removed }) => {
       const handle = { dropped: false }
       removed.push(...this.definitions.unregister({ kind: 'constraint', name, table: entry, definition, handle }))
     })
@@ -159,7 +138,7 @@ export abstract class Defining extends Writes<Commit> {
     const stored = registry.unclaimedLike(definition)
     if (stored !== undefined && registry.find(definition) === stored) return stored.handle as ViewHandle<RowType<D>>
     this.epochs.mustBeWritable('createView')
-    const entry = this.define(changes => {
+    const entry = this.changes.define(changes => {
       if (stored !== undefined) return this.definitions.replaceView(definition, stored, options.onProgress, changes)
       return this.definitions.addView(definition, options.onProgress, changes.created)
     })
@@ -200,7 +179,7 @@ export abstract class Defining extends Writes<Commit> {
     if (typeof name !== 'string' || name === '')
       throw new UsageError(`renameView: expected a name, found ${show(name)}`)
     this.definitions.mustBeForUsers('view', name)
-    this.carryOut(() => ({ result: null, finish: () => {}, ...renameView(this.definitions, entry, name) }))
+    this.changes.carryOut(() => ({ result: null, finish: () => {}, ...renameView(this.definitions, entry, name) }))
     return entry.handle as ViewHandle<R>
   }
 
@@ -214,7 +193,7 @@ export abstract class Defining extends Writes<Commit> {
     const handle = entry.handle.index(name)
     if (typeof to !== 'string' || to === '') throw new UsageError(`renameIndex: expected a name, found ${show(to)}`)
     const definition = Object.freeze({ ...handle.definition, name: to })
-    const made = this.define(({ created, removed }) => {
+    const made = this.changes.define(({ created, removed }) => {
       for (const implied of impliedBy(definition)) this.definitions.addConstraint(entry, implied, created)
       const index = this.definitions.addIndex(entry, definition)
       created.push(index)
@@ -226,16 +205,16 @@ export abstract class Defining extends Writes<Commit> {
   }
 
   private alter(entry: TableEntry, definition: TableDefinition): void {
-    const open = this.history.pinned(true)
+    const open = this.definitions.history.pinned(true)
     if (open > 0) {
       throw new UsageError(
         `table ${quote(entry.name)} cannot be altered while ${open} transactions are open; end them first`,
       )
     }
-    this.carryOut(() => {
+    this.changes.carryOut(() => {
       const alteration = Alteration.begin(this.definitions, entry, definition, null)
       const { before, after } = alteration
-      const tell = () => this.named?.altered(entry.handle)
+      const tell = () => this.books?.subscriptions?.altered(entry.handle)
       return { result: null, before, after, undo: () => alteration.undo(), finish: () => alteration.finish(), tell }
     })
   }
@@ -251,13 +230,13 @@ export abstract class Defining extends Writes<Commit> {
     options: { readonly rename?: Readonly<Record<string, string>> } = {},
   ): TableHandle<R, I, K> {
     this.epochs.mustBeWritable('migrate')
-    return this.together(() => this.migrateTo(definition, options.rename)).handle as never
+    return this.changes.together(() => this.migrateTo(definition, options.rename)).handle as never
   }
 
   /** Internal: `migrate` of several tables, all of them or none. */
   migrateAll(definitions: readonly TableDefinition[]): void {
     this.epochs.mustBeWritable('migrate')
-    this.together(() => {
+    this.changes.together(() => {
       for (const definition of definitions) this.migrateTo(definition)
     })
   }
@@ -266,7 +245,7 @@ export abstract class Defining extends Writes<Commit> {
     if (definition?.kind !== 'table') throw new UsageError(`migrate: expected a table, found ${show(definition)}`)
     const { registry, rules } = this.definitions
     const entry = registry.known(definition) ?? registry.named(definition.schema.name)
-    if (entry === undefined) return this.define(({ created }) => this.definitions.addTable(definition, created))
+    if (entry === undefined) return this.changes.define(({ created }) => this.definitions.addTable(definition, created))
     if (entry.kind !== 'table' || isSystem(entry)) registry.mustBeFree(entry.name)
     const table = entry as TableEntry
     if (registry.known(definition) !== undefined) return table
@@ -275,7 +254,7 @@ export abstract class Defining extends Writes<Commit> {
     // What the steps refer to may find the table by its definition, before all of them are done.
     const { unclaimed } = table
     const undo = () => registry.disown(definition, table, unclaimed)
-    this.carryOut(() => ({
+    this.changes.carryOut(() => ({
       result: null,
       before: [],
       after: [],
@@ -294,70 +273,9 @@ export abstract class Defining extends Writes<Commit> {
       const there = rules.definitionOf(table.rules, constraint.name)
       if (there !== undefined && describes(there, constraint)) continue
       if (there !== undefined) this.dropConstraintOf(table, constraint.name)
-      this.define(({ created }) => this.definitions.addConstraint(table, constraint, created))
+      this.changes.define(({ created }) => this.definitions.addConstraint(table, constraint, created))
     }
     return table
-  }
-
-  /** Makes and drops what `change` lists, which it has made and unregistered. */
-  private define<T>(change: (changes: Changes) => T): T {
-    return this.carryOut(() => {
-      const changes: Changes = { created: [], removed: [] }
-      const { created, removed } = changes
-      const undo = () => {
-        this.definitions.restore(removed)
-        this.definitions.remove(created.reverse())
-      }
-      try {
-        const result = change(changes)
-        return { result, before: removed, after: created, undo, finish: () => this.definitions.remove(removed) }
-      } catch (error) {
-        undo()
-        throw error
-      }
-    })
-  }
-
-  /** A step of a change of definitions; by itself, it is all of one. */
-  private carryOut<T>(make: () => Step<T>): T {
-    if (this.steps === null) return this.together(() => this.carryOut(make))
-    const step = make()
-    this.steps.push(step)
-    return step.result
-  }
-
-  /** Carries out steps, and puts them into the catalog as one transaction: all of them or, if anything throws, none. */
-  private together<T>(change: () => T): T {
-    const { definitions } = this
-    const steps: Step<unknown>[] = []
-    let result: T
-    let failure: GnitzError | null
-    this.steps = steps
-    this.epochs.state = 'building'
-    definitions.keepsAll = true
-    try {
-      try {
-        result = change()
-        failure = this.record(
-          steps.flatMap(s => s.after),
-          steps.flatMap(s => s.before),
-        )
-      } catch (error) {
-        for (const step of steps.reverse()) step.undo()
-        this.durability?.settle()
-        throw error
-      } finally {
-        this.steps = null
-        this.epochs.state = 'idle'
-      }
-      for (const step of steps) step.finish()
-    } finally {
-      definitions.keepsAll = false
-      definitions.collect()
-    }
-    for (const step of steps) step.tell?.()
-    if (failure !== null) throw failure
-    return result
   }
 
   /** Drops a view and every operator that only it used. Throws UsageError if another view reads it. */
@@ -375,27 +293,9 @@ export abstract class Defining extends Writes<Commit> {
     const entry = this.definitions.registry.find(ref)
     if (entry?.kind !== kind || isSystem(entry)) throw new UsageError(`${call}: there is no ${kind} ${label(ref)}`)
     this.definitions.mustBeUnread(entry)
-    this.define(({ removed }) => {
+    this.changes.define(({ removed }) => {
       removed.push(...this.definitions.unregister(entry))
     })
-  }
-
-  /** Puts a change of definitions into the catalog, durably. Returns what a subscriber of the catalog threw. */
-  private record(created: readonly Defined[], removed: readonly Defined[]): GnitzError | null {
-    if (this.ledger === null || this.durability === null || this.durability.silent) return null
-    if (created.length + removed.length === 0) return null
-    try {
-      const kept = new Set(created.flatMap(e => ('id' in e ? [e.id] : [])))
-      const gone = new Set(removed.flatMap(e => ('id' in e && !kept.has(e.id) ? [e.id] : [])))
-      const own = this.named?.forget(gone) ?? []
-      this.epochs.step(this.epochs.offer([...this.ledger.write(created, removed), ...own]))
-      this.durability.sync()
-      this.named?.settle(true)
-    } finally {
-      this.ledger.clear()
-      this.named?.settle(false)
-    }
-    return this.epochs.notify()
   }
 
   /** A table of this database by definition or name. Throws UsageError if there is none. */

@@ -22,6 +22,7 @@ import { circuitOf, circuitText, udfsIn } from '../circuit/serialise/circuit.js'
 import type { RowSchema } from '../schema/schema.js'
 import type { Tree } from '../storage/tree.js'
 import type { Progress } from './backfill.js'
+import type { Changes } from './changes.js'
 import { Circuit } from './circuit.js'
 import { impliedBy, mustBeUnreferred, Rules } from './constraints/rules.js'
 import type { TableRules } from './constraints/table-rules.js'
@@ -48,12 +49,6 @@ import {
 import { RelationReader } from './relation.js'
 import { type Stored, Tables } from './tables.js'
 import type { History } from './transactions/history.js'
-
-/** Changes of definitions, sources first: what was made, and what goes once everything else has succeeded. */
-export interface Changes {
-  readonly created: Defined[]
-  readonly removed: Defined[]
-}
 
 export class Definitions {
   readonly registry = new Registry()

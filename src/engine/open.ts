@@ -18,8 +18,9 @@ import type { Tree } from '../storage/tree.js'
 import type { ShardIo } from '../storage/types.js'
 import type { WalGroup } from '../storage/wal/groups.js'
 import type { Durability as DurabilityMode } from '../storage/wal/wal.js'
-import { type Connection, Database, type OpenOptions } from './database.js'
+import { Database, type OpenOptions } from './database.js'
 import type { Definitions } from './definitions.js'
+import type { Bookkeeping } from './durable/bookkeeping.js'
 import { SYSTEM_TABLES } from './durable/catalog.js'
 import { Durability, type DurabilityLimits } from './durable/durability.js'
 import { Ledger } from './durable/ledger.js'
@@ -215,22 +216,23 @@ function restore(
     definitions.addSystemTable(definition, n - SYSTEM_TABLES.length, tree)
   }
   const ledger = new Ledger(definitions, storage, udfs)
-  const connection = database.connect(ledger)
-  durability.owner = connection
+  const books = database.books as Bookkeeping
+  books.ledger = ledger
+  durability.owner = books
   ledger.follow()
   for (const tree of strangers(storage, ledger)) if (tree.entries.length > 0) refuse(storage, tree)
   // Before the log goes on: what it makes must not take state for its own that something dropped has left.
   forgetState(durability)
-  replay(connection, definitions, ledger, groups, mode)
+  replay(books, definitions, ledger, groups, mode)
   forgetTables(durability, ledger)
-  connection.setLsn(storage.lsn)
+  books.goOnFrom(storage.lsn)
   if (!storage.isReadOnly) database.snapshots.log = new StoredLog(storage, definitions.registry)
   durability.silent = false
   return database
 }
 
 function replay(
-  connection: Connection,
+  books: Bookkeeping,
   definitions: Definitions,
   ledger: Ledger,
   groups: readonly WalGroup[],
@@ -245,7 +247,7 @@ function replay(
       if (entry?.gate) for (const batch of batches) entry.gate.witness(batch)
       return entry === undefined ? [] : [[entry, sumOf(entry.layout, mode, batches)] as const]
     })
-    connection.replay(
+    books.replay(
       queue.lsn,
       parts.filter(([, batch]) => batch.length > 0),
     )

@@ -57,7 +57,7 @@ export interface SubscriptionInfo {
 }
 
 /** What can be subscribed to. */
-interface Followed {
+export interface Followed {
   readonly name: string
   readonly relation: RelationReader<unknown>
   entries(): Entry<unknown>[]
@@ -73,7 +73,7 @@ export interface SubscriptionHost {
   /** Makes everything durable that has been committed. */
   sync(): void
   /** Makes what is pending in the table of subscriptions a durable transaction. */
-  write(): void
+  write(table: TableEntry): void
   hold(lsn: bigint): () => void
   /** Length of the log. */
   readonly logBytes: number
@@ -179,7 +179,7 @@ export class Subscriptions {
 
   private create(row: SubscriptionRow): Known {
     this.put(row, 1n)
-    this.host.write()
+    this.host.write(this.table)
     return this.add(row)
   }
 
@@ -193,7 +193,7 @@ export class Subscriptions {
     const known = this.known.get(name)
     if (known === undefined) throw new UsageError(`dropSubscription: there is no subscription ${label(name)}`)
     this.remove(known)
-    this.host.write()
+    this.host.write(this.table)
   }
 
   /** The database is closed: what nobody has heard of yet is heard of when they subscribe again. */
