@@ -6,7 +6,7 @@
 import { readValue } from '../../codegen/expr/plain.js'
 import { type Bound, type Limit, printBound, type Signal, signalsOf, thresholdOf } from '../circuit/bounds.js'
 import type { Column, RowSchema } from '../schema/schema.js'
-import type { Batch } from '../zset/batch.js'
+import { type Batch, stride } from '../zset/batch.js'
 import type { Time, WaterlineOperator } from './operators/waterline.js'
 
 /** A limit with the waterlines that it follows from. */
@@ -93,7 +93,8 @@ export function describeLimits(limits: readonly Limit[], { columns }: RowSchema)
 /** Reads a column of rows of one layout. */
 export function timeReader(batch: Batch, column: Column): (row: number) => Time {
   const { stored } = batch.layout
-  if (!stored.includes(column)) return row => readValue(batch, column, row) as Time
+  // In a key, or of more than one word.
+  if (!stored.includes(column) || stride(column.info.storage) > 1) return row => readValue(batch, column, row) as Time
   const cells = batch.columns[column.index] as ArrayLike<Time>
   return row => cells[row]
 }

@@ -318,3 +318,15 @@ it.each([
     [change(9n, -1n), change(12n, 1n)],
   ])
 })
+
+it('groups behind a waterline go by times of 128 bits, too', () => {
+  const t = n.table('t', [['at', 'i64', false]], [], [{ column: 0, lateness: 0n }])
+  const at = n.column(t.schema, 0)
+  const keys = [
+    ['at', at],
+    ['wide', n.call('cast', 'u128', at)],
+  ] as const
+  const change = (at: bigint, weight: bigint) => ({ table: t, row: [at], weight })
+  const groups = n.aggregate(n.source(t), keys, [['count', 'count', []]])
+  replay([n.view('v', groups)], [[change(16n, 1n), change(18n, 1n)], [change(18n, -1n)]])
+})
