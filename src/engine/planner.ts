@@ -205,7 +205,13 @@ export class Planner extends Planning {
     const input =
       limits.length === 0
         ? this.arrangementOf(rel.input, keys, order)
-        : this.boundedArrangement(rel.input, arrangedLayout(rel.input.schema, keys, order), false, limits, true)
+        : this.boundedArrangement(
+            rel.input,
+            arrangedLayout(rel.input.schema, keys, order),
+            false,
+            limits,
+            `gap ${rel.gap}`,
+          )
     const { layout } = input.kernels
     const sources = new SourceList()
     const project = prefixProjector(this.context, layout, rel.schema, rel.schema.columns.length - 2, sources)

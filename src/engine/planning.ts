@@ -251,8 +251,8 @@ export abstract class Planning {
     layout: Layout,
     silent: boolean,
     limits: readonly Limit[],
-    /** By its reader, which may need the rows beside those that the limits spare; `alone`: there is no other reader. */
-    isCutByReader: boolean | 'neighbours' | 'alone' = false,
+    /** What its readers let go of it, which may be less than the limits say; `alone`: there is one only. Else, it cuts itself. */
+    cutBy: string | null = null,
   ): ArrangeOperator {
     const bounds = limits.map(l => {
       const rows = l.rows === undefined ? '' : ` or ${l.rows} rows${l.counted === true ? ', counted' : ''}`
@@ -260,8 +260,8 @@ export abstract class Planning {
     })
     const { key: by, order } = layout
     const orderText = order.map(o => `${o.column.index}${o.descending}`)
-    const key = [this.keyOf(rel), by.columns.join(), orderText.join(), silent, isCutByReader, ...bounds].join('|')
-    let operator = isCutByReader === 'alone' ? undefined : this.bounded.get(key)
+    const key = [this.keyOf(rel), by.columns.join(), orderText.join(), silent, cutBy, ...bounds].join('|')
+    let operator = cutBy === 'alone' ? undefined : this.bounded.get(key)
     if (operator === undefined) {
       const feeds = this.feedsOf(rel)
       operator = new ArrangeOperator(
@@ -269,9 +269,9 @@ export abstract class Planning {
         `an arrangement of view ${JSON.stringify(this.context.unit)}`,
       )
       this.attachBatch(feeds, rel.schema, layout, operator.raw, silent ? SILENT : operator.errors, operator.feeds)
-      const neighbours = isCutByReader === 'neighbours' ? [isCutByReader] : []
+      const neighbours = cutBy === 'neighbours' ? [cutBy] : []
       operator.stateName = this.names.bounded(rel, [by.columns, orderText, silent, bounds, ...neighbours])
-      if (isCutByReader === false) this.bind(operator, limits, rel.schema)
+      if (cutBy === null) this.bind(operator, limits, rel.schema)
       this.bounded.set(key, this.add(operator))
     }
     this.arrangements.add(operator)

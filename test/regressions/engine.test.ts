@@ -330,3 +330,15 @@ it('groups behind a waterline go by times of 128 bits, too', () => {
   const groups = n.aggregate(n.source(t), keys, [['count', 'count', []]])
   replay([n.view('v', groups)], [[change(16n, 1n), change(18n, 1n)], [change(18n, -1n)]])
 })
+
+it('sessions of one view with different gaps let go of different rows behind a waterline', () => {
+  const columns = [
+    ['at', 'i64', false],
+    ['key', 'i64', false],
+  ] as const
+  const t = n.table('t', columns, [], [{ column: 0, lateness: 3n }])
+  const [at, key] = [0, 1].map(c => n.column(t.schema, c))
+  const [short, long] = [1n, 10n].map(gap => n.session(n.source(t), [key], at, gap))
+  const steps = [0n, 7n, 8n, 9n, 30n].map(at => [{ table: t, row: [at, 1n], weight: 1n }])
+  replay([n.view('v', n.plus(short, long))], steps)
+})
