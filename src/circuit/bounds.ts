@@ -357,9 +357,6 @@ export function limitsOf(rel: Rel): Limit[] {
   }
 }
 
-/** Whether some rows below the limits are needed, which only the operator that they are of can tell. */
-export const spareRows = (limits: readonly Limit[]): boolean => limits.some(l => l.rows !== undefined)
-
 /** Whether rows of a table or view that has a waterline, or changes with the clock, go into `rel`. */
 export function hasSignal(rel: Rel): boolean {
   return nodesOf(rel).some(node => {

@@ -13,7 +13,7 @@ import { extremeCode, supportCode, topKCode } from '../../codegen/walk.js'
 import { windowCode } from '../../codegen/window.js'
 import { assert, GnitzError } from '../base/errors.js'
 import { AGGREGATES } from '../circuit/aggregates/index.js'
-import { limitsOf, type Signal, signalsOf, spareRows } from '../circuit/bounds.js'
+import { limitsOf, type Signal, signalsOf } from '../circuit/bounds.js'
 import { filterOf, mapOf } from '../circuit/nodes.js'
 import { printAggregate, printExpr, printNode, printWindowFunction } from '../circuit/print.js'
 import {
@@ -119,7 +119,7 @@ export class Planner extends Planning {
     order: readonly { index: number; descending: boolean }[] = [],
   ): ArrangeOperator {
     const limits = limitsOf(rel)
-    if (spareRows(limits)) {
+    if (rel.kind === 'window' && limits.length > 0) {
       return this.boundedArrangement(rel.input, arrangedLayout(rel.input.schema, key, order), false, limits, 'alone')
     }
     const input = this.arrangementOf(rel.input, key, order, false, undefined, limits)
@@ -275,11 +275,9 @@ export class Planner extends Planning {
     const input = this.keptInput(rel, partition, order)
     const code = windowCode<WindowWalk>(this.context, { kernels: input.kernels, schema: rel.schema, partition, order })
     const describe = () => rel.functions.map(printWindowFunction)
-    const limits = limitsOf(rel)
-    const cutsInput = spareRows(limits)
-    const specs = { plan, code, schema: rel.schema, view: this.context.unit, describe, cutsInput }
+    const specs = { plan, code, schema: rel.schema, view: this.context.unit, describe }
     const operator = new WindowOperator(input, specs)
-    this.bind(operator, limits, rel.schema)
+    this.bind(operator, limitsOf(rel), rel.schema)
     return this.add(operator)
   }
 

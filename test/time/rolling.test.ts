@@ -61,6 +61,28 @@ it('keeps the rows that late ones may still reach', () => {
   expect(rows.plan()).toContain('bounded: at >= waterline(readings.at), or one of the last 2 rows before')
 })
 
+it('lets rows go together with what says of them that they are not there', () => {
+  const t = table('t', { at: i64().lateness(0), value: i64() })
+  const db = open()
+  const v = db.createView(view('v', q => q.from(t).rolling({ at: r => r.at, range: 3 }, { total: sum(r => r.value) })))
+  const add = (at: bigint, first: number, many: number, weight: bigint) =>
+    db.transact(tx => {
+      for (let n = 0; n < many; n++) tx.add(t, { at, value: BigInt(first + n) }, weight)
+    })
+  // So many of each that there is more to let go of the one than of the other.
+  add(100n, 0, 1000, 1n)
+  add(100n, 2000, 511, -1n)
+  add(200n, 7, 1, 1n)
+  add(200n, 9, 1, -1n)
+  add(201n, 5, 1, 1n)
+  expect(
+    v
+      .rows()
+      .filter(r => r.at >= 200n)
+      .map(r => r.total),
+  ).toEqual([7n, 12n])
+})
+
 it('is refused where it says nothing, or too much', () => {
   const message = (options: object): string => {
     try {

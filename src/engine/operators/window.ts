@@ -34,8 +34,6 @@ export interface WindowSpecs {
   readonly schema: RowSchema
   readonly view: string
   readonly describe: () => string[]
-  /** Nobody else reads the arrangement, and it is cut off together with what is kept beside it. */
-  readonly cutsInput: boolean
 }
 
 export class WindowOperator extends BatchProducer implements Cuttable {
@@ -158,12 +156,15 @@ export class WindowOperator extends BatchProducer implements Cuttable {
   }
 
   get rowCount(): number {
-    return this.state().rows + (this.specs.cutsInput ? this.input.rowCount : 0)
+    return this.state().rows + this.input.rowCount
   }
 
-  /** The partition's columns come first in what is kept beside the arrangement. */
+  /**
+   * The arrangement and what is kept beside it at once: a row that one of them alone had would count. The partition's
+   * columns come first in what is kept beside it. REQUIRES: nobody else reads the arrangement.
+   */
   cut(thresholds: readonly Threshold[]): void {
-    if (this.specs.cutsInput) this.cutInput(thresholds)
+    this.cutInput(thresholds)
     this.positive.rows.cut(rows => goneRows(rows, thresholds))
     const { columns } = this.input.kernels.layout.key
     for (const trace of this.assembly.traces) {
