@@ -112,3 +112,18 @@ export class Scheduler {
 function removeAll(list: Operator[], gone: ReadonlySet<Operator>): void {
   for (let i = list.length - 1; i >= 0; i--) if (gone.has(list[i])) list.splice(i, 1)
 }
+
+/** All operators that `root` depends on and itself, producers first. */
+export function upstream(root: Operator, stop: (operator: Operator) => boolean = () => false): Operator[] {
+  const seen = new Set<Operator>()
+  const order: Operator[] = []
+  const visit = (operator: Operator): void => {
+    if (seen.has(operator)) return
+    seen.add(operator)
+    if (operator !== root && stop(operator)) return
+    for (const input of operator.inputs()) visit(input)
+    order.push(operator)
+  }
+  visit(root)
+  return order
+}

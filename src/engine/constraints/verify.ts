@@ -11,7 +11,7 @@ import type { RowSchema } from '../../schema/schema.js'
 import type { Value } from '../../schema/types.js'
 import { compareValues } from '../../schema/values.js'
 import type { Database } from '../database.js'
-import type { TableHandle } from '../handles.js'
+import type { TableHandle } from '../handles/table.js'
 import type { TableRules } from './table-rules.js'
 
 /** What is wrong with a constraint or an index, in words. */

@@ -7,7 +7,7 @@ import { CLOCK_NAME } from '../../circuit/now.js'
 import { toJson } from '../../circuit/serialise/values.js'
 import { checkConstraints, checkIndexes } from '../constraints/verify.js'
 import { Database } from '../database.js'
-import type { ViewHandle } from '../handles.js'
+import type { ViewHandle } from '../handles/view.js'
 import { Recomputation } from '../recomputed.js'
 import { beyondRows, clocksUnder, tablesUnder } from '../repeatable.js'
 
