@@ -49,14 +49,17 @@ export interface WalRecovery {
 export interface RecoverOptions {
   readonly env: Env
   readonly dir: string
+  /** Kernels of a table by its number, or null if there is no such table. */
   readonly tableOf: TableLookup
-  /** For sealed segments. */
+  /** Decrypts what is read, and encrypts what is written; null or absent: nothing is encrypted. */
   readonly keys?: Keyring | null
-  /** Transactions up to this one are in the shards. */
+  /** Transactions up to this one are in the shards: they are not replayed. */
   readonly afterLsn: Lsn
-  /** The log goes on at least to here; null or absent: not known. Means nothing up to `afterLsn`. */
+  /** Where the log ended when that was last recorded. A log that ends earlier is refused, unless the shards have it all. */
   readonly endsAt?: LogEnd | null
+  /** Gets every later transaction, in order. */
   readonly replay: (group: WalGroup) => void
+  /** Gets the rows of those transactions that it makes room for; they are not among the parts then. */
   readonly sink?: RowSink
   readonly onProgress?: (progress: RecoveryProgress) => void
 }

@@ -19,10 +19,11 @@ import type { Keyring } from '../crypt/keyring.js'
 import type { KeyId } from '../crypt/keys.js'
 import type { LogEnd, Lsn } from '../types.js'
 import { MAX_LSN } from './block.js'
+import { Callers } from './callers.js'
 import { LogFiles } from './files.js'
-import type { RowSink, TableLookup, WalGroup, WalPart } from './groups.js'
+import type { WalPart } from './groups.js'
 import { Pending } from './pending.js'
-import { type Recovered, type RecoveryProgress, recover, type WalRecovery } from './recover.js'
+import { type Recovered, type RecoverOptions, recover, type WalRecovery } from './recover.js'
 import { type LogStart, NO_RETENTION, type Retention } from './retention.js'
 import { Rounds } from './rounds.js'
 
@@ -32,13 +33,7 @@ import { Rounds } from './rounds.js'
  */
 export type Durability = 'commit' | 'interval' | 'none'
 
-export interface WalOptions {
-  readonly env: Env
-  readonly dir: string
-  /** Kernels of a table by its number, or null if there is no such table. */
-  readonly tableOf: TableLookup
-  /** Encrypts what is written and decrypts what is read; null or absent: nothing is encrypted. */
-  readonly keys?: Keyring | null
+export interface WalOptions extends RecoverOptions {
   readonly durability?: Durability
   /** For `interval`; 100 by default. */
   readonly intervalMs?: number
@@ -46,15 +41,6 @@ export interface WalOptions {
   readonly segmentBytes?: number
   /** In `commit` mode segments are extended by so many zeros ahead; 512 KiB by default, 0: never. */
   readonly aheadBytes?: number
-  /** Transactions up to this one are in the shards: they are not replayed. */
-  readonly afterLsn: Lsn
-  /** Where the log ended when that was last recorded. A log that ends earlier is refused, unless the shards have it all. */
-  readonly endsAt?: LogEnd | null
-  /** Gets every later transaction, in order, while the log is opened. */
-  readonly replay: (group: WalGroup) => void
-  /** Gets the rows of those transactions that it makes room for; they are not among the parts then. */
-  readonly sink?: RowSink
-  readonly onProgress?: (progress: RecoveryProgress) => void
 }
 
 const INTERVAL_MS = 100
@@ -62,17 +48,8 @@ const SEGMENT_BYTES = 64 * 1024 * 1024
 const AHEAD_BYTES = 512 * 1024
 /** More than this does not wait in memory for the end of the turn, nor for a sync. */
 const PENDING_BYTES = 8 * 1024 * 1024
-/** This many transactions that were not written are remembered, for those who ask late. */
-const MAX_REJECTED = 65_536
 
 const NOW = Promise.resolve()
-
-interface Waiter {
-  readonly lsn: Lsn
-  readonly durable: boolean
-  resolve(): void
-  reject(error: Error): void
-}
 
 export class Wal {
   /** What opening found. */
@@ -103,8 +80,7 @@ export class Wal {
   private scheduled = false
   private stopTimer: (() => void) | null = null
   private timeIsUp = false
-  private waiters: Waiter[] = []
-  private readonly rejected = new Map<Lsn, Error>()
+  private readonly callers = new Callers()
   /** The segment that `onSegment` has heard of last. */
   private announced: Lsn | null
   private failed: Error | null = null
@@ -195,7 +171,7 @@ export class Wal {
     assert(lsn > this.appended && lsn <= MAX_LSN, `transaction ${lsn} comes after ${this.appended}`)
     const previous = this.appended === this.recovery.lastLsn ? this.linkLsn : this.appended
     this.pending.add(lsn, previous, parts, this.files.isFull, this.env.now())
-    this.rejected.delete(lsn)
+    this.callers.renew(lsn)
     this.appended = lsn
     if (this.pending.sizeBytes >= PENDING_BYTES) this.write()
     else this.schedule()
@@ -274,7 +250,7 @@ export class Wal {
       await this.syncing
       this.stopTimer?.()
       this.closed = true
-      if (this.waiters.length > 0) this.fail(new UsageError('the log was closed'))
+      if (!this.callers.isEmpty) this.fail(new UsageError('the log was closed'))
       this.files.close()
     }
   }
@@ -285,18 +261,16 @@ export class Wal {
   }
 
   private reached(lsn: Lsn, durable: boolean): Promise<void> {
-    const rejected = this.rejected.get(lsn)
-    if (rejected !== undefined) return Promise.reject(rejected)
+    const refusal = this.callers.refusalOf(lsn)
+    if (refusal !== undefined) return Promise.reject(refusal)
     if (lsn <= (durable ? this.durable : this.written)) return Promise.resolve()
     if (this.failed !== null) return Promise.reject(this.failed)
     if (lsn > this.appended || this.closed) {
       const state = this.closed ? 'it is closed' : `its last one is ${this.appended}`
       return Promise.reject(new UsageError(`the log was asked for transaction ${lsn}, but ${state}`))
     }
-    return new Promise((resolve, reject) => {
-      this.waiters.push({ lsn, durable, resolve, reject })
-      this.schedule()
-    })
+    this.schedule()
+    return this.callers.wait(lsn, durable)
   }
 
   /** Writes at the end of the turn: what other callers of this turn append goes along. */
@@ -352,7 +326,7 @@ export class Wal {
 
   private wantsSync(): boolean {
     if (this.written <= this.durable) return false
-    return this.mode === 'commit' || this.timeIsUp || this.waiters.some(w => w.durable)
+    return this.mode === 'commit' || this.timeIsUp || this.callers.wantDurable
   }
 
   /** Writes what is pending; `isThrough`: and it is durable. Returns why it could not be written, or null. */
@@ -369,7 +343,7 @@ export class Wal {
       pending.taken()
       this.written = last
       if (isThrough) this.allIsDurable()
-      else this.acknowledge()
+      else this.callers.acknowledge(this.written, this.durable)
       this.startTimer()
       return null
     }
@@ -380,17 +354,11 @@ export class Wal {
 
   private rejectPending(error: Error): void {
     const { lsns } = this.pending
-    for (const lsn of lsns) this.rejected.set(lsn, error)
-    for (const lsn of this.rejected.keys()) {
-      if (this.rejected.size <= MAX_REJECTED) break
-      this.rejected.delete(lsn)
-    }
+    this.callers.refuse(lsns, error)
     this.pending.discard()
     this.appended = this.written
     this.onRejected(lsns, error)
-    const lost = this.waiters.filter(w => w.lsn > this.written)
-    this.waiters = this.waiters.filter(w => w.lsn <= this.written)
-    for (const waiter of lost) waiter.reject(error)
+    this.callers.reject(this.written, error)
   }
 
   private startTimer(): void {
@@ -444,7 +412,7 @@ export class Wal {
     this.durable = this.covered
     this.files.settle()
     this.announce()
-    this.acknowledge()
+    this.callers.acknowledge(this.written, this.durable)
     this.startTimer()
   }
 
@@ -455,23 +423,13 @@ export class Wal {
     if (this.onSegment()) this.announced = newest
   }
 
-  private acknowledge(): void {
-    const { waiters } = this
-    if (waiters.length === 0) return
-    const isDone = (w: Waiter) => w.lsn <= (w.durable ? this.durable : this.written)
-    this.waiters = waiters.filter(w => !isDone(w))
-    for (const waiter of waiters) if (isDone(waiter)) waiter.resolve()
-  }
-
   /** Nobody knows any more what is in the log. Returns what everybody is told from now on. */
   private fail(error: Error): Error {
     if (this.failed !== null) return this.failed
     this.failed = this.explained(error)
     this.pending.discard()
     this.stopTimer?.()
-    const lost = this.waiters
-    this.waiters = []
-    for (const waiter of lost) waiter.reject(this.failed)
+    this.callers.reject(-1n, this.failed)
     return this.failed
   }
 
