@@ -4,11 +4,11 @@
  * Every transaction is one epoch with its own LSN. Views of one LSN become visible together: readers run between
  * epochs, never during one.
  */
-import { quote, show, UsageError } from '../base/errors.js'
+import { UsageError } from '../base/errors.js'
 import { isClock } from '../circuit/now.js'
 import { Changing } from './changes.js'
 import { type AdvanceOptions, Clock, type ClockOptions } from './clock.js'
-import { Commit, type Committed } from './commit.js'
+import type { Commit, Committed } from './commit.js'
 import type { Reservation } from './constraints/rules.js'
 import { Defining } from './defining.js'
 import { Definitions } from './definitions.js'
@@ -24,13 +24,12 @@ import { type KvKeys, type KvTypes, type KvValues, kv } from './kv/definition.js
 import { Kv, type KvRef, kvOf } from './kv/store.js'
 import { metricsOf } from './metrics.js'
 import { Recomputation } from './recomputed.js'
-import { type Entry, label, stranger, type TableEntry } from './registry.js'
-import { Transaction } from './transaction.js'
+import { type Entry, label } from './registry.js'
+import { Transacting } from './transacting.js'
+import type { Transaction } from './transaction.js'
 import { History } from './transactions/history.js'
-import { type Committer, InteractiveTransaction } from './transactions/interactive.js'
-import type { PendingTable } from './transactions/pending.js'
-import type { Readable } from './transactions/reads.js'
-import { begun, DEFAULT_RETRIES, retriesOf, settle, type TransactOptions } from './transactions/retry.js'
+import type { InteractiveTransaction } from './transactions/interactive.js'
+import type { TransactOptions } from './transactions/retry.js'
 import type { Snapshot, SnapshotOptions } from './transactions/snapshot.js'
 import { type SnapshotStats, Snapshots, type SnapshotTarget } from './transactions/snapshots.js'
 
@@ -56,7 +55,7 @@ export class Database extends Defining {
   protected readonly epochs: Epochs
   protected readonly changes: Changing
   private readonly history: History
-  private readonly host: Committer<Commit>
+  private readonly transacting: Transacting
   /** Internal: told of readings of indexes. */
   tracer: ((event: TraceEvent) => void) | null = null
   private readonly tracers = new Set<(event: TraceEvent) => void>()
@@ -76,15 +75,10 @@ export class Database extends Defining {
     })
     this.definitions = new Definitions(this, mode, durability, this.history)
     this.epochs = new Epochs(this.definitions, this.history, durability)
-    this.host = {
-      history: this.history,
-      writable: this.writable,
-      readable: relation => this.readable(relation),
-      commit: tx => this.commitOpen(tx),
-      judge: tx => this.epochs.judge(tx),
-    }
-    this.snapshots = new Snapshots(this.host, () => new Recomputation(new Database({ mode }), this.definitions))
+    this.transacting = new Transacting(this, this.history, this.epochs, durability)
+    this.snapshots = new Snapshots(this.transacting, () => new Recomputation(new Database({ mode }), this.definitions))
     this.books = durability === null ? null : new Bookkeeping(this.definitions, this.epochs, this.snapshots, durability)
+    this.transacting.books = this.books
     this.changes = new Changing(this.definitions, this.epochs, this.books)
     this.clock = new Clock(this, this.epochs, options.clock)
   }
@@ -144,28 +138,11 @@ export class Database extends Defining {
   transact(write: (tx: Transaction) => void): Commit
 
   transact(write: (tx: Transaction) => unknown, options?: TransactOptions): Commit | Promise<Committed> {
-    this.epochs.mustBeWritable('transact')
-    if (typeof write !== 'function') throw new UsageError(`transact: expected a function tx => …, found ${show(write)}`)
-    const retries = options === undefined ? DEFAULT_RETRIES : retriesOf(options)
-    this.durability?.mustHaveRoom()
-    const tx = new Transaction(this.host)
-    let goesOn = false
-    this.epochs.state = 'transaction'
-    try {
-      const result = write(tx)
-      if (result === undefined || !isPromise(result)) return this.apply(tx)
-      tx.detach(this.history.pin(this.epochs.currentLsn, true))
-      goesOn = true
-      return settle({ tx, result }, () => begun(this.begin(), write), this.host.commit, retries)
-    } finally {
-      if (!goesOn) tx.end()
-      this.epochs.state = 'idle'
-      this.durability?.settle()
-    }
+    return this.transacting.run(write, options)
   }
 
   protected override once(write: (tx: Transaction) => void): Commit {
-    return this.transact(write)
+    return this.transacting.run(write, undefined) as Commit
   }
 
   /**
@@ -173,38 +150,7 @@ export class Database extends Defining {
    * what it has written, and commits only if what it has read is still so.
    */
   begin(): InteractiveTransaction<Commit> {
-    this.epochs.mustBeIdle('begin')
-    return new InteractiveTransaction(this.host, this.history.pin(this.epochs.currentLsn, true))
-  }
-
-  private commitOpen(tx: Transaction): Commit {
-    this.epochs.mustBeIdle('commit')
-    this.epochs.state = 'transaction'
-    try {
-      tx.mustBeSound()
-      // All that it has read was so at its snapshot.
-      if (!tx.hasWritten) return new Commit(tx.snapshotLsn ?? this.epochs.currentLsn, null)
-      this.durability?.mustHaveRoom()
-      for (const { definition, handle, name } of tx.touched) {
-        if (this.writable(definition).handle !== handle) {
-          throw new UsageError(`commit: table ${quote(name)} was dropped after the transaction had written to it`)
-        }
-      }
-      tx.validate()
-      tx.release()
-      return this.apply(tx)
-    } finally {
-      tx.end()
-      this.epochs.state = 'idle'
-      this.durability?.settle()
-    }
-  }
-
-  /** Applies what a transaction has written, as one epoch. */
-  private apply(tx: Transaction): Commit {
-    tx.mustBeSound()
-    const touched = tx.touched as unknown as readonly TableEntry[]
-    return this.books === null ? this.epochs.epoch(this.epochs.offer(touched)) : this.books.apply(touched)
+    return this.transacting.begin()
   }
 
   // ---- subscriptions that have a name
@@ -233,23 +179,6 @@ export class Database extends Defining {
     const named = this.books?.subscriptions
     if (named == null) throw new UsageError('subscribe: a subscription with a name needs a database in a directory')
     return named.attach(handle, subscriber, options)
-  }
-
-  private readonly writable = (table: unknown): PendingTable => {
-    if (this.epochs.isReadOnly) throw this.epochs.refusal('transaction')
-    const found = this.definitions.registry.find(table)
-    if (found?.kind === 'table' && !found.isSystem) return found
-    const known = this.tables.map(t => quote(t.name)).join(', ') || 'none'
-    throw new UsageError(`expected a table of this database, found ${stranger(table, this)}; its tables: ${known}`)
-  }
-
-  private readable(relation: unknown): Readable {
-    const found = this.definitions.registry.find(relation)
-    if (found !== undefined) return found.handle
-    const known = this.entries.map(e => quote(e.name)).join(', ') || 'none'
-    throw new UsageError(
-      `expected a table or view of this database, found ${stranger(relation, this)}; it has: ${known}`,
-    )
   }
 
   // ---- the clock
@@ -383,10 +312,4 @@ export class Database extends Defining {
   cutOff(all = false): void {
     this.epochs.cutOff(all)
   }
-}
-
-function isPromise(result: unknown): result is PromiseLike<unknown> {
-  // A commit, of another database, can be waited for as well.
-  if (typeof result !== 'object' || result === null || result instanceof Commit) return false
-  return typeof (result as { then?: unknown }).then === 'function'
 }
