@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { type Row, rowText } from '../circuit/interpret.js'
 import type { Relation, TableDefinition, ViewDefinition } from '../circuit/rel.js'
-import { TYPES, type Value } from '../schema/types.js'
+import { TYPES, type TypeName, type Value } from '../schema/types.js'
 import { type Step, weightArb, withoutNegative } from './arbitraries.js'
 import { Choices, genomeArb } from './choices.js'
 import { type CircuitOptions, decodeCircuit, decodeRecursion } from './circuits.js'
@@ -30,9 +30,13 @@ export interface CaseOptions extends CircuitOptions {
 /** Types that joins and sums like come up more often. */
 const COLUMN_TYPES = [...(['i64', 'string', 'f64', 'i64', 'i32', 'u64'] as const), ...ALL_TYPES]
 
+const TIMES: readonly TypeName[] = ['i64', 'timestamp', 'i32', 'timestamptz', 'date', 'u64', 'i8']
+
 /** Test cases that shrink in all their parts. */
 export function caseArb(options: CaseOptions = {}): fc.Arbitrary<Case> {
-  const { maxViews = 2, maxSteps = 5, maxChanges = 12, maxRows = 8 } = options
+  // Times go on for a while.
+  const longer = options.waterlines === true ? 2 : 1
+  const { maxViews = 2, maxSteps = 5 * longer, maxChanges = 12, maxRows = 8 * longer } = options
   const planned = fc.record({ table: fc.nat(0xff), row: fc.nat(0xffff), weight: weightArb })
   const plan = fc.array(fc.array(planned, { maxLength: maxChanges, size: 'max' }), { maxLength: maxSteps, size: 'max' })
   const genomes = fc.record({
@@ -48,15 +52,19 @@ export function caseArb(options: CaseOptions = {}): fc.Arbitrary<Case> {
     if (options.waterlines === true)
       tables.push(table('clock', [['now', 'i64', false]], [], [{ column: 0, lateness: 0n }]))
     const choices = new Choices(rowGenome)
-    const pools = tables.map(t => decodeRows(choices, t, maxRows))
-    const all = steps.map(step =>
+    const pools = tables.map(t => inTime(t, decodeRows(choices, t, maxRows)))
+    const all = steps.map((step, s) =>
       step.map(change => {
         const at = change.table % tables.length
-        return { table: tables[at], row: pools[at][change.row % pools[at].length], weight: change.weight }
+        const rows = options.waterlines === true ? about(pools[at], s / steps.length) : pools[at]
+        return { table: tables[at], row: rows[change.row % rows.length], weight: change.weight }
       }),
     )
     // Often everything is there from the start; else most joins and intersections would find nothing.
-    const load = tables.flatMap((t, at) => pools[at].map(row => ({ table: t, row, weight: 1n })))
+    const load = tables.flatMap((t, at) => {
+      const rows = options.waterlines === true ? about(pools[at], 0) : pools[at]
+      return rows.map(row => ({ table: t, row, weight: 1n }))
+    })
     const loadFirst = loaded ? [load, ...all] : all
     const finalSteps = negative ? loadFirst : withoutNegative(loadFirst)
     return { tables, views: decodeViews(circuits, tables, options), steps: finalSteps }
@@ -120,9 +128,22 @@ function decodeTables(choices: Choices, waterlines: boolean): TableDefinition[] 
     })
     const key = columns.filter(([, , nullable]) => !nullable && choices.oneIn(3)).map(([name]) => name)
     if (!waterlines) return table(`t${t}`, columns, key)
-    const at = [`at${t}`, choices.pick(['i64', 'timestamp', 'i32'] as const), false] as const
+    const at = [`at${t}`, choices.pick(TIMES), false] as const
     return table(`t${t}`, [at, ...columns], key, [{ column: 0, lateness: BigInt(choices.pick([3, 0, 10])) }])
   })
+}
+
+/** Rows in the order of their times, if they have some. */
+function inTime({ waterlines }: TableDefinition, rows: readonly Row[]): readonly Row[] {
+  if (waterlines === undefined) return rows
+  const [{ column }] = waterlines
+  return rows.toSorted((a, b) => Number(a[column]) - Number(b[column]))
+}
+
+/** Half of the rows, which are about as far on as a part of all is. */
+function about(rows: readonly Row[], part: number): readonly Row[] {
+  const from = Math.floor((rows.length / 2) * part)
+  return rows.slice(from, from + Math.ceil(rows.length / 2))
 }
 
 /** At least one row, none twice. */

@@ -28,6 +28,9 @@ const STOPS = [14, 8, 3, 1]
 /** Most nodes of a circuit, so that nested joins do not explode the oracle's work. */
 const MAX_NODES = 14
 
+/** What lets state go by more than the keys of groups: several times as often where tables have waterlines. */
+const TIMED: readonly OperatorKind[] = ['window', 'window', 'window', 'session', 'session', 'asOf']
+
 /** Random circuits over the relations (tables or views). */
 export function circuitArb(relations: readonly Relation[], options: CircuitOptions = {}): fc.Arbitrary<Rel> {
   return genomeArb(160).map(genome => decodeCircuit(new Choices(genome), relations, options))
@@ -60,7 +63,9 @@ class Circuits extends Surroundings {
     super(choices)
     this.relations = relations
     this.prefix = options.prefix ?? 'inner'
-    this.kinds = options.kinds ?? (Object.keys(OPERATORS) as OperatorKind[])
+    const kinds = options.kinds ?? (Object.keys(OPERATORS) as OperatorKind[])
+    const isTimed = this.tables.some(t => t.waterlines !== undefined)
+    this.kinds = isTimed ? [...kinds, ...TIMED.filter(kind => kinds.includes(kind))] : kinds
   }
 
   override get tables(): TableDefinition[] {

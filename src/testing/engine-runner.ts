@@ -22,6 +22,7 @@ export const engineRunner =
 
 class EngineRunner implements Runner {
   private readonly database: Database
+  private transactions = 0
   constructor(database: Database, tables: readonly TableDefinition[]) {
     this.database = database
     for (const table of tables) database.createTable(table as TableDef<RowObject>)
@@ -33,8 +34,10 @@ class EngineRunner implements Runner {
         tx.add(table as TableDef<RowObject>, objectOf(table.schema, row), weight)
       }
     })
-    // State behind waterlines goes at once, and not when there is enough of it.
-    this.database.cutOff(true)
+    // State behind waterlines goes at once, and not when there is enough of it; that of one operator now, of another later.
+    this.transactions++
+    const { cutters } = this.database.definitions.circuit.scheduler
+    for (const [c, cutter] of cutters.entries()) if ((this.transactions * 5 + c * 3) % 7 < 4) cutter.run()
   }
 
   createView(definition: ViewDefinition): RunningView {

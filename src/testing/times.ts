@@ -8,9 +8,18 @@ import { columnsOf, groupKey, renamed, type Surroundings } from './surroundings.
 
 const TIMED: readonly TypeName[] = ['i64', 'timestamp', 'i32', 'u64', 'date', 'u8', 'i8', 'timestamptz']
 
+/** Columns that follow from waterlines, so that state goes behind them. */
+export function boundedColumns(c: Surroundings, input: Rel): ColumnExpr[] {
+  if (!c.tables.some(t => t.waterlines !== undefined)) return []
+  return columnsOf(input).filter(column => n.boundOf(input, column.index) !== null)
+}
+
 /** A time: a column, if there is one of the right type, that is not NULL. */
-function aTime(c: Surroundings, columns: readonly ColumnExpr[]): Expr {
-  const own = columns.filter(column => TIMED.includes(column.type))
+function aTime(c: Surroundings, input: Rel): Expr {
+  const columns = columnsOf(input)
+  const bounded = boundedColumns(c, input)
+  const among = bounded.length > 0 && c.choices.oneIn(2) ? bounded : columns
+  const own = among.filter(column => TIMED.includes(column.type))
   const expr = own.length > 0 && !c.choices.oneIn(5) ? c.choices.pick(own) : c.computed(columns)
   const time = TIMED.includes(expr.type) ? expr : c.expression(c.choices.pick(TIMED), columns)
   return time.nullable ? n.call('coalesce', time.type, time, n.literal(time.type, wholeOf(time.type, 0))) : time
@@ -23,7 +32,7 @@ export function timeWindowOperator(c: Surroundings, depth: number): Rel {
   const { choices } = c
   const input = c.relation(depth)
   const columns = columnsOf(input)
-  const at = aTime(c, columns)
+  const at = aTime(c, input)
   const { type } = at
   const [size, step] = [choices.pick([1, 3, 10, 100]), choices.pick([1, 2, 7])]
   const whole = (value: number): Expr => n.literal(type, wholeOf(type, value))
@@ -55,7 +64,7 @@ export function gateOperator(c: Surroundings, depth: number): Rel {
   const input = c.relation(depth)
   const columns = columnsOf(input)
   const clock = c.tables.find(t => t.waterlines?.length === 1 && t.schema.columns.length === 1)
-  const bounded = columns.filter(column => n.boundOf(input, column.index) !== null)
+  const bounded = boundedColumns(c, input)
   if (bounded.length > 0 && c.choices.oneIn(2)) {
     const key = c.choices.pick(bounded)
     return n.gate(input, key, 'lt', n.boundOf(input, key.index) as Bound)

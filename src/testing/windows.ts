@@ -1,12 +1,13 @@
 /** Random window functions: every one of them, over frames of all kinds. */
 import { AGGREGATES } from '../circuit/aggregates/index.js'
-import type { ColumnExpr } from '../circuit/expr.js'
+import type { ColumnExpr, Expr } from '../circuit/expr.js'
 import type { Rel } from '../circuit/rel.js'
-import type { Frame } from '../circuit/window.js'
+import type { Frame, WindowOrder } from '../circuit/window.js'
 import { isDecimal, TYPES, type TypeName } from '../schema/types.js'
 import { aggregateArgument, anAggregate } from './aggregates.js'
 import * as n from './nodes.js'
 import { columnsOf, groupKey, renamed, type Surroundings } from './surroundings.js'
+import { boundedColumns } from './times.js'
 
 const RANGED: readonly TypeName[] = ['i32', 'i64', 'f64', 'u8', 'u64', 'f32', 'date', 'timestamp', 'time', 'i8']
 
@@ -14,17 +15,29 @@ export function windowOperator(c: Surroundings, depth: number): Rel {
   const { choices } = c
   const input = c.relation(depth)
   const columns = columnsOf(input)
-  const partition = Array.from({ length: choices.below(2) }, () => groupKey(c, columns))
-  const ranged = columns.filter(column => RANGED.includes(column.type) || isDecimal(column.type))
-  const single = ranged.length > 0 && choices.oneIn(2)
-  const exprs = single ? [choices.pick(ranged)] : Array.from({ length: choices.below(3) }, () => groupKey(c, columns))
-  const order = exprs.map(expr => ({ expr, descending: choices.oneIn(2), nullsFirst: choices.oneIn(2) }))
+  const partition = Array.from({ length: choices.pick([0, 1, 1, 2]) }, () => groupKey(c, columns))
+  const order = windowOrder(c, input)
+  const ranged = order.length === 1 && isRanged(order[0].expr) ? order[0].expr.type : null
   // One that is alone is not helped by what others have computed again.
   const count = choices.oneIn(2) ? 1 : 2 + choices.below(2)
   const functions = Array.from({ length: count }, (_, i) => {
-    return [`w${i}`, windowFunction(c, columns, single ? order[0].expr.type : null)] as const
+    return [`w${i}`, windowFunction(c, columns, ranged)] as const
   })
   return renamed(n.window(input, partition, order, functions))
+}
+
+const isRanged = ({ type }: Expr): boolean => RANGED.includes(type) || isDecimal(type)
+
+/** By a time behind which state goes, or something else that RANGE offsets may be taken of, or by anything. */
+function windowOrder(c: Surroundings, input: Rel): WindowOrder[] {
+  const { choices } = c
+  const columns = columnsOf(input)
+  const [times, ranged] = [boundedColumns(c, input), columns.filter(isRanged)]
+  const first = [times, ranged].find(some => some.length > 0 && choices.oneIn(2))
+  const more = choices.pick(first === undefined ? [0, 1, 2] : [0, 0, 1])
+  const others = Array.from({ length: more }, () => groupKey(c, columns))
+  const exprs = first === undefined ? others : [choices.pick(first), ...others]
+  return exprs.map(expr => ({ expr, descending: choices.oneIn(2), nullsFirst: choices.oneIn(2) }))
 }
 
 const RANK_FNS = ['rowNumber', 'rank', 'denseRank', 'percentRank', 'cumeDist', 'ntile'] as const
@@ -72,7 +85,7 @@ function windowFrame({ choices }: Surroundings, ranged: TypeName | null): Frame 
   const mode = choices.pick(['range', 'rows', 'groups'] as const)
   const exclude = choices.pick(['none', 'none', 'current', 'group', 'ties'] as const)
   const bound = (): number | null => (choices.oneIn(3) ? null : choices.below(5) - 2)
-  const [a, b] = [bound(), bound()]
+  const [a, b] = choices.oneIn(4) ? [null, 0] : [bound(), bound()]
   const [start, end] = a !== null && b !== null && a > b && !choices.oneIn(6) ? [b, a] : [a, b]
   if (mode !== 'range') return { mode, start, end, exclude }
   const unit = choices.pick([1, 1, 3, 100])

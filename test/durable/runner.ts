@@ -62,6 +62,8 @@ class DurableRunner implements Runner {
         tx.add(table as TableDef<RowObject>, objectOf(table.schema, row), weight)
       }
     })
+    this.database.durability?.sync()
+    this.database.cutOff(true)
     this.disturb()
   }
 
