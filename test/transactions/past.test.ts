@@ -445,6 +445,8 @@ describe('time travel in a directory', () => {
     for (const retain of ['much', '3 parsecs', -1, {}, { hours: 1 }, { time: '1MiB' }]) {
       expect(() => directory.open({ retain } as never), String(retain)).toThrow('option retain: expected bytes')
     }
+    expect(() => directory.open({ retain: 'foo' })).toThrow(/found the string "foo"$/)
+    expect(() => directory.open({ retain: { time: 'foo' } })).toThrow(/\(time\)$/)
   })
 
   it('reads encrypted logs, and forgets them with their key', async () => {

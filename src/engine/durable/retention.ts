@@ -52,7 +52,8 @@ export function retentionOf(given: number | string | RetainOptions): Retention {
     milliseconds: time === undefined ? Number.POSITIVE_INFINITY : amountOf(time, TIMES),
     transactions: transactions === undefined ? Number.POSITIVE_INFINITY : amountOf(transactions, {}),
   }
-  for (const [name, limit] of Object.entries(limits)) if (limit === null) throw refused(given, name)
+  for (const [name, limit] of Object.entries(limits))
+    if (limit === null) throw refused(given, name === 'milliseconds' ? 'time' : name)
   return limits as Retention
 }
 
@@ -69,7 +70,8 @@ function limitsOf(given: number | string | RetainOptions): RetainOptions {
 
 function refused(given: unknown, what: string): UsageError {
   const expected = "bytes or '64MiB', a time like '1h', or { bytes, time, transactions }"
-  return new UsageError(`option retain: expected ${expected}, found ${show(given)} (${what})`)
+  const where = typeof given === 'object' ? ` (${what})` : ''
+  return new UsageError(`option retain: expected ${expected}, found ${show(given)}${where}`)
 }
 
 /** Segments of this length, so that what is kept is near its limit. */
