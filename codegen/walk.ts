@@ -130,7 +130,7 @@ export function topKCode<Reached, Rank>(context: CodeContext, kernels: CompiledK
   const emit = (run: Batch, row: number, out: Batch, change: number): void => {
     out.reserve(1)
     project(run, row, out, out.length)
-    // Two lanes, because making a BigInt of a number costs more than all the rest.
+    // As lanes: making a BigInt of a number takes a call.
     out.weights32[out.length * 2] = change
     out.weights32[out.length * 2 + 1] = Math.floor(change / 4294967296)
     out.length++

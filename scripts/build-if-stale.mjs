@@ -12,6 +12,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const LAST = 'dist/codegen/specialise/parsed.js'
 const LOCK = join(root, 'dist/building')
 const WAIT_MS = 200
+/** No build takes so long: whoever had the lock is gone, and another process has its number. */
+const LONGEST_MS = 300_000
 
 const changed = path => statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs ?? 0
 
@@ -27,7 +29,7 @@ function isStale() {
 function isHeld() {
   try {
     process.kill(Number(readFileSync(LOCK, 'utf8')), 0)
-    return true
+    return Date.now() - changed('dist/building') < LONGEST_MS
   } catch (error) {
     return error.code === 'EPERM'
   }
@@ -35,13 +37,14 @@ function isHeld() {
 
 function lock() {
   mkdirSync(join(root, 'dist'), { recursive: true })
-  for (;;) {
+  for (let waits = 0; ; waits++) {
     try {
       writeFileSync(LOCK, String(process.pid), { flag: 'wx' })
       return
     } catch (error) {
       if (error.code !== 'EEXIST') throw error
     }
+    if (waits === 1) console.log(`Waiting for another process, which builds (${LOCK}) …`)
     if (isHeld()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAIT_MS)
     else rmSync(LOCK, { force: true })
   }

@@ -22,7 +22,7 @@ const HELP = `npm run fuzz -- [options]
   --kinds a,b,c     only these operators: ${OPERATOR_KINDS.join(' ')}
   --mode M          compiled (default) or generic
   --large           only large transactions
-  --waterlines      tables with waterlines, the state of views cut off after every transaction
+  --waterlines      tables with waterlines, state cut off after every transaction, now of these operators and now of those
   --recursion       recursive programs over graphs, edges coming and going in separate transactions
 
 Ctrl-C ends it after the round under way; a second time, at once. The last line says in how many cases each kind of operator stood, the rarest first. A case counts once for a kind,

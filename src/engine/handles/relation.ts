@@ -5,6 +5,7 @@ import type { Database } from '../database.js'
 import { NAMED_OPTIONS, type NamedChanges, type NamedOptions } from '../durable/subscriptions.js'
 import type { ErrorSet, FailureEntry } from '../errors.js'
 import type { KeyInput, RangeOptions } from '../keys.js'
+import type { Late, LateRows } from '../late.js'
 import type { Entry, RelationReader, Subscriber } from '../relation.js'
 
 export interface SubscribeOptions {
@@ -42,6 +43,22 @@ export abstract class RelationHandle<R, Key = KeyInput, Bound = KeyInput> {
   get schema(): RowSchema {
     return this.reader.schema
   }
+
+  /** What was dropped for being late. Throws UsageError if there is no waterline. */
+  get late(): LateRows<R> {
+    return this.waterlined().late as LateRows<R>
+  }
+
+  /**
+   * The waterline of a column, of the first that has one unless it is named; null before the first row. Changes of rows
+   * below it are late. Throws UsageError if there is none.
+   */
+  waterline(column?: keyof R & string): number | bigint | null {
+    return this.waterlined().valueOf(column) as number | bigint | null
+  }
+
+  /** Throws UsageError, which says how to have one, if there is no waterline. */
+  protected abstract waterlined(): Late
 
   /** All rows in key order, each as often as its weight says. Throws ExpressionError if the view holds failed rows. */
   rows(): R[] {

@@ -7,7 +7,7 @@ import type { Database } from '../database.js'
 import type { NamedChanges, NamedOptions } from '../durable/subscriptions.js'
 import type { IndexHandle } from '../indexes/handle.js'
 import type { PrimaryKey, TableBound, TableKey } from '../keys.js'
-import type { LateGate, LateRows } from '../late.js'
+import type { LateGate } from '../late.js'
 import type { OperatorStats } from '../operators/operator.js'
 import type { SourceOperator } from '../operators/source.js'
 import type { RelationReader, Subscriber } from '../relation.js'
@@ -55,20 +55,7 @@ export class TableHandle<R, I = R, K = AnyKey> extends RelationHandle<R, TableKe
     return this.face.createdAt
   }
 
-  /** What was dropped for being late. Throws UsageError if the table has no waterline. */
-  get late(): LateRows<R> {
-    return this.waterlined().late as LateRows<R>
-  }
-
-  /**
-   * The waterline of a column, of the first that has one unless it is named; null before the first row. Changes of rows
-   * below it are late. Throws UsageError if there is none.
-   */
-  waterline(column?: keyof R & string): number | bigint | null {
-    return this.waterlined().valueOf(column) as number | bigint | null
-  }
-
-  private waterlined(): LateGate {
+  protected waterlined(): LateGate {
     if (this.gate !== null) return this.gate
     throw new UsageError(`table ${quote(this.name)} has no waterline: give a column .lateness(…)`)
   }

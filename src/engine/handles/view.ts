@@ -6,7 +6,7 @@ import type { Database } from '../database.js'
 import { upstream } from '../epoch.js'
 import type { ErrorSet } from '../errors.js'
 import { type PlanFormat, renderView, sourceOf } from '../inspect.js'
-import type { Late, LateRows } from '../late.js'
+import type { Late } from '../late.js'
 import type { Operator, OperatorStats } from '../operators/operator.js'
 import type { ReduceOperator } from '../operators/reduce.js'
 import type { SinkOperator } from '../operators/sink.js'
@@ -76,17 +76,7 @@ export class ViewHandle<R> extends RelationHandle<R> {
     return this.compiled.warnings
   }
 
-  /** What was dropped for being late. Throws UsageError if the view has no waterline. */
-  get late(): LateRows<R> {
-    return this.waterlined().late as LateRows<R>
-  }
-
-  /** The view's own waterline, as of tables; null before the first row. Throws UsageError if there is none. */
-  waterline(column?: keyof R & string): number | bigint | null {
-    return this.waterlined().valueOf(column) as number | bigint | null
-  }
-
-  private waterlined(): Late {
+  protected waterlined(): Late {
     const { gate } = this.compiled
     if (gate !== null) return gate
     throw new UsageError(`view ${quote(this.name)} has no waterline: give it the option waterline: { column: … }`)
